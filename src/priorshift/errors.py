@@ -1,0 +1,23 @@
+"""Errors that a user can mend: one line, no traceback."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """A mistake in the user's input; the message says what was found and the way out."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows these lines in place of a traceback.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ParamsError(UserError):
+    """A study, or a notebook parameter, that cannot be used."""
+
+
+class MaterialsError(UserError):
+    """Materials that cannot be loaded or that break a rule."""
+
+
+class RunError(UserError):
+    """A run that could not be finished."""

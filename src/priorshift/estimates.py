@@ -1,0 +1,181 @@
+"""One contrast at one unit: an estimate, its standard error, degrees of freedom and effect size.
+
+Arrays in, an `Estimate` out; `NotEstimable` says why there is none. Panels are [runs, items] in nats, NaN
+where a run did not measure an item. A contrast compares the same items on both sides: an item counts if at
+least one run of each condition measured it (`crossed` alone, whose model allows for it, uses all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from priorshift.mixed import fit_crossed
+
+UNITS = ("items", "runs", "both", "base")
+
+
+class NotEstimable(Exception):
+    """The data do not carry this claim; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Treatment minus control in nats, and what an interval or a test needs."""
+
+    unit: str
+    test: str
+    n_runs: int
+    n_items: int
+    estimate: float
+    se: float
+    df: float
+    effect_size: float
+    effect_size_name: str
+
+
+def small_sample(df: float) -> float:
+    """Hedges' (1981) factor 1 - 3 / (4 df - 1), which takes the bias from a standardized difference."""
+    return 1 - 3 / (4 * df - 1)
+
+
+def same_items(treatment: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both panels without the items that one of the conditions lacks altogether."""
+    for name, panel in (("treatment", treatment), ("control", control)):
+        if len(panel) == 0:
+            raise NotEstimable(f"no runs of the {name}")
+    shared = ~(np.isnan(treatment).all(axis=0) | np.isnan(control).all(axis=0))
+    if not shared.any():
+        raise NotEstimable("no item was measured in both conditions")
+    treatment, control = treatment[:, shared], control[:, shared]
+    return _measured(treatment), _measured(control)
+
+
+def _measured(panel: np.ndarray) -> np.ndarray:
+    return panel[~np.isnan(panel).all(axis=1)]
+
+
+def _varies(se: float, values: Sequence[np.ndarray], what: str) -> None:
+    # A float sum of equal numbers may differ in its last digits: that is not variance.
+    size = max(float(np.nanmax(np.abs(v))) for v in values)
+    if not se > 1e-12 * size:
+        raise NotEstimable(f"no variance over {what}: a test would divide by zero")
+
+
+def over_items(treatment: np.ndarray, control: np.ndarray) -> Estimate:
+    """Paired t over items of seed means; d_z = mean / sd of the items' differences (Cohen 1988)."""
+    treatment, control = same_items(treatment, control)
+    differences = np.nanmean(treatment, axis=0) - np.nanmean(control, axis=0)
+    m = len(differences)
+    if m < 2:
+        raise NotEstimable("a single item: no variance over items")
+    mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+    _varies(sd, (treatment, control), "items")
+    runs = len(treatment) + len(control)
+    return Estimate("items", "paired t", runs, m, mean, sd / np.sqrt(m), m - 1, mean / sd, "d_z")
+
+
+def welch(treatment: np.ndarray, control: np.ndarray) -> tuple[float, float, float, float]:
+    """Difference of two means, its Welch standard error and df, and Hedges' g.
+
+    df = (v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1)) with v = s^2 / n (Welch 1947);
+    g = difference / pooled sd x `small_sample(n1 + n0 - 2)` (Hedges 1981).
+    """
+    n1, n0 = len(treatment), len(control)
+    if n1 < 2 or n0 < 2:
+        which = "treatment" if n1 < 2 else "control"
+        raise NotEstimable(f"a single run of the {which}: no variance between runs")
+    s1, s0 = float(treatment.var(ddof=1)), float(control.var(ddof=1))
+    v1, v0 = s1 / n1, s0 / n0
+    se = float(np.sqrt(v1 + v0))
+    _varies(se, (treatment, control), "runs")
+    difference = float(treatment.mean() - control.mean())
+    df = (v1 + v0) ** 2 / (v1**2 / (n1 - 1) + v0**2 / (n0 - 1))
+    pooled = np.sqrt(((n1 - 1) * s1 + (n0 - 1) * s0) / (n1 + n0 - 2))
+    return difference, se, df, float(difference / pooled * small_sample(n1 + n0 - 2))
+
+
+def over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
+    """Welch t over run means, Hedges' g."""
+    treatment, control = same_items(treatment, control)
+    difference, se, df, g = welch(np.nanmean(treatment, axis=1), np.nanmean(control, axis=1))
+    runs = len(treatment) + len(control)
+    return Estimate("runs", "Welch t", runs, treatment.shape[1], difference, se, df, g, "hedges_g")
+
+
+def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
+    """Crossed random effects of run and item (`mixed`); d = estimate / sqrt(sum of variance components)."""
+    kept, _ = same_items(treatment, control)
+    treatment, control = _measured(treatment), _measured(control)
+    if kept.shape[1] < 2:
+        raise NotEstimable("a single item: no variance over items")
+    if len(treatment) + len(control) < 3:
+        raise NotEstimable("a single run of each condition: no variance between runs")
+    seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
+    if (~np.isnan(treatment)).sum() + (~np.isnan(control)).sum() <= seen.sum() * 2 + 1:
+        raise NotEstimable("too few cells to tell runs, items and residual apart")
+    fit = fit_crossed(treatment, control)
+    _varies(fit.se, (treatment, control), "runs and items")
+    if not np.isfinite([fit.estimate, fit.se, fit.df]).all():
+        raise NotEstimable("the mixed model has no finite solution")
+    how = "quasi-F" if fit.exact else "REML"
+    return Estimate(
+        unit="both",
+        test=f"crossed random effects, {how}, Satterthwaite df",
+        n_runs=len(treatment) + len(control),
+        n_items=int(seen.sum()),
+        estimate=fit.estimate,
+        se=fit.se,
+        df=fit.df,
+        effect_size=fit.estimate / float(np.sqrt(fit.var_total)),
+        effect_size_name="d_total",
+    )
+
+
+def over_checkpoints(pairs: Sequence[tuple[np.ndarray, np.ndarray]], n_items: int) -> Estimate:
+    """One-sample t over base checkpoints of (treatment mean - control mean), runs nested in checkpoints.
+
+    In a balanced nested design this is the exact test: the checkpoint's difference carries the runs'
+    variance with it. df = checkpoints - 1. Effect size: mean / sd over checkpoints, times Hedges' factor.
+    Items are the same for all checkpoints, so the claim is about new pretrainings, on these items.
+    """
+    differences = checkpoint_differences(pairs)
+    mean, se, df, g = one_sample(differences)
+    runs = sum(len(a) + len(b) for a, b in pairs)
+    return Estimate("base", "one-sample t over checkpoints", runs, n_items, mean, se, df, g, "hedges_g_z")
+
+
+def checkpoint_differences(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """For each checkpoint, treatment minus control: means over runs of run means (nats)."""
+    made = []
+    for pair in pairs:
+        treatment, control = same_items(*pair)
+        made.append(np.nanmean(treatment, axis=1).mean() - np.nanmean(control, axis=1).mean())
+    return np.array(made)
+
+
+def one_sample(differences: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean, standard error, df and bias-corrected standardized mean of checkpoint differences."""
+    n = len(differences)
+    if n < 2:
+        raise NotEstimable("a single base checkpoint: no variance between pretrainings" if n else "no base checkpoint")
+    mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+    _varies(sd, (differences,), "base checkpoints")
+    return mean, sd / np.sqrt(n), n - 1, mean / sd * small_sample(n - 1)
+
+
+def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Adds statistic, ci_low, ci_high (1 - alpha) and the two-sided p_value to estimate, se and df."""
+    estimate, se, df = (table[name].to_numpy(float) for name in ("estimate", "se", "df"))
+    reach = stats.t.ppf(1 - alpha / 2, df) * se
+    statistic = estimate / se
+    return table.assign(
+        ci_low=estimate - reach,
+        ci_high=estimate + reach,
+        statistic=statistic,
+        p_value=2 * stats.t.sf(np.abs(statistic), df),
+    )

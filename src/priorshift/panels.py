@@ -1,0 +1,108 @@
+"""The tidy table of shifts as dense runs x items panels; no statistics beyond a mean.
+
+A *panel* holds one base model, family, ring and outcome: rows are runs (condition, seed), columns are
+items, cells are shifts in nats, NaN where a run did not measure an item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from priorshift.errors import UserError
+
+BASE = ["base_model", "group", "world"]
+PROBE = ["family", "ring", "outcome"]
+COLUMNS = [*BASE, "condition", "seed", *PROBE, "item", "shift"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Shifts of one base model, family, ring and outcome: `table` is [runs, items], in nats."""
+
+    base_model: str
+    group: str
+    world: str
+    family: str
+    ring: str
+    outcome: str
+    table: pd.DataFrame
+
+    @property
+    def probe(self) -> tuple[str, str, str]:
+        return self.family, self.ring, self.outcome
+
+    @property
+    def conditions(self) -> list[str]:
+        return list(dict.fromkeys(self.table.index.get_level_values("condition")))
+
+    def runs(self, condition: str) -> np.ndarray:
+        """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
+        return self.table.to_numpy()[self.table.index.get_level_values("condition") == condition]
+
+
+def check_items(items: pd.DataFrame) -> pd.DataFrame:
+    """The items table, ready to be analysed, or an error that says what is wrong with it.
+
+    Parameters
+    ----------
+    items : DataFrame
+        One row per base model x condition x seed x item x outcome; `shift` in nats. A run that lacks an
+        item has no row for it. An empty `world` (a hub model) may be "" or missing.
+    """
+    lacking = [name for name in COLUMNS if name not in items.columns]
+    if lacking:
+        raise UserError(f"items lacks the column(s) {', '.join(lacking)}; it needs {', '.join(COLUMNS)}")
+    if items.empty:
+        raise UserError("items is empty: there is nothing to test; measure at least one run")
+    table = items[COLUMNS].assign(world=items["world"].astype(object).where(items["world"].notna(), ""))
+    unnamed = [name for name in COLUMNS[:-1] if table[name].isna().any()]
+    if unnamed:
+        raise UserError(f"items has rows without a value in {', '.join(unnamed)}")
+    shift = pd.to_numeric(table["shift"], errors="coerce").to_numpy(float)
+    if not np.isfinite(shift).all():
+        first = table[~np.isfinite(shift)].iloc[0]
+        raise UserError(
+            f"items has {int((~np.isfinite(shift)).sum())} shift(s) that are not finite numbers, first: "
+            f"{first.base_model}, {first.condition}, seed {first.seed}, item {first['item']}; "
+            "leave such rows out (an excluded item) or mend the measurement"
+        )
+    twice = table.duplicated(COLUMNS[:-1])
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise UserError(
+            f"items holds {first.base_model}, {first.condition}, seed {first.seed}, {first.family}, "
+            f"{first.ring}, {first.outcome}, item {first['item']} twice; one row each is expected"
+        )
+    belongs = table[BASE].drop_duplicates()
+    torn = belongs["base_model"][belongs["base_model"].duplicated()]
+    if len(torn):
+        raise UserError(f"base model {torn.iloc[0]} has more than one group or world")
+    return table.assign(shift=shift)
+
+
+def panels(items: pd.DataFrame) -> list[Panel]:
+    """Every panel of the table, ordered by base model, family, ring and outcome."""
+    table = check_items(items)
+    made = []
+    for key, rows in table.groupby([*BASE, *PROBE], sort=True, observed=True):
+        wide = rows.pivot(index=["condition", "seed"], columns="item", values="shift")
+        made.append(Panel(*map(str, key), wide.sort_index().sort_index(axis=1)))
+    return made
+
+
+def run_means(items: pd.DataFrame) -> pd.DataFrame:
+    """Mean shift of each run over its items (nats): the raw numbers that every claim comes from.
+
+    Returns
+    -------
+    DataFrame
+        base_model, group, world, condition, seed, family, ring, outcome, n_items, mean_shift.
+    """
+    keys = [*BASE, "condition", "seed", *PROBE]
+    # Sorted first: a sum of floats must not depend on the order of the rows.
+    table = check_items(items).sort_values([*keys, "item"], kind="stable")
+    means = table.groupby(keys, sort=True, observed=True)["shift"].agg(n_items="size", mean_shift="mean")
+    return means.reset_index()

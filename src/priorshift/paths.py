@@ -1,0 +1,45 @@
+"""The only place that builds an output path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+EMBEDDED = PACKAGE / "embedded"
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Paths under `outputs/<study>/` (a relative root keeps the outputs movable)."""
+
+    root: Path
+
+    def data(self, condition: str, seed: int, base_model: str) -> Path:
+        return self.root / "data" / base_model / condition / f"seed-{seed}"
+
+    def run(self, base_model: str, condition: str, seed: int) -> Path:
+        return self.root / "runs" / base_model / condition / f"seed-{seed}"
+
+    def measurements(self, base_model: str, condition: str, seed: int) -> Path:
+        return self.root / "measurements" / base_model / condition / f"seed-{seed}"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def notebooks(self) -> Path:
+        return self.root / "notebooks"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"

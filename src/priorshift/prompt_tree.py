@@ -1,0 +1,197 @@
+"""Which tokens go through the model together: a prompt once, its continuations as branches.
+
+A row is one sequence of the batch. In a *tree row* the stem comes first and the continuations follow as
+a trie in preorder, so that a token's descendants are the columns right after it, up to `end`. Token `j`
+is seen by token `i` exactly where ``j <= i < end[j]``: that one comparison is the whole attention mask.
+A *plain row* is a stem and one continuation, as anyone would write it. Numpy only: no model here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+Tokens = tuple[int, ...]
+# Attention grows with the square of a row, so a larger trie is cheaper as several rows.
+SOFT_ROW = 1024
+# A batch is closed when padding passes this share of it, unless it is still too small to be worth a call.
+PADDING = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Trie:
+    """Continuations merged by their common prefixes; node 0 is the end of the stem.
+
+    The last token of a continuation is only ever predicted, never read: it is no node unless another
+    continuation goes on from it.
+    """
+
+    ids: np.ndarray  # [W] token of nodes 1..W, in preorder
+    depth: np.ndarray  # [W] 1 for the first token of a continuation
+    end: np.ndarray  # [W] one past the last descendant, as a node number
+    source: np.ndarray  # [E] the node that predicts, for each token of each continuation in turn
+    target: np.ndarray  # [E] the token that is predicted
+    lengths: np.ndarray  # [C] tokens of each continuation; E is their sum
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sequence: what the model reads, and which of its next-token distributions are wanted."""
+
+    ids: np.ndarray  # [L] tokens
+    position: np.ndarray  # [L] distance from the start of the text
+    end: np.ndarray  # [L] one past the last column that sees this one
+    first: int  # the first column whose distribution is wanted: all from there on are
+    source: np.ndarray  # [E] which of the wanted distributions, counted from `first`
+    target: np.ndarray  # [E] the token looked up in it
+    slot: np.ndarray  # [E] where the looked-up logprob goes (next-token rows: [1], the output line)
+
+    @property
+    def wanted(self) -> int:
+        return len(self.ids) - self.first
+
+
+@lru_cache(maxsize=128)
+def build_trie(continuations: tuple[Tokens, ...]) -> Trie:
+    """Merge continuations, each with at least one token, into a trie."""
+    child: dict[tuple[int, int], int] = {}
+    ids, depth, parents = [], [], []
+    # Sorted paths meet each subtree in one go, so numbering by first sight is preorder.
+    for path in sorted({tokens[:-1] for tokens in continuations}):
+        node = 0
+        for level, token in enumerate(path, start=1):
+            known = child.get((node, token))
+            if known is None:
+                known = child[node, token] = len(ids) + 1
+                ids.append(token)
+                depth.append(level)
+                parents.append(node)
+            node = known
+    end = list(range(1, len(ids) + 2))
+    for node in range(len(ids), 0, -1):
+        end[parents[node - 1]] = max(end[parents[node - 1]], end[node])
+    source = []
+    for tokens in continuations:
+        node = 0
+        for token in tokens:
+            source.append(node)
+            node = child.get((node, token), -1)
+    return Trie(
+        ids=np.array(ids, dtype=np.int64),
+        depth=np.array(depth, dtype=np.int64),
+        end=np.array(end[1:], dtype=np.int64),
+        source=np.array(source, dtype=np.int64),
+        target=np.array([token for tokens in continuations for token in tokens], dtype=np.int64),
+        lengths=np.array([len(tokens) for tokens in continuations], dtype=np.int64),
+    )
+
+
+def tree_rows(
+    stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray, longest: int | None
+) -> list[Row] | None:
+    """Rows that score all continuations of a stem, or None where one would be longer than `longest`.
+
+    `starts` [C] says where in the output each continuation's first token goes. Usually one row; more
+    where the trie is large.
+    """
+    trie = build_trie(tuple(continuations))
+    length, limit = len(stem) + len(trie.ids), max(SOFT_ROW, 2 * len(stem))
+    if longest is not None:
+        limit = min(limit, longest)
+    if length > limit and len(continuations) > 1:
+        order = sorted(range(len(continuations)), key=lambda i: continuations[i])
+        half = len(order) // 2
+        parts = [
+            tree_rows(stem, [continuations[i] for i in part], starts[part], longest)
+            for part in (order[:half], order[half:])
+        ]
+        return None if None in parts else parts[0] + parts[1]
+    if longest is not None and length > longest:
+        return None
+    end = np.concatenate([np.full(len(stem), length), trie.end + (len(stem) - 1)])
+    position = np.concatenate([np.arange(len(stem)), trie.depth + (len(stem) - 1)])
+    ids = np.concatenate([np.array(stem, dtype=np.int64), trie.ids])
+    slot = _slots(starts, trie.lengths)
+    return [Row(ids, position, end, len(stem) - 1, trie.source, trie.target, slot)]
+
+
+def plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray) -> list[Row]:
+    """One row per continuation, as plain scoring reads it; those that differ in the last token share."""
+    shared: dict[Tokens, list[int]] = {}
+    for i, tokens in enumerate(continuations):
+        shared.setdefault(tokens[:-1], []).append(i)
+    rows = []
+    for read, members in shared.items():
+        targets = [continuations[i] for i in members]
+        source = np.tile(np.arange(len(read) + 1), len(members))
+        slot = _slots(starts[members], np.full(len(members), len(read) + 1))
+        rows.append(_line(stem + read, len(stem) - 1, source, np.array(targets).ravel(), slot))
+    return rows
+
+
+def stem_row(stem: Tokens, slot: int) -> Row:
+    """The row that yields the distribution at a stem's end, which goes to output line `slot`."""
+    none = np.zeros(0, dtype=np.int64)
+    return _line(stem, len(stem) - 1, none, none, np.array([slot]))
+
+
+def _line(ids: Tokens, first: int, source: np.ndarray, target: np.ndarray, slot: np.ndarray) -> Row:
+    length = len(ids)
+    tokens = np.array(ids, dtype=np.int64)
+    return Row(tokens, np.arange(length), np.full(length, length), first, source, target, slot)
+
+
+def _slots(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Consecutive output places for each continuation: [sum of lengths]."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+
+def plan_batches(
+    rows: Sequence[Row], budget: int, wanted: int, smallest: int, equal: bool
+) -> Iterator[list[Row]]:
+    """Group rows of like length: at most `budget` padded tokens and `wanted` distributions a batch.
+
+    With `equal`, only rows of one length share a batch, so that nothing is ever padded. A batch below
+    `smallest` tokens is padded rather than closed.
+    """
+    batch: list[Row] = []
+    tokens = kept = 0
+    for row in sorted(rows, key=lambda row: -len(row.ids)):
+        length = len(row.ids)
+        if batch:
+            longest = len(batch[0].ids)
+            padded = longest * (len(batch) + 1)
+            wasteful = padded > smallest and padded - tokens - length > PADDING * padded
+            full = padded > budget or kept + row.wanted > wanted
+            if full or (length != longest if equal else wasteful):
+                yield batch
+                batch, tokens, kept = [], 0, 0
+        batch.append(row)
+        tokens += length
+        kept += row.wanted
+    if batch:
+        yield batch
+
+
+def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens, positions and ends of a batch, each [B, L]; padding sees and is seen by itself alone."""
+    length = max(len(row.ids) for row in rows)
+    ids = np.zeros((len(rows), length), dtype=np.int64)
+    position = np.zeros_like(ids)
+    end = np.tile(np.arange(1, length + 1), (len(rows), 1))
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = row.ids
+        position[i, : len(row.ids)] = row.position
+        end[i, : len(row.ids)] = row.end
+    return ids, position, end
+
+
+def wanted_columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of each wanted distribution, row by row: two arrays [K]."""
+    line = np.repeat(np.arange(len(rows)), [row.wanted for row in rows])
+    column = np.concatenate([np.arange(row.first, len(row.ids)) for row in rows])
+    return line, column

@@ -1,0 +1,71 @@
+"""Claims in words: estimate, interval, unit, n, role and adjusted p, never a bare "significant"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LIKE = {"depression": "depression-like", "paranoia": "paranoia-like"}
+SPOKEN = {
+    "d_z": "d_z",
+    "hedges_g": "Hedges' g",
+    "d_total": "d (over the total standard deviation)",
+    "hedges_g_z": "bias-corrected d over checkpoints",
+}
+
+
+def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
+    """One row of `contrasts` as a sentence and what it generalizes to.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of the table: `table.iloc[0]`, or one of `table.to_dict("records")`.
+    alpha : float
+        The alpha that the table was made with: its intervals are 1 - alpha.
+    """
+    world = f", {row['world']} world" if row["world"] else ""
+    adjustment = "Holm" if row["role"] == "confirmatory" else "Benjamini-Hochberg"
+    return (
+        f"{_name(row['condition']).capitalize()} minus {_name(row['control'])} training, "
+        f"{row['family'].replace('_', ' ')} probes, {row['ring'].replace('_', ' ')}, "
+        f"{row['base_model']}{world}: the log-odds of {row['outcome']} differ by "
+        f"{row['estimate']:+.2f} nats ({100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to "
+        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}); "
+        f"unit {row['unit']}: {row['test']}, {_counts(row)}; {row['role']}, "
+        f"{_p(row['p_adjusted'])} after {adjustment}. {_reach(row)}"
+    )
+
+
+def _name(condition: str) -> str:
+    return LIKE.get(condition, condition.replace("_", " "))
+
+
+def _p(value: float) -> str:
+    return "p < .001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _checkpoints(row: Mapping[str, Any]) -> int:
+    return round(row["df"]) + 1
+
+
+def _counts(row: Mapping[str, Any]) -> str:
+    counts = f"{row['n_runs']} runs x {row['n_items']} items"
+    return f"{counts} in {_checkpoints(row)} base checkpoints" if row["unit"] == "base" else counts
+
+
+def _reach(row: Mapping[str, Any]) -> str:
+    """What the claim generalizes to, and what it does not."""
+    if row["unit"] == "items":
+        return "It generalizes to new items for these very adapters, not to new fine-tunes."
+    if row["unit"] == "runs":
+        return "It generalizes to new fine-tunes of this base model, on these very items."
+    if row["unit"] == "both":
+        return "It generalizes to new fine-tunes of this base model and to new items, not to other base models."
+    n = _checkpoints(row)
+    return (
+        f"It generalizes to new pretrainings of this architecture on this kind of text, as far as {n} "
+        f"checkpoints can carry that ({n - 1} degree{'s' if n > 2 else ''} of freedom: large, consistent effects "
+        "only, and the normality of checkpoints is assumed, not checked), on these very items; "
+        "not to other architectures or training texts."
+    )

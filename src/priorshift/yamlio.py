@@ -1,0 +1,91 @@
+"""YAML files -> validated pydantic models, or one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from priorshift.errors import UserError
+
+
+class Frozen(BaseModel):
+    """Base of every validated object: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's own rule, which PyYAML does not enforce: keys of a map are unique."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, (str, int, float, bool)):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a plain word", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        # Aliases make "YAML bombs"; no file here needs one.
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.constructor.ConstructorError(
+                None, None, f"aliases (*{event.anchor}) are not allowed", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path, error: type[UserError]) -> Any:
+    """Read one YAML file; `error` is raised in one line where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(f"{path}: no such file; give the path of a YAML file that exists") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
+        raise error(f"{path}: cannot be read ({reason})") from None
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+        mark = getattr(problem, "problem_mark", None) or getattr(problem, "context_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        what = getattr(problem, "problem", None) or getattr(problem, "reason", None)
+        what = str(what or problem or type(problem).__name__).splitlines()[0]
+        raise error(f"{path}:{where} not valid YAML: {what}; mend the file's syntax") from None
+
+
+def validate(model: type[Model], data: Any, where: str, error: type[UserError]) -> Model:
+    """Build `model` from `data`; the first problem found becomes one line that names the key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as problem:
+        raise error(f"{where}: {describe(problem, model)}") from None
+
+
+def describe(problem: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem in words: key, value found, what was expected."""
+    first = problem.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    found = repr(first["input"])
+    found = found if len(found) <= 80 else found[:77] + "..."
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(model.model_fields) if len(first["loc"]) == 1 else "those in the docs"
+        return f"unknown key {key!r}; remove it or use one of: {known}"
+    if first["type"] == "missing":
+        return f"key {key!r} is missing; add it"
+    reason = first["msg"].removeprefix("Value error, ")
+    reason = " ".join(reason.split())
+    return f"{key}: found {found}; {reason[0].lower()}{reason[1:]}"

@@ -1,0 +1,61 @@
+# Fixtures for tests/test_mixed.py: the crossed model fitted by lme4, df and p by lmerTest, the contrast by emmeans.
+# Debian: apt-get install r-base-core r-cran-lme4 r-cran-lmertest r-cran-emmeans
+# Run from this folder: Rscript crossed.R. Writes crossed_data.csv and crossed.csv. R is not needed by the tests.
+suppressMessages({library(lme4); library(lmerTest); library(emmeans)})
+emm_options(lmerTest.limit = 1e6)
+
+simulate <- function(seed, treatment, control, items, sd_run, sd_item, sd_slope, sd_error, effect = 0.4) {
+  set.seed(seed)
+  runs <- treatment + control
+  condition <- rep(c("treatment", "control"), c(treatment, control))
+  run_effect <- rnorm(runs, 0, sd_run)
+  intercept <- rnorm(items, 0, sd_item)
+  slope <- rnorm(items, 0, sd_slope)
+  data <- expand.grid(item = seq_len(items), run = seq_len(runs))
+  treated <- as.numeric(condition[data$run] == "treatment")
+  data$condition <- condition[data$run]
+  data$shift <- effect * treated + run_effect[data$run] + intercept[data$item] +
+    (treated - 0.5) * slope[data$item] + rnorm(nrow(data), 0, sd_error)
+  data$shift <- round(data$shift, 6)
+  data
+}
+lose <- function(data, seed, share) { set.seed(seed); data[runif(nrow(data)) > share, ] }
+
+sets <- list(
+  balanced       = simulate( 1, 5, 5,  60, 0.30, 0.6, 0.30, 0.50),
+  lost_run       = simulate( 2, 5, 4,  40, 0.25, 0.5, 0.30, 0.40),
+  missing_cells  = lose(simulate( 3, 5, 5,  40, 0.25, 0.5, 0.40, 0.40), 103, 0.12),
+  small          = simulate( 4, 3, 3,  12, 0.30, 0.5, 0.30, 0.40),
+  small_missing  = lose(simulate( 5, 3, 3,  15, 0.30, 0.5, 0.50, 0.40), 105, 0.10),
+  item_heavy     = lose(simulate( 6, 3, 3, 300, 0.20, 0.8, 0.20, 0.60), 106, 0.03),
+  slope_variance = lose(simulate( 7, 4, 5,  50, 0.05, 0.3, 1.20, 0.30), 107, 0.08),
+  no_run_variance         = simulate( 8, 4, 4,  30, 0.00, 0.5, 0.40, 0.80),
+  no_run_variance_missing = lose(simulate(19, 4, 4,  30, 0.00, 0.5, 0.40, 0.80), 109, 0.10),
+  no_slope_variance         = simulate(10, 4, 4,  30, 0.30, 0.7, 0.00, 0.60),
+  no_slope_variance_missing = lose(simulate(12, 5, 4,  30, 0.30, 0.7, 0.00, 0.60), 111, 0.10),
+  lost_run_and_cells = lose(simulate(13, 6, 3,  50, 0.40, 0.5, 0.50, 0.50), 113, 0.20)
+)
+
+rows <- list(); kept <- list()
+for (name in names(sets)) {
+  data <- sets[[name]]
+  data$condition <- factor(data$condition, levels = c("control", "treatment"))
+  data$run <- factor(data$run); data$item <- factor(data$item)
+  fit <- lmer(shift ~ condition + (1 | run) + (condition | item), data, REML = TRUE,
+              control = lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
+                                    optCtrl = list(rhobeg = 0.2, rhoend = 2e-7, maxfun = 1e5)))
+  contrast <- summary(pairs(emmeans(fit, "condition", lmer.df = "satterthwaite"), reverse = TRUE), infer = TRUE)
+  table <- coef(summary(fit))["conditiontreatment", ]
+  stopifnot(abs(contrast$estimate - table[["Estimate"]]) < 1e-6)
+  random <- as.data.frame(VarCorr(fit))
+  rows[[name]] <- data.frame(
+    dataset = name, estimate = table[["Estimate"]], se = table[["Std. Error"]], df = table[["df"]],
+    p_value = table[["Pr(>|t|)"]], emmeans_df = contrast$df, emmeans_p = contrast$p.value,
+    emmeans_low = contrast$lower.CL, emmeans_high = contrast$upper.CL, singular = isSingular(fit),
+    var_run = random$vcov[random$grp == "run"], var_residual = random$vcov[random$grp == "Residual"],
+    reml = REMLcrit(fit))
+  kept[[name]] <- data.frame(dataset = name, condition = data$condition, run = data$run, item = data$item,
+                             shift = data$shift)
+}
+write.csv(do.call(rbind, rows), "crossed.csv", row.names = FALSE)
+write.csv(do.call(rbind, kept), "crossed_data.csv", row.names = FALSE, quote = FALSE)
