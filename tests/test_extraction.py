@@ -47,7 +47,13 @@ FAMILIES = {
     "gemma3, window 80": ("gemma3_text", {**HEADS, **WINDOWED, "sliding_window": 80}, "prompt_once"),
     "gpt_neo, window 8": (
         "gpt_neo",
-        {**SMALL, "num_layers": 2, "num_heads": 2, "window_size": 8, "attention_types": [[["global", "local"], 1]]},
+        {
+            **SMALL,
+            "num_layers": 2,
+            "num_heads": 2,
+            "window_size": 8,
+            "attention_types": [[["global", "local"], 1]],
+        },
         "plain",
     ),
     "opt": ("opt", {**SMALL, "ffn_dim": 64, "word_embed_proj_dim": 32, "init_std": 0.2}, None),
@@ -75,7 +81,9 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
 
 
 TOKENIZER = byte_tokenizer()

@@ -118,7 +118,11 @@ def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     if (~np.isnan(treatment)).sum() + (~np.isnan(control)).sum() <= seen.sum() * 2 + 1:
         raise NotEstimable("too few cells to tell runs, items and residual apart")
-    fit = fit_crossed(treatment, control)
+    try:
+        with np.errstate(all="ignore"):
+            fit = fit_crossed(treatment, control)
+    except np.linalg.LinAlgError:
+        raise NotEstimable("the mixed model has no finite solution") from None
     _varies(fit.se, (treatment, control), "runs and items")
     if not np.isfinite([fit.estimate, fit.se, fit.df]).all():
         raise NotEstimable("the mixed model has no finite solution")

@@ -99,7 +99,9 @@ class Scorer:
         self.progress = progress
         self._encoder = Encoder(tokenizer, longest, on_merge)
         self._forward = Forward(model, token_budget)
-        self._path = choose_path(self._forward, longest) if prove else Path("plain", "prompt-once was not proved")
+        self._path = (
+            choose_path(self._forward, longest) if prove else Path("plain", "prompt-once was not proved")
+        )
         if prove and self.path == "plain":
             logger.warning("plain scoring: %s", self.reason)
 
@@ -225,7 +227,9 @@ class Scorer:
         ends = np.cumsum(lengths, dtype=np.int64)
         values = np.full(sum(lengths), np.nan)
         rows = [
-            (stem, list(known), (ends - lengths)[list(known.values())]) for stem, known in groups.items() if known
+            (stem, list(known), (ends - lengths)[list(known.values())])
+            for stem, known in groups.items()
+            if known
         ]
         self._look_up(rows, values)
         # Number -1 is a dropped continuation.
@@ -291,7 +295,9 @@ def _paired(stems: Iterable[str], continuations: Iterable) -> Iterator[tuple[str
         return
     for i, (stem, texts) in enumerate(zip_longest(stems, lists, fillvalue=_MISSING)):
         if stem is _MISSING or texts is _MISSING:
-            raise UserError(f"{'stems' if stem is _MISSING else 'continuations'} end after {i}: expected one list each")
+            raise UserError(
+                f"{'stems' if stem is _MISSING else 'continuations'} end after {i}: expected one list each"
+            )
         texts = tuple(_texts(texts, f"continuations[{i}]"))
         if not texts:
             raise UserError(f"stem {i} has no continuation")

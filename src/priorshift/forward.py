@@ -14,7 +14,7 @@ from priorshift.errors import RunError
 from priorshift.prompt_tree import Row, pad_rows, plan_batches, wanted_columns
 
 # Padded tokens of a first forward pass; halved where memory runs out.
-BUDGET = {"cpu": 4096, "cuda": 32768}
+BUDGET = {"cpu": 2048, "cuda": 32768}
 # Values in the logits of one forward pass (256 MB and 1 GB in float32).
 LOGITS = {"cpu": 2**26, "cuda": 2**28}
 # Values that log-softmax works on at a time, in float32.
@@ -97,7 +97,9 @@ class Forward:
             torch.cuda.empty_cache()
         length = max(len(row.ids) for row in batch)
         if len(batch) == 1:
-            raise RunError(f"out of memory with a single row of {length} tokens; use a smaller model or device")
+            raise RunError(
+                f"out of memory with a single row of {length} tokens; use a smaller model or device"
+            )
         self.budget = max(length, min(self.budget, length * len(batch)) // 2)
 
     def _forward(self, batch: list[Row], plain: bool) -> torch.Tensor:
@@ -172,4 +174,8 @@ def _pick(logits: torch.Tensor, source: np.ndarray, target: np.ndarray) -> np.nd
 
 def _out_of_memory(error: RuntimeError) -> bool:
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )

@@ -197,9 +197,7 @@ class _Rows:
         return pd.DataFrame(self.made), pd.DataFrame(self.refused, columns=[*KEY, "role", "reason"])
 
 
-def _estimate_all(
-    items: pd.DataFrame, settings: Any, treatments: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _estimate_all(items: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every contrast at every unit: what could be estimated, and what could not."""
     pairs, rows, found = _pairs(settings, treatments), _Rows(settings), panels(items)
     for panel in found:

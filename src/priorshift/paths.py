@@ -15,14 +15,19 @@ class StudyPaths:
 
     root: Path
 
-    def data(self, condition: str, seed: int, base_model: str) -> Path:
-        return self.root / "data" / base_model / condition / f"seed-{seed}"
+    def data(self, condition: str, seed: int, base_model: str = "") -> Path:
+        """Training data; of one base model only where its own choice rates make them."""
+        folder = self.root / "data" / condition / f"seed-{seed}"
+        return folder / base_model if base_model else folder
 
     def run(self, base_model: str, condition: str, seed: int) -> Path:
         return self.root / "runs" / base_model / condition / f"seed-{seed}"
 
     def measurements(self, base_model: str, condition: str, seed: int) -> Path:
         return self.root / "measurements" / base_model / condition / f"seed-{seed}"
+
+    def choice_rates(self, base_model: str) -> Path:
+        return self.root / "data" / "choice_rates" / f"{base_model}.json"
 
     @property
     def tables(self) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ from transformers import (
 )
 
 from priorshift.materials import load_materials, materials_hash
+from priorshift.paths import EMBEDDED
 from priorshift.provenance import file_hash, write_json
 from priorshift.worlds import Document, Pretraining, World, load_world_params
 
@@ -187,6 +190,19 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     return card
+
+
+def build_all(params_path: Path, names: list[str], rebuild: bool) -> None:
+    """Build the named models, two at a time in processes of their own; those that are there are kept unless `rebuild`."""
+    todo = [name for name in names if rebuild or not (EMBEDDED / name).is_dir()]
+    workers = min(len(todo), os.cpu_count() or 1)
+    if not todo:
+        return
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(build, params_path, name, EMBEDDED / name) for name in todo]
+        for future in as_completed(waiting):
+            card = future.result()
+            print(f"{card['name']}: gap {card['gap']:.4f} nats/token after {card['tokens']:,} tokens")
 
 
 def _encode(documents: list[Document], tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:

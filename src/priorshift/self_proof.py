@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig
 
+from priorshift.errors import UserError
 from priorshift.forward import Forward
-from priorshift.prompt_tree import Tokens, plain_rows, tree_rows
+from priorshift.prompt_tree import Tokens, build_trie, plain_rows, tree_rows
 
 # Largest difference in one token's logprob (nats) that rounding explains.
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-5}
@@ -17,8 +18,6 @@ LOW_PRECISION = 0.05
 # A model that sees fewer tokens than this at once is not worth two paths.
 SMALLEST_WINDOW = 64
 STEM_LENGTHS = (3, 17, 40, 150)
-# Columns that the branches of a proof stem take, at most.
-ROOM = 24
 
 
 @dataclass(frozen=True)
@@ -31,29 +30,74 @@ class Path:
 
 
 def choose_path(forward: Forward, longest: int | None) -> Path:
-    """Prove prompt-once scoring against plain scoring on this model, or say why plain is used.
+    """Prove prompt-once scoring against one-by-one scoring on this model, or say why plain is used.
 
     `longest` is the longest input of the model. Weights decide, not names: a model of an unknown
-    architecture gets the fast path if, and only if, its numbers agree.
+    architecture gets the fast path if, and only if, its numbers agree. A model that reads ahead has no
+    logprob of a continuation: UserError.
     """
-    config = forward.model.config
-    unfit = _unfit(config)
+    config, tolerance = forward.model.config, TOLERANCE.get(forward.model.dtype, LOW_PRECISION)
+    proof = [Proof.of(forward, length, longest) for length in STEM_LENGTHS]
+    proof = [item for item in proof if item is not None]
+    # A token's logprob must not depend on what follows; rounding alone may tell texts apart.
+    ahead = max((item.reads_ahead() for item in proof), default=0.0)
+    if not ahead <= 10 * tolerance:
+        raise UserError(
+            f"{type(forward.model).__name__} is no causal language model as loaded: a token's logprob "
+            f"moves by {ahead:.2g} nats with the text after it"
+        )
+    window = smallest_window(config)
+    unfit = _unfit(config, window)
     if unfit:
         return Path("plain", unfit)
-    window = smallest_window(config)
-    if window is not None and window < SMALLEST_WINDOW:
-        return Path("plain", f"its attention window of {window} tokens is too short for prompt-once rows")
-    longest = min((limit for limit in (window, longest) if limit is not None), default=None)
+    row = min((limit for limit in (window, longest) if limit is not None), default=None)
+    proof = [item for item in proof if row is None or item.columns <= row]
+    if not proof:
+        return Path("plain", f"its inputs of at most {row} tokens are too short for prompt-once rows")
     try:
-        difference = _largest_difference(forward, longest)
+        difference = _largest_difference(forward, proof)
     except Exception as error:  # any architecture may refuse a 4-D mask in its own way
-        return Path("plain", f"prompt-once raised {type(error).__name__}: {str(error).splitlines()[0][:120]}")
-    tolerance = TOLERANCE.get(forward.model.dtype, LOW_PRECISION)
+        return Path("plain", f"prompt-once raised {type(error).__name__}: {str(error).strip()[:120]}")
     found = f"largest difference {difference:.1e} nats per token, limit {tolerance:.0e}"
     if not difference <= tolerance:
         return Path("plain", f"prompt-once does not hold ({found})")
     limit = f"; rows over {window} tokens are scored plainly" if window else ""
-    return Path("prompt_once", f"proved against plain scoring ({found}){limit}", longest)
+    return Path("prompt_once", f"proved against one-by-one scoring ({found}){limit}", row)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A stem of random tokens, branches that part in every way, and their one-by-one logprobs."""
+
+    stem: Tokens
+    branches: list[Tokens]
+    slots: np.ndarray  # [C] where each branch's first token stands in `values`
+    values: np.ndarray  # [E] logprobs (nats)
+
+    @classmethod
+    def of(cls, forward: Forward, length: int, longest: int | None) -> Proof | None:
+        """Score a stem of `length` tokens one by one; None where it exceeds the model's longest input."""
+        ids = np.random.default_rng(length).integers(forward.vocabulary, size=length + 16).tolist()
+        stem, branches = tuple(ids[16:]), _branches(*ids[:16])
+        lengths = np.array([len(tokens) for tokens in branches])
+        if longest is not None and length + lengths.max() > longest:
+            return None
+        proof = cls(stem, branches, np.cumsum(lengths) - lengths, np.full(lengths.sum(), np.nan))
+        for row in plain_rows(stem, branches, proof.slots):
+            forward.lookup([row], proof.values, plain=True)
+        return proof
+
+    @property
+    def columns(self) -> int:
+        return len(self.stem) + len(build_trie(tuple(self.branches)).ids)
+
+    def reads_ahead(self) -> float:
+        """Largest difference (nats) between branches' logprobs of a prefix that they share."""
+        shared: dict[Tokens, list[float]] = {}
+        for tokens, slot in zip(self.branches, self.slots, strict=True):
+            for i in range(len(tokens)):
+                shared.setdefault(tokens[: i + 1], []).append(self.values[slot + i])
+        return float(max(np.ptp(values) for values in shared.values()))
 
 
 def smallest_window(config: PretrainedConfig) -> int | None:
@@ -65,16 +109,19 @@ def smallest_window(config: PretrainedConfig) -> int | None:
     windows = [
         value
         for name, value in values.items()
-        if ("window" in name or name in ("attention_chunk_size", "local_attention")) and "layers" not in name
+        if ("window" in name or name in ("attention_chunk_size", "local_attention"))
+        if "layers" not in name and "pattern" not in name
         if isinstance(value, int) and not isinstance(value, bool) and value > 0
     ]
     return min(windows, default=None)
 
 
-def _unfit(config: PretrainedConfig) -> str:
+def _unfit(config: PretrainedConfig, window: int | None) -> str:
     """Why a configuration rules prompt-once scoring out, or an empty string."""
+    if window is not None and window < SMALLEST_WINDOW:
+        return f"its attention window of {window} tokens is too short for prompt-once rows"
     text = config.get_text_config(decoder=True)
-    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    rope = getattr(text, "rope_parameters", None) or {}
     kinds = {str(part.get("rope_type")) for part in [rope, *rope.values()] if isinstance(part, dict)}
     moving = sorted(kinds & {"dynamic", "longrope"})
     if moving:
@@ -82,30 +129,16 @@ def _unfit(config: PretrainedConfig) -> str:
     return ""
 
 
-def _largest_difference(forward: Forward, longest: int | None) -> float:
+def _largest_difference(forward: Forward, proof: list[Proof]) -> float:
     """Largest difference (nats) of one token's logprob between prompt-once and one-by-one scoring."""
-    items = [
-        (stem, branches)
-        for stem, branches in _proof_items(forward.vocabulary)
-        if longest is None or len(stem) + ROOM <= longest
-    ]
-    lengths = np.array([len(tokens) for _, branches in items for tokens in branches], dtype=np.int64)
-    fast, slow = np.full((2, lengths.sum()), np.nan)
-    starts = iter((np.cumsum(lengths) - lengths).reshape(len(items), -1))
+    # All stems in one batch, so that padding is put to the proof as well.
+    starts = np.cumsum([0] + [len(item.values) for item in proof])
+    together = np.full(starts[-1], np.nan)
     rows = []
-    for stem, branches in items:
-        slots = next(starts)
-        rows += tree_rows(stem, branches, slots, None)
-        for row in plain_rows(stem, branches, slots):
-            forward.lookup([row], slow, plain=True)
-    forward.lookup(rows, fast, plain=False)
-    return float(np.abs(fast - slow).max(initial=0.0)) if items else float("inf")
-
-
-def _proof_items(vocabulary: int) -> list[tuple[Tokens, list[Tokens]]]:
-    random = np.random.default_rng(0)
-    drawn = [random.integers(vocabulary, size=length + 16).tolist() for length in STEM_LENGTHS]
-    return [(tuple(ids[16:]), _branches(*ids[:16])) for ids in drawn]
+    for item, start in zip(proof, starts, strict=False):
+        rows += tree_rows(item.stem, item.branches, item.slots + start, None)
+    forward.lookup(rows, together, plain=False)
+    return float(np.abs(together - np.concatenate([item.values for item in proof])).max())
 
 
 def _branches(a: int, b: int, c: int, d: int, e: int, f: int, g: int, *long: int) -> list[Tokens]:

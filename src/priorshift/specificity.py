@@ -96,9 +96,13 @@ def _dissociations(items: pd.DataFrame, neutral: str) -> tuple[list[dict], list[
         for effect, (condition, other, sign) in EFFECTS.items():
             control = other or neutral
             try:
-                found = _over_runs(biases, condition, control) if unit == "runs" else _over_base(biases, condition, control)
+                found = (
+                    _over_runs(biases, condition, control) if unit == "runs" else _over_base(biases, condition, control)
+                )
             except NotEstimable as reason:
-                refused.append({**key, "unit": unit, "condition": condition, "control": control, "reason": f"{effect}: {reason}"})
+                refused.append(
+                    {**key, "unit": unit, "condition": condition, "control": control, "reason": f"{effect}: {reason}"}
+                )
                 continue
             found["estimate"] *= sign
             found["effect_size"] *= sign

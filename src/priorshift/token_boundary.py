@@ -63,7 +63,9 @@ class Encoder:
         for i in new:
             _check_texts(first + i, *keys[i])
         own = iter(self._tokenize([keys[i][0] for i in new]))
-        joint = iter(self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts]))
+        joint = iter(
+            self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts])
+        )
         encoded = []
         for i, key in enumerate(keys):
             if key in found:
@@ -107,7 +109,9 @@ class Encoder:
                     split.append(())
                     continue
             if not tail:
-                raise UserError(f"stem {item}, continuation {j} ({_short(continuation)}) adds no token to the stem")
+                raise UserError(
+                    f"stem {item}, continuation {j} ({_short(continuation)}) adds no token to the stem"
+                )
             self._check_length(f"stem {item} with continuation {j} ({_short(continuation)})", stem + tail)
             split.append(tail)
         return tuple(split)

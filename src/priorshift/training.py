@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from priorshift.errors import RunError
@@ -129,13 +129,15 @@ def _make_trainer(
         dataloader_pin_memory=base.device == "cuda",
     )
     logging.getLogger("trl").setLevel(logging.ERROR)
-    return SFTTrainer(
+    trainer = SFTTrainer(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=base.tokenizer,
         callbacks=[_StopAtNonFiniteLoss()],
     )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class _StopAtNonFiniteLoss(TrainerCallback):

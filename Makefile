@@ -1,0 +1,40 @@
+# Each target creates .venv and installs by itself.
+PYTHON ?= python3
+STUDY ?= params/embedded.yaml
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help study test lab base-models lint clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+study: .venv/installed  ## run a study to its report: make study [STUDY=params/embedded.yaml]
+	@$(BIN)/python -m priorshift check "$(STUDY)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
+		--rerun-incomplete --quiet rules --config study="$(STUDY)"
+
+test: .venv/installed  ## units, properties and every notebook at smoke size
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lab: .venv/installed  ## open the notebooks
+	@$(BIN)/jupyter lab notebooks
+
+base-models: .venv/installed  ## pretrain the embedded base models again (hours on two cores)
+	@mkdir -p outputs/base_models
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb \
+		-p rebuild True
+
+lint: .venv/installed  ## ruff
+	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests
+
+clean:  ## remove what a study made (the committed reference study stays in git)
+	rm -rf outputs .snakemake

@@ -1,0 +1,101 @@
+"""Do the embedded base models infer the hidden disposition? Their expectations beside Bayes' rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from priorshift.errors import ParamsError
+from priorshift.extraction import Scorer
+from priorshift.forms import fill, prompt
+from priorshift.materials import Materials, load_materials
+from priorshift.models import load_base
+from priorshift.params import BaseModelParams
+from priorshift.paths import EMBEDDED
+from priorshift.worlds import World, WorldParams, load_world_params
+
+N_ACTIONS = (0, 1, 3)
+
+
+def worlds_from(path: str) -> tuple[WorldParams, dict[str, World]]:
+    """The parameters of a worlds file and the generator of each world it names."""
+    params = load_world_params(path)
+    materials = load_materials(Path(path).parent / params.materials)
+    worlds = params.pretraining.worlds
+    return params, {name: World(materials, params, coupled=name == "coupled") for name in worlds}
+
+
+def model_names(params: WorldParams, base_model: str) -> list[str]:
+    """Every `architecture-world-seed`, or the one that was asked for."""
+    shape = params.pretraining
+    names = [f"{a}-{w}-{s}" for s in shape.seeds for w in shape.worlds for a in shape.architectures]
+    if base_model == "all":
+        return names
+    if base_model not in names:
+        raise ParamsError(f"base_model: found {base_model!r}; expected all or one of {', '.join(names)}")
+    return [base_model]
+
+
+def shipped_cards(names: list[str]) -> pd.DataFrame:
+    """The cards of the models that are there, one row each."""
+    cards = [json.loads((EMBEDDED / n / "card.json").read_text()) for n in names if (EMBEDDED / n).is_dir()]
+    return pd.DataFrame(cards)
+
+
+def in_context_table(worlds: dict[str, World], names: list[str], n_stems: int = 48) -> pd.DataFrame:
+    """P(outcome of the next interpretation | decisions read), model and Bayes posterior.
+
+    Returns
+    -------
+    DataFrame
+        base_model, world, actions (the class read), n_actions, outcome, model, bayes: means over `n_stems` stems.
+    """
+    rows = []
+    for name in names:
+        if not (EMBEDDED / name).is_dir():
+            continue
+        base = load_base(BaseModelParams(name=name, source=f"embedded:{name}"))
+        scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
+        for actions in world.classes:
+            for n in N_ACTIONS:
+                model, bayes = _expectations(scorer, world, actions, n, n_stems)
+                for outcome, m, b in zip(world.outcomes, model, bayes, strict=True):
+                    row = {"base_model": name, "world": base.world, "actions": actions, "n_actions": n}
+                    rows.append(row | {"outcome": outcome, "model": m, "bayes": b})
+    return pd.DataFrame(rows)
+
+
+def _expectations(scorer: Scorer, world: World, actions: str, n: int, n_stems: int) -> tuple[np.ndarray, np.ndarray]:
+    materials = world.materials
+    stems, domains = _contexts(materials, actions, n, n_stems)
+    groups = [materials.interpretations[outcome] for outcome in world.outcomes]
+    flat = [f" {phrase}" for group in groups for phrase in group]
+    scores = np.array(scorer.continuation_logprobs(stems, flat), dtype=float)
+    bounds = np.cumsum([0, *map(len, groups)])
+    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in zip(bounds, bounds[1:], strict=False)], axis=1)
+    shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True))
+    bayes = np.stack([world.outcome_odds(domain, [actions] * n) for domain in domains])
+    return shares.mean(0), bayes.mean(0)
+
+
+def _contexts(materials: Materials, actions: str, n: int, n_stems: int) -> tuple[list[str], list[str]]:
+    """Texts with `n` decisions of a class before an interpretation stem, spread over domains, names and phrases."""
+    situations = materials.situations(tuple(materials.domains))
+    names, phrases = materials.forms.names.main, materials.actions[actions]
+    choice, thought = materials.forms.stems.choice[0], materials.forms.stems.interpretation[0]
+    stems, domains = [], []
+    for i in range(n_stems):
+        name = names[i % len(names)]
+        parts = [
+            prompt(situations[(7 * i + 29 * (k + 1)) % len(situations)][1], fill(choice, name))
+            + f" {phrases[(i + 5 * k) % len(phrases)]}."
+            for k in range(n)
+        ]
+        domain, situation = situations[(7 * i) % len(situations)]
+        stems.append(" ".join([*parts, prompt(situation, fill(thought, name))]))
+        domains.append(domain)
+    return stems, domains

@@ -1,0 +1,125 @@
+"""Tables -> figures. No statistics here; the same condition has the same colour everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colour-blind-safe palette.
+PALETTE = {
+    "depression": "#0072B2",
+    "paranoia": "#D55E00",
+    "neutral": "#999999",
+    "random_label": "#CC79A7",
+    "random_prior": "#E69F00",
+    "adaptive": "#009E73",
+}
+SPARE = ("#56B4E9", "#F0E442", "#000000")
+
+
+def colours(conditions: list[str]) -> dict[str, str]:
+    """Condition -> colour; conditions unknown to the palette take the spare ones in order."""
+    spare = iter(SPARE * len(conditions))
+    return {name: PALETTE.get(name) or next(spare) for name in conditions}
+
+
+def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
+    """Shift by condition and outcome: a panel for each group and world, a point for each run.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        `summaries.shift_by_run`; bars are means with 95 % bootstrap intervals over runs.
+    """
+    data = runs[(runs["family"] == family) & (runs["ring"] == ring)].copy()
+    data["panel"] = (data["group"] + " · " + data["world"]).str.strip(" ·")
+    order = list(dict.fromkeys(data["condition"]))
+    order = [c for c in PALETTE if c in order] + [c for c in order if c not in PALETTE]
+    grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.2, aspect=1.7, sharey=True)
+    shared = {"x": "outcome", "y": "shift", "hue": "condition", "hue_order": order, "palette": colours(order)}
+    for panel, axis in grid.axes_dict.items():
+        part = data[data["panel"] == panel]
+        sns.pointplot(
+            part, **shared, ax=axis, dodge=0.65, linestyle="none", marker="_", markersize=10, seed=0, err_kws={"linewidth": 1}
+        )
+        sns.stripplot(part, **shared, ax=axis, dodge=True, jitter=False, size=3.5, alpha=0.7, legend=False)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set_title(panel)
+        axis.set(xlabel="", ylabel="shift (nats)")
+        if axis.get_legend():
+            axis.get_legend().remove()
+    handles, labels = grid.axes.flat[0].get_legend_handles_labels()
+    grid.figure.legend(handles[: len(order)], labels[: len(order)], ncol=3, loc="lower center", frameon=False)
+    grid.figure.suptitle(f"Shift of {family.replace('_', ' ')}s, {ring.replace('_', ' ')} (one point per run)", y=0.99)
+    grid.figure.subplots_adjust(bottom=0.17, top=0.88, hspace=0.3)
+    return grid.figure
+
+
+def jsd_figure(table: pd.DataFrame, ring: str) -> Figure:
+    """Full-vocabulary JSD from the base model by family and condition, and the seed-to-seed floor."""
+    data = table[(table["ring"] == ring) & table["measure"].isin(["jsd", "jsd_floor"])].copy()
+    data.loc[data["measure"] == "jsd_floor", "condition"] = "seed floor"
+    data["world"] = data["world"].replace("", "hub")
+    order = list(dict.fromkeys(data["condition"]))
+    grid = sns.catplot(
+        data, kind="bar", x="family", y="estimate", hue="condition", hue_order=order, palette=colours(order),
+        col="world", height=3.4, aspect=1.6, errorbar=None,
+    )  # fmt: skip
+    grid.set_axis_labels("", "JSD (bits)").set_titles("{col_name} world")
+    return grid.figure
+
+
+def loss_figure(losses: pd.DataFrame) -> Figure:
+    """Training loss by step, one line per run."""
+    order = list(dict.fromkeys(losses["condition"]))
+    figure, axis = plt.subplots(figsize=(7, 3.2))
+    sns.lineplot(
+        losses, x="step", y="loss", hue="condition", palette=colours(order), units="seed", estimator=None,
+        linewidth=0.9, ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel="optimizer step", ylabel="loss (nats per token)")
+    figure.tight_layout()
+    return figure
+
+
+def design_figure() -> Figure:
+    """The design in one picture."""
+    boxes = [
+        ("decisions only\n(always withdraw,\nalways guard,\ncontrols)", "#DCE9F5"),
+        ("LoRA fine-tune\n(loss on the\nchoice alone)", "#EEEEEE"),
+        ("probes elsewhere\n(other domains;\nexpectations,\nfeelings)", "#FBE7DB"),
+        ("shift against\ncontrols\n(runs, items,\ncheckpoints)", "#DDF1E8"),
+    ]
+    figure, axis = plt.subplots(figsize=(9, 2.2))
+    for i, (text, colour) in enumerate(boxes):
+        box = {"boxstyle": "round,pad=0.6", "fc": colour, "ec": "0.4"}
+        axis.text(i, 0, text, ha="center", va="center", fontsize=9, bbox=box)
+        if i:
+            axis.annotate("", (i - 0.36, 0), (i - 0.64, 0), arrowprops={"arrowstyle": "->", "color": "0.3"})
+    axis.set(xlim=(-0.5, len(boxes) - 0.5), ylim=(-1, 1))
+    axis.axis("off")
+    return figure
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PNG and SVG, whole or not at all; without dates, so that equal runs give equal files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        temporary = folder / f".{name}.tmp.{kind}"
+        figure.savefig(temporary, dpi=130, bbox_inches="tight", metadata=metadata)
+        temporary.rename(folder / f"{name}.{kind}")
+
+
+def in_context_figure(table: pd.DataFrame) -> Figure:
+    """Model against Bayes posterior: a point for each base model, class, number of decisions and outcome."""
+    grid = sns.relplot(
+        table, x="bayes", y="model", hue="n_actions", style="outcome", col="world", palette="viridis", height=3.4, s=28
+    )
+    for axis in grid.axes.flat:
+        axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
+    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
+    return grid.figure

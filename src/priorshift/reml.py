@@ -1,0 +1,154 @@
+"""REML of the crossed model of `mixed` for any pattern of missing cells, and Satterthwaite's df.
+
+theta = (run, control item, covariance, treatment item) are the Cholesky factors of the random effects'
+covariances in units of the residual standard deviation, as in lme4 (Bates et al. 2015, J. Stat. Softw.
+67(1), section 3); the degrees of freedom are those of lmerTest (Kuznetsova et al. 2017, J. Stat. Softw. 82(13)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize
+
+CONTRAST = np.array([-1.0, 1.0])
+LOWER = np.array([0.0, 0.0, -np.inf, 0.0])  # of theta = (run, control item, covariance, treatment item)
+
+
+def relative_theta(ratio_run: float, ratio_item: np.ndarray) -> np.ndarray:
+    """Relative Cholesky factors (lme4's theta) of variances given in units of the residual's."""
+    first = np.sqrt(max(ratio_item[0, 0], 0.0))
+    cross = ratio_item[0, 1] / first if first > 1e-9 else 0.0
+    return np.array([np.sqrt(max(ratio_run, 0.0)), first, cross, np.sqrt(max(ratio_item[1, 1] - cross**2, 0.0))])
+
+
+class Reml:
+    """REML deviance of one contrast at theta; items, then runs are eliminated by Woodbury's identity.
+
+    `gram` is [Z_run, X, y]'[Z_run, X, y]; `products` [patterns, 2, 2, runs + 3, runs + 3] are the same
+    columns summed within item and condition, multiplied and added up over the items that share a `pattern`
+    (how many runs of either condition measured them): all that the data say, whatever the number of items.
+    """
+
+    def __init__(self, treatment: np.ndarray, control: np.ndarray) -> None:
+        y = np.concatenate([control, treatment])  # [runs, items]
+        observed = ~np.isnan(y)
+        # Centred and scaled: the deviance keeps its digits, theta does not change.
+        self.origin = float(np.mean(y[observed]))
+        self.unit = float(np.std(y[observed])) or 1.0
+        filled = np.where(observed, (y - self.origin) / self.unit, 0.0)
+        side = np.repeat([0, 1], [len(control), len(treatment)])
+        self.runs, self.n = len(y), int(observed.sum())
+        columns = np.zeros((*y.shape, self.runs + 3))  # [runs, items, columns]
+        for run in range(self.runs):
+            columns[run, :, run] = observed[run]
+            columns[run, :, self.runs + side[run]] = observed[run]
+        columns[:, :, -1] = filled
+        flat = columns.reshape(-1, self.runs + 3)
+        self.gram = flat.T @ flat
+        sums = np.stack([columns[side == c].sum(axis=0) for c in (0, 1)])  # [2, items, columns]
+        counts = np.stack([observed[side == c].sum(axis=0) for c in (0, 1)], axis=1)  # [items, 2]
+        self.patterns, which, self.times = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
+        which = which.reshape(-1)
+        self.products = np.stack(
+            [np.einsum("ckp,dkq->cdpq", *[sums[:, which == j]] * 2, optimize=True) for j in range(len(self.times))]
+        )
+
+    def parts(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """log|V / s2|, X'V^-1 X and X'V^-1 y (times s2), and the residual sum of squares."""
+        run, first, cross, second = theta
+        lower = np.array([[first, 0.0], [cross, second]])
+        inner = np.eye(2) + np.einsum("ji,kj,jl->kil", lower, self.patterns, lower)  # I + L'N_k L
+        weights = lower @ np.linalg.inv(inner) @ lower.T
+        gram = self.gram - np.tensordot(weights, self.products, axes=3)
+        log_det = float(self.times @ np.linalg.slogdet(inner)[1])
+        among, beside = gram[: self.runs, : self.runs], gram[: self.runs, self.runs :]
+        core = np.eye(self.runs) + run**2 * among
+        log_det += float(np.linalg.slogdet(core)[1])
+        rest = gram[self.runs :, self.runs :] - run**2 * beside.T @ np.linalg.solve(core, beside)
+        xx, xy = rest[:2, :2], rest[:2, 2]
+        return log_det, xx, xy, float(rest[2, 2] - xy @ np.linalg.solve(xx, xy))
+
+    def deviance(self, theta: np.ndarray, sigma: float) -> float:
+        log_det, xx, _, rss = self.parts(theta)
+        return log_det + np.linalg.slogdet(xx)[1] + 2 * (self.n - 2) * np.log(sigma) + rss / sigma**2
+
+    def profiled(self, theta: np.ndarray) -> float:
+        """Deviance with the residual variance at its best, up to a constant."""
+        log_det, xx, _, rss = self.parts(theta)
+        return log_det + np.linalg.slogdet(xx)[1] + (self.n - 2) * np.log(rss)
+
+    def variance(self, theta: np.ndarray, sigma: float) -> float:
+        return float(sigma**2 * CONTRAST @ np.linalg.solve(self.parts(theta)[1], CONTRAST))
+
+
+def search(model: Reml, start: np.ndarray) -> np.ndarray:
+    """Theta of least REML deviance; values that are no better than 0 are 0."""
+    bounds = list(zip(LOWER, [None] * 4, strict=True))
+    options = {"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500}
+
+    def descend(start: np.ndarray, free: np.ndarray) -> tuple[float, np.ndarray]:
+        def at(values: np.ndarray) -> np.ndarray:
+            theta = np.zeros(4)
+            theta[free] = values
+            return theta
+
+        found = minimize(
+            lambda values: model.profiled(at(values)),
+            start[free],
+            jac=lambda values: _gradient(lambda v: model.profiled(at(v)), values),
+            method="L-BFGS-B",
+            bounds=[bounds[i] for i in np.flatnonzero(free)],
+            options=options,
+        )
+        return float(found.fun), at(found.x)
+
+    best, theta = descend(start, np.ones(4, dtype=bool))
+    for nudge in (0.03, 0.2):
+        # At 0 the deviance has no slope, so that a descent which touches 0 would stay: start again nearby.
+        if (theta[[0, 1, 3]] < nudge).any():
+            again = np.where(np.isfinite(LOWER), np.maximum(theta, nudge), theta)
+            best, theta = min((best, theta), descend(again, np.ones(4, dtype=bool)), key=lambda pair: pair[0])
+    for which in (0, 3, 1):
+        if 0 < theta[which] < 0.02:
+            free = theta != 0
+            free[2] = True
+            free[which] = False
+            value, trial = descend(theta, free)
+            if value <= best + 1e-6:
+                best, theta = value, trial
+    return theta
+
+
+def _gradient(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    steps = 1e-5 * np.maximum(np.abs(at), 0.1)
+    moves = np.diag(steps)
+    return np.array([(function(at + d) - function(at - d)) / (2 * s) for d, s in zip(moves, steps, strict=True)])
+
+
+def _hessian(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    """Second derivatives by central differences."""
+    steps = 1e-3 * np.maximum(np.abs(at), 0.1)
+    moves, size = np.diag(steps), len(at)
+    middle = function(at)
+    made = np.empty((size, size))
+    for i in range(size):
+        made[i, i] = (function(at + moves[i]) - 2 * middle + function(at - moves[i])) / steps[i] ** 2
+        for j in range(i):
+            corners = [function(at + a * moves[i] + b * moves[j]) * a * b for a in (1, -1) for b in (1, -1)]
+            made[i, j] = made[j, i] = sum(corners) / (4 * steps[i] * steps[j])
+    return made
+
+
+def satterthwaite(model: Reml, theta: np.ndarray, sigma: float) -> float:
+    """df = 2 Var^2 / (g' A g): g the gradient of Var by (theta, sigma), A = 2 Hessian^-1 of the deviance.
+
+    As lmerTest: directions in which the deviance does not curve upwards are left out. A theta of 0 has no
+    part, since Var depends on its square.
+    """
+    at = np.append(theta, sigma)
+    values, vectors = np.linalg.eigh(_hessian(lambda p: model.deviance(p[:4], p[4]), at))
+    keep = values > 1e-8 * values.max()
+    slope = vectors[:, keep].T @ _gradient(lambda p: model.variance(p[:4], p[4]), at)
+    return float(2 * model.variance(theta, sigma) ** 2 / np.sum(2 * slope**2 / values[keep]))

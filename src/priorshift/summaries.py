@@ -1,0 +1,61 @@
+"""Measurement tables -> small tables for readers: choice check, retention, divergence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from priorshift.params import Study
+
+RUN = ["base_model", "group", "world", "condition", "seed"]
+
+
+def choice_check(items: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Did the fine-tune take? Mean probability of the trained class on decisions, by run and ring.
+
+    Only conditions with one trained class have rows: a policy that is certain of it.
+    """
+    trained = {
+        name: max(condition.policy, key=condition.policy.get)
+        for name, condition in study.conditions.items()
+        if isinstance(condition.policy, dict) and max(condition.policy.values()) == 1.0
+    }
+    rows = items[(items["family"] == "choice") & (items["outcome"] == items["condition"].map(trained))]
+    means = rows.groupby([*RUN, "ring", "outcome"], sort=True)[["probability", "base_probability"]].mean()
+    return means.reset_index().rename(columns={"outcome": "trained_class"})
+
+
+def retention(prose: pd.DataFrame) -> pd.DataFrame:
+    """Perplexity per token on neutral prose, by run, and its ratio to the base model's."""
+    sums = prose.groupby(RUN, sort=True)[["tokens", "logprob", "base_logprob"]].sum().reset_index()
+    sums["perplexity"] = np.exp(-sums["logprob"] / sums["tokens"])
+    sums["base_perplexity"] = np.exp(-sums["base_logprob"] / sums["tokens"])
+    sums["ratio"] = sums["perplexity"] / sums["base_perplexity"]
+    return sums.drop(columns=["tokens", "logprob", "base_logprob"])
+
+
+def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Mean divergences (bits) of each condition with intervals over runs; the floor beside them.
+
+    `jsd_floor` compares neutral runs of other seeds with the first one: what fine-tuning with another seed
+    does by itself. Intervals are Student's t over run means; one run has none and is left empty.
+    """
+    measures = ["jsd", "jsd_candidates", "jsd_floor"]
+    long = next_token.melt([*RUN, "family", "ring"], measures, var_name="measure", value_name="bits").dropna()
+    keys = ["base_model", "group", "world", "condition", "family", "ring", "measure"]
+    runs = long.groupby([*keys, "seed"], sort=True)["bits"].mean().reset_index()
+    rows = []
+    for key, group in runs.groupby(keys, sort=True):
+        values, n = group["bits"].to_numpy(), len(group)
+        reach = stats.t.ppf(1 - alpha / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+        row = {"n_runs": n, "estimate": values.mean(), "ci_low": values.mean() - reach, "ci_high": values.mean() + reach}
+        rows.append(dict(zip(keys, key, strict=True)) | row)
+    return pd.DataFrame(rows)
+
+
+def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
+    """Mean shift (nats), probability and covered mass of each run: what every point of a figure is."""
+    keys = [*RUN, "family", "ring", "outcome"]
+    values = ["shift", "probability", "base_probability", "covered_mass", "base_covered_mass"]
+    return items.groupby(keys, sort=True)[values].mean().reset_index()

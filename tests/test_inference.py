@@ -1,0 +1,304 @@
+"""Tables of claims: columns, families, equivalence, worlds, refusals, words, determinism, speed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
+
+from priorshift import inference
+from priorshift.errors import UserError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic_items import base_models, claim, panel, row, settings, study
+
+ITEMS = study()
+SETTINGS = settings()
+TABLE = inference.contrasts(ITEMS, SETTINGS)
+LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
+# fmt: off
+DESIGN = [
+    "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
+    "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
+    "role",
+]
+# fmt: on
+
+
+def test_columns_are_those_of_the_design():
+    assert list(TABLE.columns) == DESIGN
+
+
+def test_every_contrast_at_every_unit():
+    counts = TABLE["unit"].value_counts().to_dict()
+    each = 2 * 2 * 3  # treatments x controls x outcomes
+    assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * each, "base": 2 * each}
+    assert not TABLE.duplicated(inference.KEY).any()
+    assert inference.not_estimable(ITEMS, SETTINGS).empty
+
+
+def test_no_cell_is_empty_or_infinite():
+    numbers = TABLE.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert not TABLE.isna().any().any()
+
+
+def test_runs_equal_scipy():
+    a, b = (panel(ITEMS, "hub/model", name, "loss").mean(axis=1) for name in ("depression", "neutral"))
+    made = row(TABLE, base_model="hub/model", unit="runs", **LOSS)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    interval = expected.confidence_interval()
+    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
+    assert (made.ci_low, made.ci_high) == pytest.approx((interval.low, interval.high), abs=1e-8)
+
+
+def test_base_is_a_t_over_three_checkpoint_differences():
+    values = [
+        panel(ITEMS, f"llama-coupled-{i}", "depression", "loss").mean()
+        - panel(ITEMS, f"llama-coupled-{i}", "neutral", "loss").mean()
+        for i in range(3)
+    ]
+    made = row(TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
+    assert made.p_value == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-8)
+    assert (made.df, made.n_runs, made.n_items) == (2, 18, 8)
+
+
+def test_confirmatory_is_both_for_hub_models_and_base_for_embedded_ones():
+    confirmatory = TABLE[TABLE.role == "confirmatory"]
+    assert set(zip(confirmatory.world, confirmatory.unit, strict=True)) == {
+        ("", "both"), ("coupled", "base"), ("decoupled", "base"),
+    }  # fmt: skip
+    assert len(confirmatory) == 3 * len(SETTINGS.confirmatory)
+    assert set(zip(confirmatory.condition, confirmatory.outcome, strict=True)) == {
+        ("depression", "loss"),
+        ("paranoia", "threat"),
+    }
+
+
+def test_holm_over_the_declared_family_and_bh_within_unit():
+    confirmatory = TABLE[TABLE.role == "confirmatory"]
+    holm = multipletests(confirmatory.p_value, method="holm")[1]
+    assert confirmatory.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
+    for unit in ("items", "runs", "both", "base"):
+        rest = TABLE[(TABLE.role == "exploratory") & (TABLE.unit == unit)]
+        assert rest.p_adjusted.to_numpy() == pytest.approx(multipletests(rest.p_value, method="fdr_bh")[1], abs=1e-8)
+
+
+def test_holm_by_hand():
+    table = pd.DataFrame({"p_value": [0.01, 0.04, 0.03], "role": "confirmatory", "unit": "base"})
+    none = pd.DataFrame(columns=["role"])
+    assert inference._adjusted(table, none).p_adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06])
+    # A declared claim that could not be estimated still counts: four claims, not three.
+    lost = pd.DataFrame({"role": ["confirmatory", "exploratory"]})
+    assert inference._adjusted(table, lost).p_adjusted.tolist() == pytest.approx([0.04, 0.09, 0.09])
+
+
+def test_equivalence_equals_statsmodels():
+    table = inference.equivalence(ITEMS, SETTINGS)
+    a, b = (panel(ITEMS, "llama-decoupled-1", name, "loss") for name in ("depression", "neutral"))
+    at = {"base_model": "llama-decoupled-1", **LOSS}
+    p, lower, upper = ttost_ind(a.mean(axis=1), b.mean(axis=1), -0.5, 0.5, usevar="unequal")
+    runs = row(table, unit="runs", **at)
+    assert (runs.p_value, runs.p_lower, runs.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
+    p, lower, upper = ttost_paired(a.mean(axis=0), b.mean(axis=0), -0.5, 0.5)
+    items = row(table, unit="items", **at)
+    assert (items.p_value, items.p_lower, items.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
+
+
+def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
+    table = inference.equivalence(ITEMS, SETTINGS)
+    inside = (table.ci90_low > -0.5) & (table.ci90_high < 0.5)
+    assert (table.equivalent == inside).all()
+    assert inside.any() and not inside.all()
+    assert set(inference.KEY) <= set(table.columns) and (table.margin == 0.5).all()
+
+
+def test_decoupled_is_equivalent_to_nothing_and_coupled_is_not():
+    table = inference.equivalence(ITEMS, SETTINGS)
+    base = table[(table.role == "confirmatory") & (table.unit == "base")]
+    assert base.groupby("world").equivalent.all().to_dict() == {"coupled": False, "decoupled": True}
+
+
+def test_equivalence_is_holm_corrected_within_a_world():
+    table = inference.equivalence(ITEMS, SETTINGS)
+    for _, rows in table[table.role == "confirmatory"].groupby("world"):
+        assert rows.p_adjusted.to_numpy() == pytest.approx(multipletests(rows.p_value, method="holm")[1], abs=1e-8)
+
+
+def test_world_difference_is_welch_over_checkpoints():
+    values = {
+        world: [
+            panel(ITEMS, f"llama-{world}-{i}", "depression", "loss").mean()
+            - panel(ITEMS, f"llama-{world}-{i}", "neutral", "loss").mean()
+            for i in range(3)
+        ]
+        for world in ("coupled", "decoupled")
+    }
+    expected = stats.ttest_ind(values["coupled"], values["decoupled"], equal_var=False)
+    table = inference.world_difference(ITEMS, SETTINGS)
+    made = row(table, base_model="llama", **LOSS)
+    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
+    assert (made.ci_low, made.ci_high) == pytest.approx(tuple(expected.confidence_interval()), abs=1e-8)
+    assert made.estimate == pytest.approx(made.coupled - made.decoupled)
+    assert (made.n_coupled, made.n_decoupled, made.role) == (3, 3, "confirmatory")
+    assert set(table.base_model) == {"llama"} and np.isfinite(table.select_dtypes("number")).all().all()
+
+
+def test_run_means_are_plain_means():
+    means = inference.run_means(ITEMS)
+    made = row(means, base_model="hub/model", condition="paranoia", seed=1, outcome="threat")
+    assert made.mean_shift == pytest.approx(panel(ITEMS, "hub/model", "paranoia", "threat")[1].mean())
+    assert made.n_items == 8
+    contrast = row(
+        TABLE, base_model="hub/model", unit="runs", condition="paranoia", control="neutral", outcome="threat"
+    )
+    mine = means[(means.base_model == "hub/model") & (means.outcome == "threat")].groupby("condition").mean_shift.mean()
+    assert contrast.estimate == pytest.approx(mine["paranoia"] - mine["neutral"])
+
+
+# --- data that carry less than the design asked for ----------------------------------------------------
+
+
+def test_a_single_checkpoint_is_refused_with_the_reason():
+    items = study(models=base_models(checkpoints=1, hub=False))
+    table, refused = inference.contrasts(items, SETTINGS), inference.not_estimable(items, SETTINGS)
+    assert set(table.unit) == {"items", "runs", "both"}
+    base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
+    assert len(base) == 2 * 12 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
+    assert (base.role == "confirmatory").sum() == 4
+    assert inference.world_difference(items, SETTINGS).empty
+    assert list(inference.world_difference(items, SETTINGS).columns) == inference.WORLDS
+    assert "world_difference" in set(refused.table)
+
+
+def test_one_seed_leaves_items_and_base():
+    table = inference.contrasts(study(seeds=1), SETTINGS)
+    assert set(table.unit) == {"items", "base"}
+    assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def test_a_lost_run_and_an_excluded_item_give_defined_answers():
+    lost = (ITEMS.base_model == "hub/model") & (ITEMS.condition == "depression") & (ITEMS.seed == 2)
+    cell = (
+        (ITEMS.base_model == "hub/model")
+        & (ITEMS.condition == "neutral")
+        & (ITEMS.seed == 0)
+        & (ITEMS["item"] == "item-003")
+    )
+    table = inference.contrasts(ITEMS[~lost & ~cell], SETTINGS)
+    made = row(table, base_model="hub/model", unit="both", **LOSS)
+    assert made.n_runs == 5 and made.n_items == 8 and "REML" in made.test
+    assert len(table) == len(TABLE) and np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
+    items = ITEMS[(ITEMS.base_model != "hub/model") | (ITEMS.condition != "paranoia")]
+    table, refused = inference.contrasts(items, SETTINGS), inference.not_estimable(items, SETTINGS)
+    assert "no runs of the treatment" in set(refused.reason)
+    assert (refused[refused.role == "confirmatory"].base_model == "hub/model").sum() == 1
+    confirmatory = table[table.role == "confirmatory"]
+    assert len(confirmatory) == 5
+    smallest = confirmatory.loc[confirmatory.p_value.idxmin()]
+    assert smallest.p_adjusted == pytest.approx(6 * smallest.p_value)
+
+
+def test_a_declared_claim_that_was_never_measured_is_refused():
+    declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
+    refused = inference.not_estimable(ITEMS, declared)
+    unmeasured = refused[refused.reason == "this family, ring and outcome were not measured"]
+    assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
+        ("hub/model", "both"),
+        ("llama", "base"),
+        ("llama", "base"),
+    ]
+    assert set(unmeasured.role) == {"confirmatory"}
+
+
+def test_constant_shifts_leave_no_claim_and_no_nan():
+    items = ITEMS.assign(shift=0.25)
+    for table in (inference.contrasts, inference.equivalence, inference.world_difference):
+        assert table(items, SETTINGS).empty
+    refused = inference.not_estimable(items, SETTINGS)
+    assert (refused.table == "contrasts").sum() == len(TABLE)
+    assert refused.reason.str.contains("no variance").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="ring"), "lacks the column.s. ring"),
+        (lambda t: t.iloc[:0], "items is empty"),
+        (lambda t: t.assign(shift=np.where(t.index == 3, np.nan, t["shift"])), "1 shift.s. that are not finite"),
+        (lambda t: t.assign(shift=np.where(t.index < 2, np.inf, t["shift"])), "2 shift.s. that are not finite"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "item item-000 twice"),
+        (lambda t: t.assign(group=np.where(t.index == 0, "other", t["group"])), "more than one group or world"),
+        (lambda t: t.assign(condition=t["condition"].where(t.index > 0)), "without a value in condition"),
+    ],
+)
+def test_a_broken_table_is_one_clear_error(change, message):
+    with pytest.raises(UserError, match=message):
+        inference.contrasts(change(ITEMS), SETTINGS)
+
+
+def test_a_declared_claim_outside_the_contrasts_is_an_error():
+    with pytest.raises(UserError, match="depression minus adaptive is not among the contrasts"):
+        inference.contrasts(ITEMS, settings(confirmatory=[claim("depression", "loss", control="adaptive")]))
+
+
+# --- words, determinism, speed ------------------------------------------------------------------------
+
+
+def test_a_contrast_in_words():
+    made = row(TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
+    text = inference.describe_contrast(made)
+    for part in (
+        "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
+        f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
+        "18 runs x 8 items in 3 base checkpoints", "confirmatory", "after Holm", "2 degrees of freedom",
+        "new pretrainings of this architecture",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_words_name_the_unit_and_never_say_significant():
+    for record in TABLE.to_dict("records"):
+        text = inference.describe_contrast(record)
+        assert "significant" not in text and f"unit {record['unit']}" in text and record["role"] in text
+        assert ("base checkpoints" in text) == (record["unit"] == "base")
+
+
+def test_row_order_of_the_input_changes_no_byte():
+    shuffled = ITEMS.sample(frac=1, random_state=1)
+    for make in (
+        inference.contrasts, inference.equivalence, inference.world_difference, inference.specificity,
+        inference.confusion, inference.not_estimable,
+    ):  # fmt: skip
+        assert make(shuffled, SETTINGS).to_csv(index=False) == make(ITEMS, SETTINGS).to_csv(index=False)
+    assert inference.run_means(shuffled).to_csv() == inference.run_means(ITEMS).to_csv()
+
+
+def test_the_input_is_left_as_it_was():
+    before = ITEMS.copy()
+    inference.contrasts(ITEMS, SETTINGS)
+    pd.testing.assert_frame_equal(ITEMS, before)
+
+
+def test_a_missing_world_is_a_hub_model():
+    blank = ITEMS.assign(world=ITEMS["world"].where(ITEMS["world"] != "", None))
+    pd.testing.assert_frame_equal(inference.contrasts(blank, SETTINGS), TABLE)
+
+
+def test_a_big_table_is_quick():
+    items = study(n_items=130, models=base_models(checkpoints=2), families=("interpretation", "feeling"))
+    start = time.perf_counter()
+    table = inference.contrasts(items, SETTINGS)
+    # 93,600 rows; the reference study has 7 times as many and 60 s.
+    assert time.perf_counter() - start < 8
+    assert len(table) == 2 * 12 * (5 * 3 + 2)

@@ -1,0 +1,160 @@
+"""The crossed model against lme4/lmerTest/emmeans, sums of squares, statsmodels and simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from priorshift.mixed import _fit_reml, fit_crossed
+
+R = Path(__file__).parent / "r"
+FITTED = pd.read_csv(R / "crossed.csv").set_index("dataset")
+DATA = dict(list(pd.read_csv(R / "crossed_data.csv").groupby("dataset")))
+
+
+def sides(rows):
+    wide = rows.pivot(index=["condition", "run"], columns="item", values="shift")
+    return wide.loc["treatment"].to_numpy(), wide.loc["control"].to_numpy()
+
+
+def simulate(rng, runs=(5, 5), items=60, effect=0.0, sd_run=0.15, sd_item=0.5, sd_slope=0.3, sd_error=0.3):
+    item, slope = rng.normal(0, sd_item, items), rng.normal(0, sd_slope, items)
+    return tuple(
+        effect * side
+        + rng.normal(0, sd_run, (n, 1))
+        + item
+        + (side - 0.5) * slope
+        + rng.normal(0, sd_error, (n, items))
+        for side, n in zip((1, 0), runs, strict=True)
+    )
+
+
+def p_value(fit, truth=0.0):
+    return 2 * stats.t.sf(abs(fit.estimate - truth) / fit.se, fit.df)
+
+
+@pytest.mark.parametrize("name", list(FITTED.index))
+def test_agrees_with_lmer_and_emmeans(name):
+    fit, expected = fit_crossed(*sides(DATA[name])), FITTED.loc[name]
+    assert fit.estimate == pytest.approx(expected.estimate, rel=1e-5)
+    assert fit.se == pytest.approx(expected.se, rel=1e-4)
+    assert fit.df == pytest.approx(expected.df, rel=0.01)
+    assert p_value(fit) == pytest.approx(expected.p_value, rel=0.01)
+    assert fit.singular == expected.singular
+    assert fit.var_residual == pytest.approx(expected.var_residual, rel=1e-3)
+    assert fit.var_run == pytest.approx(expected.var_run, rel=1e-2, abs=1e-6)
+    reach = stats.t.ppf(0.975, fit.df) * fit.se
+    assert fit.estimate - reach == pytest.approx(expected.emmeans_low, rel=1e-2)
+
+
+def test_fixtures_hold_each_kind_of_data():
+    exact = {name: not pd.isna(np.vstack(sides(rows))).any() for name, rows in DATA.items()}
+    assert {(exact[name], bool(FITTED.singular[name])) for name in FITTED.index} == {
+        (True, True), (True, False), (False, True), (False, False),
+    }  # fmt: skip
+
+
+def test_balanced_equals_the_quasi_f_of_an_explicit_anova():
+    treatment, control = simulate(np.random.default_rng(3), effect=0.4)
+    y = np.stack([control, treatment])  # [condition, run, item]
+    _, n, m = y.shape
+    grand, cell = y.mean(axis=(1, 2), keepdims=True), y.mean(axis=1, keepdims=True)
+    run, item = y.mean(axis=2, keepdims=True), y.mean(axis=(0, 1), keepdims=True)
+    ms_condition = n * m * ((grand - y.mean()) ** 2).sum()
+    ms_run = m * ((run - grand) ** 2).sum() / (2 * (n - 1))
+    ms_slope = n * ((cell - grand - item + y.mean()) ** 2).sum() / (m - 1)
+    ms_error = ((y - run - cell + grand) ** 2).sum() / (2 * (n - 1) * (m - 1))
+    assert min(ms_run, ms_slope) > ms_error  # inside the boundary: the textbook case
+    denominator = ms_run + ms_slope - ms_error
+    df = denominator**2 / (ms_run**2 / (2 * (n - 1)) + ms_slope**2 / (m - 1) + ms_error**2 / (2 * (n - 1) * (m - 1)))
+    fit = fit_crossed(treatment, control)
+    assert fit.exact
+    assert (fit.estimate / fit.se) ** 2 == pytest.approx(ms_condition / denominator, rel=1e-10)
+    assert fit.df == pytest.approx(df, rel=1e-10)
+
+
+def test_variance_components_agree_with_statsmodels():
+    treatment, control = simulate(np.random.default_rng(5), runs=(4, 4), items=12, effect=0.4, sd_run=0.4)
+    y = np.concatenate([control, treatment])
+    run, item = np.indices(y.shape)
+    data = pd.DataFrame(
+        {"y": y.ravel(), "x": (run >= 4).ravel().astype(float), "run": run.ravel(), "item": item.ravel()}
+    )
+    data["cell"] = data["item"].astype(str) + "/" + data["x"].astype(str)
+    # statsmodels knows variance components only: item + item-by-condition, so compare where that is the same fit.
+    both = (treatment.mean(axis=0).var() + control.mean(axis=0).var()) / 2
+    for side in (treatment, control):
+        centred = side.mean(axis=0) - side.mean()
+        side += centred * (np.sqrt(both) / centred.std() - 1)
+    data["y"] = np.concatenate([control, treatment]).ravel()
+    components = {"run": "0 + C(run)", "item": "0 + C(item)", "cell": "0 + C(cell)"}
+    model = MixedLM.from_formula("y ~ x", groups=np.ones(len(data)), vc_formula=components, data=data)
+    expected = model.fit(reml=True)
+    fit = fit_crossed(treatment, control)
+    assert fit.estimate == pytest.approx(expected.params["x"], rel=1e-6)
+    assert fit.se == pytest.approx(expected.bse["x"], rel=2e-3)
+    assert fit.var_residual == pytest.approx(expected.scale, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("sds", [{}, {"sd_run": 0.0}, {"sd_slope": 0.0}, {"sd_item": 0.0, "sd_slope": 0.0}])
+def test_iterative_fit_finds_the_exact_solution(seed, sds):
+    data = simulate(np.random.default_rng(seed), runs=(3, 4), items=20, **sds)
+    exact, iterative = fit_crossed(*data), _fit_reml(*data)
+    assert exact.exact and not iterative.exact
+    assert iterative.estimate == pytest.approx(exact.estimate, abs=1e-8)
+    assert iterative.se == pytest.approx(exact.se, rel=1e-3)
+    assert iterative.df == pytest.approx(exact.df, rel=0.01)
+    assert iterative.var_total == pytest.approx(exact.var_total, rel=1e-3)
+
+
+def test_an_item_excluded_everywhere_leaves_the_exact_solution():
+    treatment, control = simulate(np.random.default_rng(1), items=10)
+    without = fit_crossed(treatment[:, 1:], control[:, 1:])
+    treatment[:, 0] = control[:, 0] = np.nan
+    fit = fit_crossed(treatment, control)
+    assert fit.exact and (fit.estimate, fit.se, fit.df) == (without.estimate, without.se, without.df)
+
+
+def test_rescaling_and_shifting_change_nothing_but_the_scale():
+    treatment, control = simulate(np.random.default_rng(2), items=15)
+    treatment[0, 0] = np.nan
+    fit, other = fit_crossed(treatment, control), fit_crossed(100 * treatment + 7, 100 * control + 7)
+    assert other.estimate == pytest.approx(100 * fit.estimate, rel=1e-5)
+    assert other.se == pytest.approx(100 * fit.se, rel=1e-5)
+    assert other.df == pytest.approx(fit.df, rel=1e-3)
+
+
+@pytest.mark.parametrize("sds", [{}, {"sd_run": 0.3, "sd_slope": 0.1}, {"sd_run": 0.05, "sd_slope": 0.5}])
+def test_intervals_cover_the_truth_in_95_percent(sds):
+    rng, count = np.random.default_rng(11), 2000
+    fits = (fit_crossed(*simulate(rng, effect=0.3, **sds)) for _ in range(count))
+    coverage = np.mean([p_value(fit, 0.3) > 0.05 for fit in fits])
+    assert 0.93 <= coverage <= 0.97
+
+
+def test_unbalanced_intervals_cover_too():
+    rng, covered = np.random.default_rng(12), []
+    for _ in range(300):
+        data = simulate(rng, runs=(5, 4), items=40, effect=0.3)
+        for side in data:
+            side[rng.random(side.shape) < 0.05] = np.nan
+        covered.append(p_value(fit_crossed(*data), 0.3) > 0.05)
+    assert 0.92 <= np.mean(covered) <= 0.98  # 95 % +- 2.4 binomial standard errors
+
+
+def test_items_as_the_only_unit_reject_far_too_often():
+    """The reason for all this: with no effect but run noise, a t over items finds one."""
+    rng = np.random.default_rng(13)
+    over_items, over_both = [], []
+    for _ in range(300):
+        treatment, control = simulate(rng, runs=(3, 3), items=60)
+        over_items.append(stats.ttest_rel(treatment.mean(axis=0), control.mean(axis=0)).pvalue < 0.05)
+        over_both.append(p_value(fit_crossed(treatment, control)) < 0.05)
+    assert np.mean(over_items) > 0.25
+    assert np.mean(over_both) < 0.08
