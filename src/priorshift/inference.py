@@ -88,7 +88,7 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TR
         d_total = estimate / sqrt(sum of variance components) (both), hedges_g_z (base: mean / sd over
         checkpoints, bias-corrected). All rows are finite.
     """
-    table, refused = _estimate_all(items, settings, treatments)
+    table, refused = _estimate_all(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=CONTRASTS)
     return _adjusted(est.with_interval(table, settings.alpha), refused)[CONTRASTS]
@@ -105,7 +105,7 @@ def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = 
         the margin). p_adjusted: Holm over the declared claims of one world, for equivalence is the claim of
         a world rather than of all; Benjamini-Hochberg within unit for the rest.
     """
-    table, refused = _estimate_all(items, settings, treatments)
+    table, refused = _estimate_all(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=EQUIVALENCE)
     estimate, se, df = (table[name].to_numpy(float) for name in ("estimate", "se", "df"))
@@ -131,7 +131,7 @@ def world_difference(items: pd.DataFrame, settings: Any, treatments: Sequence[st
     Welch's t over base checkpoints: one value a checkpoint, treatment minus control. n_coupled and
     n_decoupled count checkpoints; effect_size is Hedges' g over them. base_model holds the group.
     """
-    table, refused = _world_differences(items, settings, treatments)
+    table, refused = _world_differences(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=WORLDS)
     return _adjusted(est.with_interval(table, settings.alpha), refused)[WORLDS]
@@ -146,9 +146,10 @@ def not_estimable(items: pd.DataFrame, settings: Any, treatments: Sequence[str] 
         Columns `REFUSED`: `table` (contrasts, which covers equivalence; world_difference; specificity;
         confusion), the claim, role, reason. Empty when everything could be estimated.
     """
+    found = panels(items)
     parts = [
-        _estimate_all(items, settings, treatments)[1].assign(table="contrasts"),
-        _world_differences(items, settings, treatments)[1].assign(table="world_difference"),
+        _estimate_all(found, settings, treatments)[1].assign(table="contrasts"),
+        _world_differences(found, settings, treatments)[1].assign(table="world_difference"),
         refused_dissociations(items, settings),
     ]
     return pd.concat([part.reindex(columns=REFUSED) for part in parts], ignore_index=True).fillna("")
@@ -197,9 +198,9 @@ class _Rows:
         return pd.DataFrame(self.made), pd.DataFrame(self.refused, columns=[*KEY, "role", "reason"])
 
 
-def _estimate_all(items: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every contrast at every unit: what could be estimated, and what could not."""
-    pairs, rows, found = _pairs(settings, treatments), _Rows(settings), panels(items)
+    pairs, rows = _pairs(settings, treatments), _Rows(settings)
     for panel in found:
         for pair in pairs:
             claim = _claim(panel.base_model, panel.world, pair, panel.probe)
@@ -236,7 +237,7 @@ def _nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str],
 
 def _over_checkpoints(checkpoints: list[Panel], pair: tuple[str, str]) -> Estimate:
     """The contrast over the checkpoints that ran both conditions."""
-    ran = [panel for panel in checkpoints if set(pair) <= set(panel.conditions)]
+    ran = [panel for panel in checkpoints if set(pair) <= panel.conditions]
     return est.over_checkpoints([_sides(panel, pair) for panel in ran], _n_items(ran))
 
 
@@ -245,7 +246,7 @@ def _sides(panel: Panel, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]
 
 
 def _n_items(checkpoints: list[Panel]) -> int:
-    return len(set().union(*(panel.table.columns for panel in checkpoints))) if checkpoints else 0
+    return len(set().union(*(panel.items for panel in checkpoints))) if checkpoints else 0
 
 
 def _refuse_unmeasured(rows: _Rows, found: list[Panel]) -> None:
@@ -264,10 +265,10 @@ def _unmeasured() -> Estimate:
 
 
 def _world_differences(
-    items: pd.DataFrame, settings: Any, treatments: Sequence[str]
+    found: list[Panel], settings: Any, treatments: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs, rows = _pairs(settings, treatments), _Rows(settings)
-    nests = {(group, probe, world): members for group, world, probe, members in _nests(panels(items))}
+    nests = {(group, probe, world): members for group, world, probe, members in _nests(found)}
     both = [(group, probe) for group, probe, world in nests if world == "coupled"]
     for group, probe in (key for key in both if (*key, "decoupled") in nests):
         coupled, decoupled = nests[group, probe, "coupled"], nests[group, probe, "decoupled"]
@@ -282,7 +283,7 @@ def _world_differences(
 
 def _between_worlds(coupled: list[Panel], decoupled: list[Panel], pair: tuple[str, str]) -> dict:
     values = [
-        est.checkpoint_differences([_sides(p, pair) for p in world if set(pair) <= set(p.conditions)])
+        est.checkpoint_differences([_sides(p, pair) for p in world if set(pair) <= p.conditions])
         for world in (coupled, decoupled)
     ]
     if min(len(v) for v in values) < 2:

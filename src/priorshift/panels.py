@@ -20,7 +20,7 @@ COLUMNS = [*BASE, "condition", "seed", *PROBE, "item", "shift"]
 
 @dataclass(frozen=True)
 class Panel:
-    """Shifts of one base model, family, ring and outcome: `table` is [runs, items], in nats."""
+    """Shifts of one base model, family, ring and outcome: `values` is [runs, items], in nats."""
 
     base_model: str
     group: str
@@ -28,19 +28,21 @@ class Panel:
     family: str
     ring: str
     outcome: str
-    table: pd.DataFrame
+    labels: np.ndarray  # the condition of each run
+    items: list[str]
+    values: np.ndarray
 
     @property
     def probe(self) -> tuple[str, str, str]:
         return self.family, self.ring, self.outcome
 
     @property
-    def conditions(self) -> list[str]:
-        return list(dict.fromkeys(self.table.index.get_level_values("condition")))
+    def conditions(self) -> set[str]:
+        return set(self.labels)
 
     def runs(self, condition: str) -> np.ndarray:
         """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
-        return self.table.to_numpy()[self.table.index.get_level_values("condition") == condition]
+        return self.values[self.labels == condition]
 
 
 def check_items(items: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +91,9 @@ def panels(items: pd.DataFrame) -> list[Panel]:
     made = []
     for key, rows in table.groupby([*BASE, *PROBE], sort=True, observed=True):
         wide = rows.pivot(index=["condition", "seed"], columns="item", values="shift")
-        made.append(Panel(*map(str, key), wide.sort_index().sort_index(axis=1)))
+        wide = wide.sort_index().sort_index(axis=1)
+        labels = wide.index.get_level_values("condition").to_numpy(object)
+        made.append(Panel(*map(str, key), labels, list(wide.columns), wide.to_numpy(float)))
     return made
 
 

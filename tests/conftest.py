@@ -1,0 +1,56 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from priorshift.materials import load_materials
+from priorshift.params import load_study
+from priorshift.worlds import load_world_params
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def materials():
+    return load_materials(ROOT / "params" / "materials")
+
+
+@pytest.fixture(scope="session")
+def world_params():
+    return load_world_params(ROOT / "params" / "worlds.yaml")
+
+
+@pytest.fixture(scope="session")
+def smoke():
+    return load_study(ROOT / "params" / "smoke.yaml")
+
+
+@pytest.fixture
+def params_folder(tmp_path):
+    """A copy of params/ that a test may break."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    return tmp_path / "params"
+
+
+@pytest.fixture
+def write_study(params_folder):
+    """Write smoke.yaml with changes applied by a function of the parsed file; returns its path."""
+
+    def write(change):
+        path = params_folder / "smoke.yaml"
+        data = yaml.safe_load(path.read_text())
+        replaced = change(data)
+        path.write_text(yaml.safe_dump(data if replaced is None else replaced, sort_keys=False))
+        return path
+
+    return write

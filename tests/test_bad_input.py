@@ -1,0 +1,201 @@
+"""Every wrong study or materials file ends in one clear line and writes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from priorshift.__main__ import main
+from priorshift.errors import UserError
+from priorshift.params import load_study
+
+
+def setter(*path_and_value):
+    """A change that sets data[a][b]... = value."""
+    *path, last, value = path_and_value
+
+    def change(data):
+        for key in path:
+            data = data[key]
+        data[last] = value
+
+    return change
+
+
+def dropper(key):
+    return lambda data: data.pop(key) and None
+
+
+CLAIM = {"condition": "depression", "control": "neutral", "family": "interpretation", "outcome": "loss"}
+BAD_STUDIES = {
+    "unknown key": (setter("colour", "red"), "colour"),
+    "unknown nested key": (setter("training", "ranks", 4), "ranks"),
+    "missing key": (dropper("seeds"), "seeds"),
+    "wrong type": (setter("training", "rank", "four"), "rank"),
+    "number as text": (setter("training", "examples", "64"), "examples"),
+    "float for a count": (setter("training", "epochs", 1.5), "epochs"),
+    "negative rank": (setter("training", "rank", -4), "rank"),
+    "zero learning rate": (setter("training", "learning_rate", 0.0), "learning_rate"),
+    "dropout above 1": (setter("training", "dropout", 1.5), "dropout"),
+    "odd examples": (setter("training", "examples", 63), "63"),
+    "unknown target": (setter("training", "target", "heads"), "heads"),
+    "no seeds": (setter("seeds", []), "seeds"),
+    "seed twice": (setter("seeds", [0, 1, 0]), "0 is given twice"),
+    "negative seed": (setter("seeds", [-1]), "seeds"),
+    "boolean seed": (setter("seeds", [True]), "seeds"),
+    "overlapping domains": (setter("train_domains", ["work", "school"]), "school"),
+    "unknown domain": (setter("train_domains", ["work", "moon"]), "moon"),
+    "too few held-out domains": (setter("held_out_domains", ["school", "family"]), "held_out_domains"),
+    "unknown base model": (setter("base_models", ["llama-coupled-99"]), "llama-coupled-99"),
+    "base model twice": (setter("base_models", ["llama-coupled-0", "llama-coupled-0"]), "twice"),
+    "path as a study name": (setter("study", "../escape"), "../escape"),
+    "unknown task": (setter("conditions", "neutral", "task", "poems"), "poems"),
+    "unknown policy class": (setter("conditions", "paranoia", "policy", {"attack": 1.0}), "attack"),
+    "policy does not sum to 1": (setter("conditions", "paranoia", "policy", {"guard": 0.7}), "0.7"),
+    "decisions without a policy": (setter("conditions", "paranoia", {"task": "decisions"}), "needs a policy"),
+    "preferences with a policy": (setter("conditions", "neutral", "policy", "uniform"), "takes no policy"),
+    "unknown control": (setter("inference", "controls", ["nothing"]), "nothing"),
+    "claim on unknown condition": (
+        setter("inference", "confirmatory", [CLAIM | {"condition": "joy", "ring": "held_out_domains"}]), "joy",
+    ),
+    "claim on unknown outcome": (
+        setter("inference", "confirmatory", [CLAIM | {"outcome": "gain", "ring": "held_out_domains"}]), "gain",
+    ),
+    "claim on unknown ring": (setter("inference", "confirmatory", [CLAIM | {"ring": "moon"}]), "moon"),
+    "alpha above one half": (setter("inference", "alpha", 0.9), "alpha"),
+    "unknown family": (setter("probes", "families", ["dream"]), "families"),
+    "too many situations": (setter("probes", "situations_per_domain", 99), "99"),
+    "materials that are not there": (setter("materials", "nowhere"), "nowhere"),
+    "a list where a map belongs": (lambda data: [data], "expected a map"),
+}  # fmt: skip
+
+
+def one_line(capsys, path):
+    assert main(["check", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("error: ") and "Traceback" not in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", BAD_STUDIES)
+def test_bad_study_is_one_line(name, write_study, capsys, tmp_path, monkeypatch):
+    change, named = BAD_STUDIES[name]
+    path = write_study(change)
+    monkeypatch.chdir(tmp_path)
+    assert named in one_line(capsys, path)
+    assert not (tmp_path / "outputs").exists()
+
+
+BAD_TEXTS = {
+    "unreadable YAML": "study: [smoke",
+    "tabs": "study:\tsmoke\n\tseeds: [0]",
+    "key given twice": "study: smoke\nstudy: again",
+    "aliases": "a: &a [x]\nb: [*a, *a]",
+    "python object": "study: !!python/object/apply:os.system ['true']",
+    "empty": "",
+    "not text": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_bad_yaml_is_one_line(name, params_folder, capsys):
+    path = params_folder / "broken.yaml"
+    content = BAD_TEXTS[name]
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert "broken.yaml" in one_line(capsys, path)
+
+
+def test_missing_study_file(tmp_path, capsys):
+    assert "no such file" in one_line(capsys, tmp_path / "none.yaml")
+
+
+def edit(name, change):
+    def apply(folder):
+        path = folder / "materials" / f"{name}.yaml"
+        data = yaml.safe_load(path.read_text())
+        change(data)
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    return apply
+
+
+def share_a_word(data):
+    data["guard"][0] = "expect some misery"
+
+
+BAD_MATERIALS = {
+    "empty class": (edit("actions", lambda d: d.update(guard=[])), "guard"),
+    "class that no disposition names": (edit("feelings", lambda d: d.update(joy=["glad"] * 12)), "joy"),
+    "duplicate phrase": (edit("interpretations", lambda d: d["loss"].append("Hope is useless now")), "given twice"),
+    "duplicate situation": (edit("domains", lambda d: d["work"].append(d["school"][0])), "given twice"),
+    "shared content word": (edit("actions", share_a_word), "misery"),
+    "too few phrases": (edit("feelings", lambda d: d["loss"].pop()), "feelings"),
+    "too few domains": (edit("domains", lambda d: d.pop("work")), "domains"),
+    "too few situations": (edit("domains", lambda d: d["work"].pop()), "situations"),
+    "uneven lengths": (
+        edit("feelings", lambda d: d.update(loss=[f"{w} and hollow and lost" for w in d["loss"]])), "mean words",
+    ),
+    "uneven pair": (edit("preferences", lambda d: d[0].update(options=["tea", "a cup of cocoa"])), "equally many"),
+    "leading space": (edit("feelings", lambda d: d["loss"].append(" blue")), "' blue'"),
+    "number as a phrase": (edit("prose", lambda d: d.append(7)), "7"),
+    "scale key of 0": (edit("scales", lambda d: d["depression_style"]["items"][0].update(key=0)), "key"),
+    "scale with unknown outcome": (edit("scales", lambda d: d["depression_style"].update(outcome="joy")), "joy"),
+    "stem without a name": (
+        edit("forms", lambda d: d["stems"]["feeling"][0].update(named="Someone felt")), "{name}",
+    ),
+    "shares beyond 1": (edit("dispositions", lambda d: d["secure"].update(share=0.9)), "sum to"),
+    "missing file": (lambda folder: (folder / "materials" / "prose.yaml").unlink(), "prose.yaml"),
+    "unknown file": (lambda folder: (folder / "materials" / "poems.yaml").write_text("- a"), "poems.yaml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_MATERIALS)
+def test_bad_materials_are_one_line(name, params_folder, capsys):
+    change, named = BAD_MATERIALS[name]
+    change(params_folder)
+    assert named in one_line(capsys, params_folder / "smoke.yaml")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "arguments"),
+    [("base_model", ("nobody", "all", "all")), ("condition", ("all", "joy", "all")), ("seed", ("all", "all", 77)),
+     ("seed", ("all", "all", None)), ("seed", ("all", "all", True))],
+)  # fmt: skip
+def test_unknown_notebook_parameter(smoke, parameter, arguments):
+    with pytest.raises(UserError, match=f"^{parameter}: found"):
+        smoke.select(*arguments)
+
+
+def test_select_takes_text_from_papermill(smoke):
+    assert smoke.select("llama-coupled-0", "depression", "1") == [("llama-coupled-0", "depression", 1)]
+
+
+def test_make_and_papermill_say_it_in_one_line(root, write_study, tmp_path):
+    path = write_study(setter("training", "rank", -4))
+    made = subprocess.run(
+        [sys.executable, "-m", "priorshift", "check", str(path)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert made.returncode == 2
+    assert made.stderr.count("\n") == 1 and "rank" in made.stderr
+    notebook = root / "notebooks" / "01_synthesize.ipynb"
+    ran = subprocess.run(
+        [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "-p", "study", str(path)],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert ran.returncode != 0
+    said = [line for line in ran.stderr.splitlines() if "rank" in line]
+    assert any(line.startswith("ParamsError: ") for line in said), ran.stderr[-2000:]
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_error_names_file_value_and_way_out(write_study):
+    path = write_study(setter("training", "rank", -4))
+    with pytest.raises(UserError) as caught:
+        load_study(path)
+    assert str(path) in str(caught.value) and "training.rank" in str(caught.value) and "-4" in str(caught.value)
