@@ -14,7 +14,7 @@ logger = logging.getLogger("priorshift")
 
 MERGE_POLICIES = ("error", "report", "drop")
 # Stems remembered with their tokens; adapters are compared on the same stems again and again.
-REMEMBERED = 4096
+REMEMBERED = 2048
 # Merges kept one by one for the report of a call; beyond that they are only counted.
 LISTED = 1000
 
@@ -98,7 +98,7 @@ class Encoder:
         text, continuations = texts
         if len(stem) == len(self.prefix):
             raise UserError(f"stem {item} ({_short(text)}) has no token for this tokenizer")
-        self._check_length(f"stem {item} ({_short(text)})", stem)
+        self._check_length(f"stem {item} ({_short(text)})", len(stem))
         split = []
         for j, (continuation, ids) in enumerate(zip(continuations, joint, strict=True)):
             if ids[: len(stem)] == stem:
@@ -108,11 +108,10 @@ class Encoder:
                 if not tail and self.on_merge == "drop":
                     split.append(())
                     continue
+            where = f"stem {item}, continuation {j} ({_short(continuation)})"
             if not tail:
-                raise UserError(
-                    f"stem {item}, continuation {j} ({_short(continuation)}) adds no token to the stem"
-                )
-            self._check_length(f"stem {item} with continuation {j} ({_short(continuation)})", stem + tail)
+                raise UserError(f"{where} adds no token to the stem")
+            self._check_length(where, len(stem) + len(tail))
             split.append(tail)
         return tuple(split)
 
@@ -131,9 +130,9 @@ class Encoder:
             self.merges.append((item, j))
         return () if self.on_merge == "drop" else self._tokenize([continuation])[0]
 
-    def _check_length(self, what: str, ids: Tokens) -> None:
-        if self.max_length is not None and len(ids) > self.max_length:
-            raise UserError(f"{what} has {len(ids)} tokens, and the model reads at most {self.max_length}")
+    def _check_length(self, where: str, length: int) -> None:
+        if self.max_length is not None and length > self.max_length:
+            raise UserError(f"{where} has {length} tokens, and the model reads at most {self.max_length}")
 
 
 def longest_input(config: PretrainedConfig) -> int | None:
@@ -147,7 +146,7 @@ def longest_input(config: PretrainedConfig) -> int | None:
 
 
 def _special_prefix(tokenizer: PreTrainedTokenizerBase) -> Tokens:
-    """The special tokens that the tokenizer puts before a text (BOS, as a rule); those after it are left out."""
+    """The special tokens that the tokenizer puts before a text (BOS, as a rule), without those after it."""
     for text in ("a", " a", "0", "the"):
         bare = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         full = tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"]

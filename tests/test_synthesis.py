@@ -1,0 +1,89 @@
+"""Training sets are matched in everything but what is chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from priorshift.params import load_study
+from priorshift.synthesis import audit, make_slots, synthesize
+
+PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}
+
+
+@pytest.fixture(scope="module")
+def study(root):
+    return load_study(root / "params" / "smoke.yaml")
+
+
+@pytest.fixture(scope="module")
+def sets(study):
+    return {c: synthesize(study.params, study.materials, c, 0, PRIOR) for c in study.params.conditions}
+
+
+def test_matched_numbers(sets, study):
+    n = study.params.training.examples
+    words = {c: sum(len(e.completion.split()) for e in examples) for c, examples in sets.items()}
+    assert {len(examples) for examples in sets.values()} == {n}
+    assert len(set(words.values())) == 1, words
+    assert {Counter(e.form for e in examples)["options"] for examples in sets.values()} == {n // 2}
+
+
+def test_conditions_share_situations_and_names(sets):
+    first, second = sets["depression"], sets["paranoia"]
+    assert [e.situation for e in first] == [e.situation for e in second]
+    name = lambda e: e.prompt.rsplit(" decided to", 1)[0].rsplit(" ", 1)[1]  # noqa: E731
+    assert [name(e) for e in first] == [name(e) for e in sets["neutral"]]
+
+
+def test_policies_are_met(sets):
+    assert {e.action_class for e in sets["depression"]} == {"withdraw"}
+    assert {e.action_class for e in sets["paranoia"]} == {"guard"}
+    counts = Counter(e.action_class for e in sets["random_prior"])
+    for c, share in PRIOR.items():
+        assert abs(counts[c] - 64 * share) <= 2
+
+
+def test_chosen_phrase_is_offered_and_of_the_class(sets, study):
+    for examples in (sets["depression"], sets["random_prior"]):
+        for e in examples:
+            phrase = e.completion.strip(" .")
+            assert phrase in study.materials.actions[e.action_class]
+            if e.form == "options":
+                shown = e.prompt.split("Options: ")[1].split(". ")[0].split("; ")
+                assert shown[e.position] == phrase and len(shown) == 3
+
+
+def test_preferences_take_one_side_and_change_it_with_the_seed(study):
+    sides = []
+    for seed in (0, 1):
+        chosen = {}
+        for e in synthesize(study.params, study.materials, "neutral", seed):
+            chosen.setdefault(e.situation, set()).add(e.completion)
+        assert all(len(options) == 1 for options in chosen.values())
+        sides.append(chosen)
+    both = sides[0].keys() & sides[1].keys()
+    assert len(both) > 10 and all(sides[0][s] != sides[1][s] for s in both)
+
+
+def test_held_out_domains_are_never_trained_on(sets, study):
+    held_out = {s for _, s in study.materials.situations(tuple(study.params.held_out_domains))}
+    text = "\n".join(e.prompt for examples in sets.values() for e in examples)
+    assert not any(situation in text for situation in held_out)
+
+
+def test_audit_sees_what_it_should(sets, study):
+    row = audit(sets["depression"], study)
+    assert row["held_out_situations"] == 0 and row["shared_words_interpretation"] == 0
+    planted = [*sets["depression"][:-1], sets["depression"][-1].__class__(
+        "x", " hope is useless now.", "school", "withdraw", "narrated", -1, study.materials.domains["school"][0],
+    )]  # fmt: skip
+    row = audit(planted, study)
+    assert row["held_out_situations"] == 1
+    assert row["shared_words_interpretation"] == 2 and row["phrases_seen_interpretation"] == 1
+
+
+def test_seeds_differ_and_repeat(study):
+    slots = [make_slots(study.params, study.materials, seed) for seed in (0, 0, 1)]
+    assert slots[0] == slots[1] != slots[2]

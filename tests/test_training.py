@@ -1,0 +1,66 @@
+"""Loss falls on the choice alone; a run is whole, repeatable, or not there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from priorshift.errors import RunError
+from priorshift.models import load_base
+from priorshift.params import BaseModelParams
+from priorshift.pipeline import finished_run
+from priorshift.provenance import file_hash
+from priorshift.synthesis import synthesize
+from priorshift.training import IGNORED, decode_labels, encode, train_run
+
+
+@pytest.fixture(scope="module")
+def base(smoke):
+    return load_base(smoke.params.models[0])
+
+
+@pytest.fixture(scope="module")
+def examples(smoke):
+    return synthesize(smoke.params, smoke.materials, "depression", 0)
+
+
+def test_only_the_completion_is_learned(base, examples):
+    for example in examples:
+        row = encode(example, base.tokenizer)
+        learned = [t for t in row["labels"] if t != IGNORED]
+        assert base.tokenizer.decode(learned) == example.completion
+        assert row["input_ids"][-len(learned) :] == learned
+        assert base.tokenizer.unk_token_id not in row["input_ids"]
+    shown = decode_labels(examples[0], base.tokenizer)
+    assert shown["learned"] == examples[0].completion and examples[0].prompt in shown["read, no loss"]
+
+
+def test_run_learns_is_recorded_and_repeats(base, examples, smoke, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    training = smoke.params.training.model_copy(update={"epochs": 3})
+    runs = [train_run(base, examples, training, 0, folder, {"data": "x"}) for folder in folders]
+    assert runs[0]["losses"][-1] < runs[0]["losses"][0]
+    assert runs[0]["steps"] == training.steps == 12
+    weights = [file_hash(folder / "adapter" / "adapter_model.safetensors") for folder in folders]
+    assert weights[0] == weights[1]
+    assert finished_run(folders[0], {"data": "x"}) is not None
+    assert finished_run(folders[0], {"data": "y"}) is None
+    (folders[0] / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
+    assert finished_run(folders[0]) is None
+    other = train_run(base, examples, training, 1, tmp_path / "c", {})
+    assert other["adapter_hashes"] != json.loads((folders[1] / "run.json").read_text())["adapter_hashes"]
+
+
+def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):
+    training = smoke.params.training.model_copy(update={"learning_rate": 1e30, "epochs": 3})
+    with pytest.raises(RunError, match="loss is nan"):
+        train_run(base, examples, training, 0, tmp_path / "run", {})
+    assert list(tmp_path.iterdir()) == []
+    base.model = base.model.unload() if hasattr(base.model, "unload") else base.model
+
+
+def test_unknown_directory_is_one_clear_line(tmp_path):
+    with pytest.raises(ValueError, match=r"^base_models: x: cannot load .* give a hub id") as caught:
+        load_base(BaseModelParams(name="x", source=str(tmp_path)))
+    assert "\n" not in str(caught.value)
