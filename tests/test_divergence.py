@@ -143,9 +143,7 @@ def test_no_stems_give_no_values():
 def test_float32_over_a_large_vocabulary_passes_in_little_memory():
     rng = np.random.default_rng(0)
     shape = (8, 151_936)
-    p, q = (
-        log_softmax(rng.normal(scale=4, size=shape).astype(np.float32)).astype(np.float32) for _ in range(2)
-    )
+    p, q = (log_softmax(rng.normal(scale=4, size=shape).astype(np.float32)).astype(np.float32) for _ in range(2))
     tracemalloc.start()
     values = jsd(p, q)
     peak = tracemalloc.get_traced_memory()[1]
@@ -241,7 +239,5 @@ def test_parts_are_where_the_difference_is(pair, i):
 
 
 def test_a_statistician_can_import_it_without_a_model_library():
-    code = (
-        "import sys, priorshift.divergence; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
+    code = "import sys, priorshift.divergence; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

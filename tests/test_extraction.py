@@ -91,9 +91,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
 
 
 TOKENIZER = byte_tokenizer()
@@ -300,9 +298,7 @@ def test_plain_rows_are_never_padded():
     before = dict(scorer.counts)
     scorer.continuation_logprobs(STEMS, CONTINUATIONS)
     after = scorer.counts
-    assert (
-        after["computed_tokens"] - before["computed_tokens"] == after["read_tokens"] - before["read_tokens"]
-    )
+    assert after["computed_tokens"] - before["computed_tokens"] == after["read_tokens"] - before["read_tokens"]
 
 
 def test_memory_is_flat_over_any_number_of_stems(monkeypatch):
@@ -394,9 +390,7 @@ def with_template(template: str) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-@pytest.mark.parametrize(
-    ("template", "start"), [("$A", []), ("<s> $A", [1]), ("<s> $A </s>", [1]), ("$A </s>", [])]
-)
+@pytest.mark.parametrize(("template", "start"), [("$A", []), ("<s> $A", [1]), ("<s> $A </s>", [1]), ("$A </s>", [])])
 def test_bos_is_added_iff_the_tokenizer_would_and_nothing_after_the_text(template, start):
     tokenizer, model = with_template(template), scorer_of("llama")._forward.model
     ids = start + tokenizer("It was", add_special_tokens=False)["input_ids"]

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from priorshift.extraction import Scorer
-from priorshift.measure import choice_rates, item_table, log_odds, measure_model, next_token_table, probe_items, retention_table
+from priorshift.measure import (
+    choice_rates,
+    item_table,
+    log_odds,
+    measure_model,
+    next_token_table,
+    probe_items,
+    retention_table,
+)
 from priorshift.models import load_base
 
 

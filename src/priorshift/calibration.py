@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _expectations(scorer: Scorer, world: World, actions: str, n: int, n_stems: i
     flat = [f" {phrase}" for group in groups for phrase in group]
     scores = np.array(scorer.continuation_logprobs(stems, flat), dtype=float)
     bounds = np.cumsum([0, *map(len, groups)])
-    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in zip(bounds, bounds[1:], strict=False)], axis=1)
+    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in itertools.pairwise(bounds)], axis=1)
     shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True))
     bayes = np.stack([world.outcome_odds(domain, [actions] * n) for domain in domains])
     return shares.mean(0), bayes.mean(0)

@@ -227,9 +227,7 @@ def effect_by_token(base: ArrayLike, adapter: ArrayLike, k: int = 10) -> np.ndar
     chosen = np.concatenate([gain[change[gain] > 0], loss[change[loss] < 0]])
     fields = {"token": np.int64, "p_base": float, "p_adapter": float, "change": float, "jsd": float}
     effects = np.empty(len(chosen), dtype=list(fields.items()))
-    for name, values in zip(
-        fields, (chosen, *(a[chosen] for a in (p_base, p_adapter, change, part))), strict=True
-    ):
+    for name, values in zip(fields, (chosen, *(a[chosen] for a in (p_base, p_adapter, change, part))), strict=True):
         effects[name] = values
     return effects
 

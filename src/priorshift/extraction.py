@@ -92,16 +92,14 @@ class Scorer:
         token_budget: int | None = None,
         prove: bool = True,
         progress: bool = False,
-    ):
+    ) -> None:
         if token_budget is not None and token_budget < 1:
             raise UserError(f"token_budget={token_budget}: expected a positive number of tokens")
         longest = longest_input(model.config)
         self.progress = progress
         self._encoder = Encoder(tokenizer, longest, on_merge)
         self._forward = Forward(model, token_budget)
-        self._path = (
-            choose_path(self._forward, longest) if prove else Path("plain", "prompt-once was not proved")
-        )
+        self._path = choose_path(self._forward, longest) if prove else Path("plain", "prompt-once was not proved")
         if prove and self.path == "plain":
             logger.warning("plain scoring: %s", self.reason)
 
@@ -226,11 +224,7 @@ class Scorer:
                     lengths.append(len(tokens))
         ends = np.cumsum(lengths, dtype=np.int64)
         values = np.full(sum(lengths), np.nan)
-        rows = [
-            (stem, list(known), (ends - lengths)[list(known.values())])
-            for stem, known in groups.items()
-            if known
-        ]
+        rows = [(stem, list(known), (ends - lengths)[list(known.values())]) for stem, known in groups.items() if known]
         self._look_up(rows, values)
         # Number -1 is a dropped continuation.
         tokens = [*np.split(values, ends[:-1]), np.array([np.nan])]
@@ -295,9 +289,7 @@ def _paired(stems: Iterable[str], continuations: Iterable) -> Iterator[tuple[str
         return
     for i, (stem, texts) in enumerate(zip_longest(stems, lists, fillvalue=_MISSING)):
         if stem is _MISSING or texts is _MISSING:
-            raise UserError(
-                f"{'stems' if stem is _MISSING else 'continuations'} end after {i}: expected one list each"
-            )
+            raise UserError(f"{'stems' if stem is _MISSING else 'continuations'} end after {i}: expected one list each")
         texts = tuple(_texts(texts, f"continuations[{i}]"))
         if not texts:
             raise UserError(f"stem {i} has no continuation")

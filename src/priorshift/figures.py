@@ -44,7 +44,15 @@ def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
     for panel, axis in grid.axes_dict.items():
         part = data[data["panel"] == panel]
         sns.pointplot(
-            part, **shared, ax=axis, dodge=0.65, linestyle="none", marker="_", markersize=10, seed=0, err_kws={"linewidth": 1}
+            part,
+            **shared,
+            ax=axis,
+            dodge=0.65,
+            linestyle="none",
+            marker="_",
+            markersize=10,
+            seed=0,
+            err_kws={"linewidth": 1},
         )
         sns.stripplot(part, **shared, ax=axis, dodge=True, jitter=False, size=3.5, alpha=0.7, legend=False)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)

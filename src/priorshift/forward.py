@@ -28,7 +28,7 @@ class Forward:
     without (read).
     """
 
-    def __init__(self, model: torch.nn.Module, token_budget: int | None = None):
+    def __init__(self, model: torch.nn.Module, token_budget: int | None = None) -> None:
         self.model = model
         core = model.get_base_model() if hasattr(model, "get_base_model") else model
         accepted = signature(core.forward).parameters
@@ -97,9 +97,7 @@ class Forward:
             torch.cuda.empty_cache()
         length = max(len(row.ids) for row in batch)
         if len(batch) == 1:
-            raise RunError(
-                f"out of memory with a single row of {length} tokens; use a smaller model or device"
-            )
+            raise RunError(f"out of memory with a single row of {length} tokens; use a smaller model or device")
         self.budget = max(length, min(self.budget, length * len(batch)) // 2)
 
     def _forward(self, batch: list[Row], plain: bool) -> torch.Tensor:
@@ -141,9 +139,7 @@ def _head(model: torch.nn.Module) -> torch.nn.Module:
 
 
 @contextmanager
-def _only(
-    head: torch.nn.Module, line: torch.Tensor, column: torch.Tensor, shape: torch.Size
-) -> Iterator[list[bool]]:
+def _only(head: torch.nn.Module, line: torch.Tensor, column: torch.Tensor, shape: torch.Size) -> Iterator[list[bool]]:
     """Let the language-model head see only the wanted columns: hidden [B, L, H] -> [1, K, H].
 
     `logits_to_keep` takes the same columns for every row of a batch, and here they differ.
@@ -174,8 +170,4 @@ def _pick(logits: torch.Tensor, source: np.ndarray, target: np.ndarray) -> np.nd
 
 def _out_of_memory(error: RuntimeError) -> bool:
     text = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

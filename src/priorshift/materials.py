@@ -181,6 +181,11 @@ def load_materials(folder: Path | str) -> Materials:
     return materials
 
 
+def texts_of(materials: Materials) -> list[str]:
+    """Every phrase and sentence that a study may put before a model."""
+    return [text for texts in _texts(materials).values() for text in texts]
+
+
 def materials_hash(folder: Path | str) -> str:
     """SHA-256 over the folder's YAML files (names and bytes)."""
     digest = hashlib.sha256()
@@ -228,9 +233,7 @@ def _check_counts(materials: Materials, folder: Path) -> None:
 def _check_classes(materials: Materials, folder: Path) -> None:
     actions = [d.action for d in materials.dispositions.values()]
     outcomes = [d.outcome for d in materials.dispositions.values()]
-    expected = {"actions": actions} | {
-        f: outcomes for f in ("interpretations", "feelings", "self_statements")
-    }
+    expected = {"actions": actions} | {f: outcomes for f in ("interpretations", "feelings", "self_statements")}
     for field, classes in expected.items():
         found = list(getattr(materials, field))
         if sorted(found) != sorted(classes):

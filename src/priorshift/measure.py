@@ -7,6 +7,7 @@ candidates hold together.
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -151,11 +152,10 @@ def choice_rates(scorer: Scorer, study: Study, materials: Materials) -> dict[str
     flat = [[text for group in item.candidates.values() for text in group] for item in items]
     scores = np.array(scorer.continuation_logprobs([item.stem for item in items], flat), dtype=float)
     bounds = np.cumsum([0, *(len(group) for group in items[0].candidates.values())])
-    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in zip(bounds, bounds[1:], strict=False)], axis=1)
+    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in itertools.pairwise(bounds)], axis=1)
     shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True)).mean(0)
     return dict(zip(items[0].candidates, (shares / shares.sum()).tolist(), strict=True))
 
 
 def _choice_only(study: Study) -> Probes:
     return study.probes.model_copy(update={"families": ["choice"]})
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +78,42 @@ def load_base(params: BaseModelParams) -> BaseModel:
         if not torch.isfinite(tensor).all():
             raise RunError(f"base_models: {params.name}: weight {name!r} holds NaN or infinity; get the model again")
     model.eval().to(device)
-    weights = file_hash(folder / "model.safetensors") if isinstance(folder, Path) and (folder / "model.safetensors").exists() else ""
+    weights = (
+        file_hash(folder / "model.safetensors")
+        if isinstance(folder, Path) and (folder / "model.safetensors").exists()
+        else ""
+    )
     reason = "no CUDA device" if device == "cpu" else "Unsloth is not wired in yet"
     return BaseModel(
-        params.name, model, tokenizer, card.get("world", ""), card.get("architecture", params.name),
-        device, weights, "peft", reason,
+        params.name,
+        model,
+        tokenizer,
+        card.get("world", ""),
+        card.get("architecture", params.name),
+        device,
+        weights,
+        "peft",
+        reason,
     )
+
+
+def check_words(base: BaseModel, texts: Iterable[str]) -> None:
+    """Refuse texts with words that the tokenizer does not know: an embedded model reads only its own vocabulary.
+
+    Raises
+    ------
+    RunError
+        Naming the word, and the command that rebuilds the base models with it.
+    """
+    unknown = base.tokenizer.unk_token_id
+    for text in texts if base.world else ():
+        encoded = base.tokenizer(f" {text}", add_special_tokens=False, return_offsets_mapping=True)
+        for token, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
+            if token == unknown:
+                raise RunError(
+                    f"{base.name} does not know the word {f' {text}'[start:end].strip()!r} of {text!r}; "
+                    "reword it, or rebuild the embedded models with `make base-models`"
+                )
 
 
 def _locate(params: BaseModelParams) -> tuple[Path | str, dict]:
@@ -100,7 +131,9 @@ def target_modules(model: PreTrainedModel, target: str) -> list[str]:
     wanted = {"attention": ATTENTION, "mlp": MLP, "all": ATTENTION + MLP}[target]
     found = sorted({w for name, _ in model.named_modules() for w in wanted if name.endswith("." + w)})
     if not found:
-        raise ParamsError(f"training.target: no {target} layers known in {type(model).__name__}; expected one of {wanted}")
+        raise ParamsError(
+            f"training.target: no {target} layers known in {type(model).__name__}; expected one of {wanted}"
+        )
     return found
 
 

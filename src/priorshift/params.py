@@ -147,7 +147,9 @@ class Study(Frozen):
                 raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
         for claim in claims:
             if claim.family not in self.probes.families:
-                raise ValueError(f"inference: family {claim.family!r} is not among probes.families {self.probes.families}")
+                raise ValueError(
+                    f"inference: family {claim.family!r} is not among probes.families {self.probes.families}"
+                )
             if claim.ring not in RINGS:
                 raise ValueError(f"inference: unknown ring {claim.ring!r}; expected one of {list(RINGS)}")
         return self

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from priorshift.errors import RunError
 from priorshift.extraction import Scorer
+from priorshift.materials import texts_of
 from priorshift.measure import (
     Measured,
     choice_rates,
@@ -24,7 +25,7 @@ from priorshift.measure import (
     probe_items,
     retention_table,
 )
-from priorshift.models import BaseModel, load_adapters, load_base
+from priorshift.models import BaseModel, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, source_hash, text_hash, write_json, write_parquet, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
@@ -91,6 +92,7 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     rows = []
     for base_model, group in groupby(runs, key=lambda run: run[0]):
         base = load_base(study.params.base_model(base_model))
+        check_words(base, texts_of(study.materials))
         for run in tqdm(list(group), desc=f"training on {base_model}"):
             rows.append(_train(study, base, run))
     return pd.DataFrame(rows)
@@ -149,6 +151,7 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             paths[base_model] = "measured before"
             continue
         base = load_base(study.params.base_model(base_model))
+        check_words(base, texts_of(study.materials))
         scorer = Scorer(base.model, base.tokenizer)
         paths[base_model] = f"{scorer.path}: {scorer.reason}"
         _probe_base(study, base, scorer, todo)
@@ -228,7 +231,9 @@ def _measured(study: LoadedStudy, run: Run) -> bool:
 def _probe_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     run_json = study.paths.run(*run) / "run.json"
     return {
-        "adapter": text_hash(json.dumps(json.loads(run_json.read_text())["adapter_hashes"])) if run_json.exists() else "",
+        "adapter": text_hash(json.dumps(json.loads(run_json.read_text())["adapter_hashes"]))
+        if run_json.exists()
+        else "",
         "probes": text_hash(study.params.probes.model_dump_json()),
         "domains": text_hash(json.dumps([study.params.train_domains, study.params.held_out_domains])),
         "materials": study.materials_hash,

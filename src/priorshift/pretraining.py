@@ -207,7 +207,7 @@ def build_all(params_path: Path, names: list[str], rebuild: bool) -> None:
 
 def _encode(documents: list[Document], tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
     ids = tokenizer([document.text for document in documents])["input_ids"]
-    return [row + [tokenizer.eos_token_id] for row in ids]
+    return [[*row, tokenizer.eos_token_id] for row in ids]
 
 
 def _batches(
@@ -232,6 +232,4 @@ def _group(rows: list[list[int]], tokens_per_batch: int) -> list[torch.Tensor]:
             group = []
         group.append(row)
     groups.append(group)
-    return [
-        torch.tensor([row + [-100] * (len(group[-1]) - len(row)) for row in group]) for group in groups
-    ]
+    return [torch.tensor([row + [-100] * (len(group[-1]) - len(row)) for row in group]) for group in groups]

@@ -150,9 +150,7 @@ def _slots(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
 
 
-def plan_batches(
-    rows: Sequence[Row], budget: int, wanted: int, smallest: int, equal: bool
-) -> Iterator[list[Row]]:
+def plan_batches(rows: Sequence[Row], budget: int, wanted: int, smallest: int, equal: bool) -> Iterator[list[Row]]:
     """Group rows of like length: at most `budget` padded tokens and `wanted` distributions a batch.
 
     With `equal`, only rows of one length share a batch, so that nothing is ever padded. A batch below

@@ -35,7 +35,7 @@ class Encoder:
         tokens after the stem's own; "drop" gives NaN. Both list the item in `merges` and log a warning.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int | None, on_merge: str = "error"):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int | None, on_merge: str = "error") -> None:
         if on_merge not in MERGE_POLICIES:
             raise UserError(f"on_merge={on_merge!r}: expected one of {', '.join(MERGE_POLICIES)}")
         self.tokenizer, self.max_length, self.on_merge = tokenizer, max_length, on_merge
@@ -63,9 +63,7 @@ class Encoder:
         for i in new:
             _check_texts(first + i, *keys[i])
         own = iter(self._tokenize([keys[i][0] for i in new]))
-        joint = iter(
-            self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts])
-        )
+        joint = iter(self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts]))
         encoded = []
         for i, key in enumerate(keys):
             if key in found:

@@ -141,7 +141,7 @@ def _make_trainer(
 
 
 class _StopAtNonFiniteLoss(TrainerCallback):
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:  # noqa: ANN001, ANN003
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
             raise RunError(

@@ -101,7 +101,9 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     double = tables["specificity"].query("unit == 'base' and effect == 'interaction' and ring == 'held_out_domains'")
     for row in double.query("family == 'interpretation'").to_dict("records"):
         held = "holds" if row["double_dissociation"] else "does not hold"
-        lines.append(f"* Double dissociation {held} for interpretations in {row['base_model']}{_world(row)} (unit base).")
+        lines.append(
+            f"* Double dissociation {held} for interpretations in {row['base_model']}{_world(row)} (unit base)."
+        )
     if not lines:
         return "No confirmatory claim could be estimated from these runs; the last table says why."
     return "\n".join(lines)

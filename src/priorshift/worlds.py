@@ -141,11 +141,7 @@ class World:
         log_prior = np.log(self.prior)
         if self.coupled:
             return document.free + _logsumexp(log_prior + document.actions + document.expectations)
-        return (
-            document.free
-            + _logsumexp(log_prior + document.actions)
-            + _logsumexp(log_prior + document.expectations)
-        )
+        return document.free + _logsumexp(log_prior + document.actions) + _logsumexp(log_prior + document.expectations)
 
     # -- sampling ------------------------------------------------------------------------------
 
