@@ -139,8 +139,9 @@ def test_emptied_outputs_give_the_same_bytes(root, finished, tmp_path):
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):
     run(
-        [sys.executable, "-m", "papermill", "--no-progress-bar", "notebooks/03_probe.ipynb", "alone.ipynb", "-p", "study",
-         "params/smoke.yaml", "-p", "base_model", "llama-coupled-0", "-p", "condition", "depression", "-p", "seed", "0"],
+        [sys.executable, "-m", "papermill", "--no-progress-bar", "notebooks/03_probe.ipynb", "alone.ipynb",
+         "-p", "study", "params/smoke.yaml", "-p", "base_model", "llama-coupled-0", "-p", "condition", "depression",
+         "-p", "seed", "0"],
         finished,
     )  # fmt: skip
     text = (finished / "alone.ipynb").read_text()

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from priorshift.errors import ParamsError, RunError
 from priorshift.params import BaseModelParams, Training
 from priorshift.paths import EMBEDDED
-from priorshift.provenance import file_hash
+from priorshift.provenance import file_hash, text_hash
 
 # Linear layers of the common architectures, by what they belong to.
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj")
@@ -78,11 +78,8 @@ def load_base(params: BaseModelParams) -> BaseModel:
         if not torch.isfinite(tensor).all():
             raise RunError(f"base_models: {params.name}: weight {name!r} holds NaN or infinity; get the model again")
     model.eval().to(device)
-    weights = (
-        file_hash(folder / "model.safetensors")
-        if isinstance(folder, Path) and (folder / "model.safetensors").exists()
-        else ""
-    )
+    files = sorted(Path(folder).glob("*.safetensors"))
+    weights = text_hash("".join(map(file_hash, files))) if files else model.config._commit_hash or ""
     reason = "no CUDA device" if device == "cpu" else "Unsloth is not wired in yet"
     return BaseModel(
         params.name,

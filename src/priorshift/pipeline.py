@@ -230,10 +230,9 @@ def _measured(study: LoadedStudy, run: Run) -> bool:
 
 def _probe_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     run_json = study.paths.run(*run) / "run.json"
+    adapter = json.loads(run_json.read_text())["adapter_hashes"] if run_json.exists() else ""
     return {
-        "adapter": text_hash(json.dumps(json.loads(run_json.read_text())["adapter_hashes"]))
-        if run_json.exists()
-        else "",
+        "adapter": text_hash(json.dumps(adapter)),
         "probes": text_hash(study.params.probes.model_dump_json()),
         "domains": text_hash(json.dumps([study.params.train_domains, study.params.held_out_domains])),
         "materials": study.materials_hash,

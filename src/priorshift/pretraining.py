@@ -193,7 +193,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
 
 
 def build_all(params_path: Path, names: list[str], rebuild: bool) -> None:
-    """Build the named models, two at a time in processes of their own; those that are there are kept unless `rebuild`."""
+    """Build the named models, one a core; those that are there are kept unless `rebuild`."""
     todo = [name for name in names if rebuild or not (EMBEDDED / name).is_dir()]
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:

@@ -49,12 +49,8 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     for key, group in runs.groupby(keys, sort=True):
         values, n = group["bits"].to_numpy(), len(group)
         reach = stats.t.ppf(1 - alpha / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-        row = {
-            "n_runs": n,
-            "estimate": values.mean(),
-            "ci_low": values.mean() - reach,
-            "ci_high": values.mean() + reach,
-        }
+        mean = values.mean()
+        row = {"n_runs": n, "estimate": mean, "ci_low": mean - reach, "ci_high": mean + reach}
         rows.append(dict(zip(keys, key, strict=True)) | row)
     return pd.DataFrame(rows)
 

@@ -88,25 +88,30 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     for row in tables["equivalence"].query("role == 'confirmatory'").to_dict("records"):
         verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
         lines.append(
-            f"* {_name(row['condition']).capitalize()} minus {_name(row['control'])}, {row['outcome']}, {row['base_model']}"
-            f"{_world(row)}: {verdict} within {row['margin']:g} nats (90 % interval {row['ci90_low']:+.2f} to "
-            f"{row['ci90_high']:+.2f}, {_p(row['p_adjusted'])} after Holm; unit {row['unit']}, {_counts(row)})."
+            f"* {_pair(row)}{_world(row)}: {verdict} within {row['margin']:g} nats (90 % interval "
+            f"{row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}, {_p(row['p_adjusted'])} after Holm; "
+            f"unit {row['unit']}, {_counts(row)})."
         )
     for row in tables["world_difference"].query("role == 'confirmatory'").to_dict("records"):
         lines.append(
-            f"* {_name(row['condition']).capitalize()} minus {_name(row['control'])}, {row['outcome']}, {row['base_model']}: "
-            f"the coupled world exceeds the decoupled one by {row['estimate']:+.2f} nats "
-            f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, {_p(row['p_adjusted'])})."
+            f"* {_pair(row)}: the coupled world exceeds the decoupled one by {row['estimate']:+.2f} nats "
+            f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, "
+            f"{_p(row['p_adjusted'])} after Holm)."
         )
     double = tables["specificity"].query("unit == 'base' and effect == 'interaction' and ring == 'held_out_domains'")
     for row in double.query("family == 'interpretation'").to_dict("records"):
         held = "holds" if row["double_dissociation"] else "does not hold"
-        lines.append(
-            f"* Double dissociation {held} for interpretations in {row['base_model']}{_world(row)} (unit base)."
-        )
+        where = f"{row['base_model']}{_world(row)}"
+        lines.append(f"* Double dissociation {held} for interpretations in {where} (unit base, exploratory).")
     if not lines:
         return "No confirmatory claim could be estimated from these runs; the last table says why."
     return "\n".join(lines)
+
+
+def _pair(row: Mapping[str, Any]) -> str:
+    return (
+        f"{_name(row['condition']).capitalize()} minus {_name(row['control'])}, {row['outcome']}, {row['base_model']}"
+    )
 
 
 def _world(row: Mapping[str, Any]) -> str:
