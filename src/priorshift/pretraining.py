@@ -96,10 +96,10 @@ def pretrain(
         torch.optim.AdamW(outer, lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
-    seen, step = 0, 0
+    seen = 0
     model.train()
     losses = torch.compile(token_losses, dynamic=True) if shape.compile else token_losses
-    for batch in _batches(world, tokenizer, shape, TRAIN_STREAM + seed):
+    for step, batch in enumerate(_batches(world, tokenizer, shape, TRAIN_STREAM + seed), start=1):
         done = seen / shape.tokens
         rate = min(1.0, done / shape.warmup + 1e-2) if done < shape.warmup else (1 - done) / (1 - shape.warmup)
         for optimizer, peak in zip(optimizers, peaks, strict=True):
@@ -114,7 +114,6 @@ def pretrain(
         if not math.isfinite(value := loss.item()):
             raise FloatingPointError(f"loss is {value} after {seen} tokens")
         seen += int((batch[:, 1:] >= 0).sum())
-        step += 1
         if step % 50 == 0:
             report(seen, value)
         if seen >= shape.tokens:
