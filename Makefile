@@ -19,7 +19,7 @@ help:  ## list the targets
 study: .venv/installed  ## run a study to its report: make study [STUDY=params/embedded.yaml]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--rerun-incomplete --quiet rules --config study="$(STUDY)"
+		--nolock --rerun-incomplete --quiet rules --config study="$(STUDY)"
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

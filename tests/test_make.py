@@ -1,0 +1,19 @@
+"""make's own words: the list of targets, and the README's commands exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+
+def test_make_alone_lists_the_targets(root):
+    listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
+    for target in ("study", "test", "lab", "base-models", "lint", "clean"):
+        assert re.search(rf"^{target}\s", listed, re.M), listed
+
+
+def test_readme_names_every_top_level_entry(root):
+    tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout.split()
+    readme = (root / "README.md").read_text()
+    for name in {path.split("/")[0] for path in tracked}:
+        assert name.startswith(".") or name in readme, name
