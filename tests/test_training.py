@@ -7,7 +7,8 @@ import json
 import pytest
 
 from priorshift.errors import RunError
-from priorshift.models import load_base
+from priorshift.materials import texts_of
+from priorshift.models import check_words, load_base
 from priorshift.params import BaseModelParams
 from priorshift.pipeline import finished_run
 from priorshift.provenance import file_hash
@@ -58,6 +59,12 @@ def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):
         train_run(base, examples, training, 0, tmp_path / "run", {})
     assert list(tmp_path.iterdir()) == []
     base.model = base.model.unload() if hasattr(base.model, "unload") else base.model
+
+
+def test_unknown_word_is_refused(base, materials):
+    check_words(base, texts_of(materials))
+    with pytest.raises(RunError, match=r"does not know a word of 'a purple unicorn'"):
+        check_words(base, ["a purple unicorn"])
 
 
 def test_unknown_directory_is_one_clear_line(tmp_path):

@@ -104,13 +104,15 @@ def check_words(base: BaseModel, texts: Iterable[str]) -> None:
     """
     unknown = base.tokenizer.unk_token_id
     for text in texts if base.world else ():
-        encoded = base.tokenizer(f" {text}", add_special_tokens=False, return_offsets_mapping=True)
-        for token, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
-            if token == unknown:
-                raise RunError(
-                    f"{base.name} does not know the word {f' {text}'[start:end].strip()!r} of {text!r}; "
-                    "reword it, or rebuild the embedded models with `make base-models`"
-                )
+        # A text may open a document or follow a space: the vocabulary has the tokens of its own places.
+        found = [base.tokenizer(lead + text, add_special_tokens=False)["input_ids"] for lead in ("", " ")]
+        if all(unknown in ids for ids in found):
+            position = found[1].index(unknown)
+            known = base.tokenizer.decode(found[1][:position])
+            raise RunError(
+                f"{base.name} does not know a word of {text!r} (after {known!r}); "
+                "reword it, or rebuild the embedded models with `make base-models`"
+            )
 
 
 def _locate(params: BaseModelParams) -> tuple[Path | str, dict]:

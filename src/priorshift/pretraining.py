@@ -71,7 +71,9 @@ def make_model(architecture: str, shape: Pretraining, tokenizer: PreTrainedToken
     if architecture == "llama":
         config = LlamaConfig(**common, num_key_value_heads=shape.heads, intermediate_size=3 * shape.hidden)
     else:
-        config = GPTNeoXConfig(**common, intermediate_size=4 * shape.hidden, rotary_pct=0.5, use_parallel_residual=False)
+        config = GPTNeoXConfig(
+            **common, intermediate_size=4 * shape.hidden, rotary_pct=0.5, use_parallel_residual=False
+        )
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
 
 
