@@ -61,9 +61,11 @@ def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
         if axis.get_legend():
             axis.get_legend().remove()
     handles, labels = grid.axes.flat[0].get_legend_handles_labels()
-    grid.figure.legend(handles[: len(order)], labels[: len(order)], ncol=3, loc="lower center", frameon=False)
-    grid.figure.suptitle(f"Shift of {family.replace('_', ' ')}s, {ring.replace('_', ' ')} (one point per run)", y=0.99)
-    grid.figure.subplots_adjust(bottom=0.17, top=0.88, hspace=0.3)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
+    grid.figure.legend(handles[: len(order)], labels[: len(order)], ncol=len(order), **below)
+    title = f"Shift of {family.replace('_', ' ')}s, {ring.replace('_', ' ')} (one point per run)"
+    grid.figure.suptitle(title, y=1.0, va="bottom")
+    grid.figure.tight_layout()
     return grid.figure
 
 

@@ -81,10 +81,14 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     tables : contrasts, equivalence, world_difference and specificity, as written
     settings : the study's inference section
     """
-    lines = [
-        f"* {describe_contrast(row, settings.alpha)}"
-        for row in tables["contrasts"].query("role == 'confirmatory'").to_dict("records")
-    ]
+    rows = tables["contrasts"].query("role == 'confirmatory'").to_dict("records")
+    lines = [f"* {describe_contrast(row, settings.alpha)}" for row in rows]
+    if not lines:
+        rows = _declared(tables["contrasts"], settings)
+        lines = [f"* {describe_contrast(row, settings.alpha)}" for row in rows]
+        lines[:0] = ["The declared claims could not be estimated at their own unit (see the last table).", ""] * bool(
+            lines
+        )
     for row in tables["equivalence"].query("role == 'confirmatory'").to_dict("records"):
         verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
         lines.append(
@@ -106,6 +110,14 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     if not lines:
         return "No confirmatory claim could be estimated from these runs; the last table says why."
     return "\n".join(lines)
+
+
+def _declared(contrasts: pd.DataFrame, settings: Any) -> list[Mapping[str, Any]]:
+    """The declared claims at unit `both`, base model by base model: exploratory."""
+    keys = ["condition", "control", "family", "outcome", "ring"]
+    declared = {tuple(getattr(claim, key) for key in keys) for claim in settings.confirmatory}
+    both = contrasts[contrasts["unit"] == "both"]
+    return [row for row in both.to_dict("records") if tuple(row[key] for key in keys) in declared]
 
 
 def _pair(row: Mapping[str, Any]) -> str:
