@@ -27,10 +27,9 @@ test: .venv/installed  ## units, properties and every notebook at smoke size
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-base-models: .venv/installed  ## pretrain the embedded base models again (hours on two cores)
+base-models: .venv/installed  ## pretrain the embedded base models that are missing (about ten minutes each)
 	@mkdir -p outputs/base_models
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb \
-		-p rebuild True
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests
