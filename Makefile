@@ -35,5 +35,5 @@ lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests
 	@$(BIN)/ruff format --check src tests
 
-clean:  ## remove what a study made (the committed reference study stays in git)
-	rm -rf outputs .snakemake
+clean:  ## remove what studies made, but for the committed reference study
+	git clean -fdqX outputs .snakemake
