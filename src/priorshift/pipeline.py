@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from priorshift.errors import RunError
 from priorshift.extraction import Scorer
