@@ -4,6 +4,8 @@ STUDY ?= params/embedded.yaml
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
+# Plain progress bars are meant: they stay readable in executed notebooks.
+export PYTHONWARNINGS ?= ignore:IProgress not found
 
 .PHONY: help study test lab base-models lint clean
 
