@@ -87,3 +87,9 @@ def test_audit_sees_what_it_should(sets, study):
 def test_seeds_differ_and_repeat(study):
     slots = [make_slots(study.params, study.materials, seed) for seed in (0, 0, 1)]
     assert slots[0] == slots[1] != slots[2]
+
+
+def test_order_of_the_prior_does_not_matter(study, sets):
+    turned = dict(sorted(PRIOR.items()))
+    assert list(turned) != list(PRIOR)
+    assert synthesize(study.params, study.materials, "random_prior", 0, turned) == sets["random_prior"]

@@ -92,7 +92,8 @@ def policy_shares(condition: Condition, materials: Materials, prior: dict[str, f
     if condition.policy == "prior":
         if prior is None:
             raise ValueError("policy 'prior' needs the base model's choice rates")
-        return prior
+        # In the materials' order: the order of the dictionary must not decide what is drawn.
+        return {c: prior[c] for c in materials.actions}
     return {c: condition.policy.get(c, 0.0) for c in materials.actions}
 
 
