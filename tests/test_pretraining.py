@@ -25,7 +25,13 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
     path = params_folder / "worlds.yaml"
     data = yaml.safe_load(path.read_text())
     data["held_out_texts"] = 40
-    data["pretraining"] |= {"hidden": 32, "layers": 1, "heads": 2, "tokens": 30_000, "compile": False}
+    data["pretraining"] |= {
+        "hidden": 32,
+        "layers": 1,
+        "heads": 2,
+        "tokens": {"coupled": 1, "decoupled": 30_000},
+        "compile": False,
+    }
     path.write_text(yaml.safe_dump(data))
     card = build(path, "gpt_neox-decoupled-1", tmp_path / "model", progress=lambda line: None)
     assert json.loads((tmp_path / "model" / "card.json").read_text()) == card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -22,8 +23,8 @@ from transformers import (
 
 from priorshift.materials import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
-from priorshift.provenance import file_hash, write_json
-from priorshift.worlds import Document, Pretraining, World, load_world_params
+from priorshift.provenance import text_hash, write_json
+from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params
 
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
 TOKEN_PATTERN = r" ?[A-Za-z]+(?:[-'][A-Za-z]+)*| ?[^A-Za-z\s]|\s"
@@ -82,10 +83,11 @@ def pretrain(
     tokenizer: PreTrainedTokenizerFast,
     world: World,
     shape: Pretraining,
+    tokens: int,
     seed: int,
     report: Callable[[int, float], None],
 ) -> int:
-    """Train in one pass over fresh texts; returns the number of tokens seen.
+    """Train in one pass over `tokens` tokens of fresh texts or a few more; returns how many were seen.
 
     Muon moves the matrices inside the blocks and AdamW everything else; the learning rate warms up and
     then falls linearly to zero. Non-finite loss raises FloatingPointError.
@@ -102,7 +104,7 @@ def pretrain(
     model.train()
     losses = torch.compile(token_losses, dynamic=True) if shape.compile else token_losses
     for step, batch in enumerate(_batches(world, tokenizer, shape, TRAIN_STREAM + seed), start=1):
-        done = seen / shape.tokens
+        done = seen / tokens
         rate = min(1.0, done / shape.warmup + 1e-2) if done < shape.warmup else (1 - done) / (1 - shape.warmup)
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * max(rate, 0.0)
@@ -118,7 +120,7 @@ def pretrain(
         seen += int((batch[:, 1:] >= 0).sum())
         if step % 50 == 0:
             report(seen, value)
-        if seen >= shape.tokens:
+        if seen >= tokens:
             break
     model.eval()
     return seen
@@ -148,6 +150,14 @@ def held_out_gap(
     return {"loss": total / tokens, "entropy": entropy, "gap": total / tokens - entropy, "held_out_tokens": tokens}
 
 
+def settings_hash(params: WorldParams, architecture: str, world_name: str) -> str:
+    """SHA-256 of the settings of a worlds file that one kind of model depends on."""
+    settings = params.model_dump(mode="json")
+    shape = settings["pretraining"]
+    shape |= {"architectures": architecture, "worlds": world_name, "tokens": shape["tokens"][world_name], "seeds": None}
+    return text_hash(json.dumps(settings, sort_keys=True))
+
+
 def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
     """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card."""
     params = load_world_params(params_path)
@@ -156,15 +166,16 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     shape = params.pretraining
     world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
+    tokens = shape.tokens[world_name]
     torch.manual_seed(int(seed))
     model = make_model(architecture, shape, tokenizer)
     start = time.perf_counter()
 
     def report(seen: int, loss: float) -> None:
         rate = seen / (time.perf_counter() - start)
-        progress(f"{name}: {seen:,} of {shape.tokens:,} tokens, loss {loss:.3f}, {rate:,.0f} tokens/s")
+        progress(f"{name}: {seen:,} of {tokens:,} tokens, loss {loss:.3f}, {rate:,.0f} tokens/s")
 
-    seen = pretrain(model, tokenizer, world, shape, int(seed), report)
+    seen = pretrain(model, tokenizer, world, shape, tokens, int(seed), report)
     # What ships is float16: measure what ships.
     model.to(torch.float16).to(torch.float32)
     card = {
@@ -178,7 +189,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         **held_out_gap(model, tokenizer, world, params.held_out_texts),
         "data": "texts of priorshift's calibration worlds, generated from params/materials",
         "materials_hash": materials_hash(materials_folder),
-        "worlds_hash": file_hash(params_path),
+        "worlds_hash": settings_hash(params, architecture, world_name),
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
