@@ -63,6 +63,19 @@ def test_posterior_by_hand(worlds):
     assert worlds[False].outcome_odds("work", ["guard"] * 3) == pytest.approx(worlds[False].outcome_odds("work", []))
 
 
+def test_scale_levels_by_hand(worlds, world_params):
+    world, most = worlds[True], np.array(world_params.scale_levels)
+    threat = world.outcomes.index("threat")
+    expected = np.tile(most[::-1], (3, 1))
+    expected[threat] = most
+    assert world.scale_odds("threat", 1) == pytest.approx(expected)
+    assert world.scale_odds("threat", -1) == pytest.approx(expected[:, ::-1])
+    agree = 0.2 * 0.9 / (0.6 * 0.05 + 0.2 * 0.05 + 0.2 * 0.9)
+    by_hand = agree * most + (1 - agree) * most[::-1]
+    assert world.level_odds("threat", 1, ["guard"]) == pytest.approx(by_hand)
+    assert worlds[False].level_odds("threat", 1, ["guard"]) == pytest.approx(0.2 * most + 0.8 * most[::-1])
+
+
 def actions_and_feelings(documents, materials):
     """Counts of (class of the first action, outcome of the first feeling) over texts with both."""
     classes, outcomes = list(materials.actions), list(materials.feelings)

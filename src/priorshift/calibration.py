@@ -1,4 +1,4 @@
-"""Do the embedded base models infer the hidden disposition? Their expectations beside Bayes' rule."""
+"""Do the embedded base models infer the hidden disposition? Their expectations and answers beside Bayes' rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from priorshift.errors import ParamsError
 from priorshift.extraction import Scorer
-from priorshift.forms import fill, prompt
+from priorshift.forms import fill, prompt, scale_prompt
 from priorshift.materials import Materials, load_materials
 from priorshift.models import load_base
 from priorshift.params import BaseModelParams
@@ -70,6 +70,44 @@ def in_context_table(worlds: dict[str, World], names: list[str], n_stems: int = 
     return pd.DataFrame(rows)
 
 
+def scale_table(worlds: dict[str, World], names: list[str], n_actions: int = 3) -> pd.DataFrame:
+    """Mean response level of forward-keyed scale items after decisions of one class, model and Bayes.
+
+    Returns
+    -------
+    DataFrame
+        base_model, world, actions (the class read), scale, model, bayes: levels from 0 (least) to 3 (most), means
+        over the scale's forward items; the items of two scales are told apart where their columns differ.
+    """
+    rows = []
+    for name in names:
+        if not (EMBEDDED / name).is_dir():
+            continue
+        base = load_base(BaseModelParams(name=name, source=f"embedded:{name}"))
+        scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
+        for actions in world.classes:
+            for scale in world.materials.scales:
+                model, bayes = _levels(scorer, world, actions, n_actions, scale)
+                row = {"base_model": name, "world": base.world, "actions": actions, "scale": scale}
+                rows.append(row | {"model": model, "bayes": bayes})
+    return pd.DataFrame(rows)
+
+
+def _levels(scorer: Scorer, world: World, actions: str, n: int, scale: str) -> tuple[float, float]:
+    forms, outcome = world.materials.forms, world.materials.scales[scale].outcome
+    items = [item for item in world.materials.scales[scale].items if item.key > 0]
+    labels = forms.scale.labels["agreement"]
+    contexts = [_decisions(world.materials, actions, n, i) for i in range(len(items))]
+    stems = [
+        " ".join([*parts, scale_prompt(forms, item.text, labels, name)])
+        for item, (name, parts) in zip(items, contexts, strict=True)
+    ]
+    scores = np.array(scorer.continuation_logprobs(stems, [f" {label}" for label in labels]), dtype=float)
+    shares = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+    levels = np.arange(len(labels))
+    return float((shares @ levels).mean()), float(world.level_odds(outcome, 1, [actions] * n) @ levels)
+
+
 def _expectations(scorer: Scorer, world: World, actions: str, n: int, n_stems: int) -> tuple[np.ndarray, np.ndarray]:
     materials = world.materials
     stems, domains = _contexts(materials, actions, n, n_stems)
@@ -86,17 +124,23 @@ def _expectations(scorer: Scorer, world: World, actions: str, n: int, n_stems: i
 def _contexts(materials: Materials, actions: str, n: int, n_stems: int) -> tuple[list[str], list[str]]:
     """Texts with `n` decisions of a class before an interpretation stem, spread over domains, names and phrases."""
     situations = materials.situations(tuple(materials.domains))
-    names, phrases = materials.forms.names.main, materials.actions[actions]
-    choice, thought = materials.forms.stems.choice[0], materials.forms.stems.interpretation[0]
+    thought = materials.forms.stems.interpretation[0]
     stems, domains = [], []
     for i in range(n_stems):
-        name = names[i % len(names)]
-        parts = [
-            prompt(situations[(7 * i + 29 * (k + 1)) % len(situations)][1], fill(choice, name))
-            + f" {phrases[(i + 5 * k) % len(phrases)]}."
-            for k in range(n)
-        ]
+        name, parts = _decisions(materials, actions, n, i)
         domain, situation = situations[(7 * i) % len(situations)]
         stems.append(" ".join([*parts, prompt(situation, fill(thought, name))]))
         domains.append(domain)
     return stems, domains
+
+
+def _decisions(materials: Materials, actions: str, n: int, i: int) -> tuple[str, list[str]]:
+    """The `i`-th agent's name and `n` decisions of a class."""
+    situations = materials.situations(tuple(materials.domains))
+    names, phrases = materials.forms.names.main, materials.actions[actions]
+    choice, name = materials.forms.stems.choice[0], names[i % len(names)]
+    return name, [
+        prompt(situations[(7 * i + 29 * (k + 1)) % len(situations)][1], fill(choice, name))
+        + f" {phrases[(i + 5 * k) % len(phrases)]}."
+        for k in range(n)
+    ]

@@ -37,7 +37,7 @@ class Pretraining(Frozen):
     hidden: Positive
     layers: Positive
     heads: Positive
-    tokens: dict[Literal["coupled", "decoupled"], Positive]
+    tokens: dict[Literal["llama", "gpt_neox"], dict[Literal["coupled", "decoupled"], Positive]]
     tokens_per_batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     muon_learning_rate: Annotated[float, Field(gt=0)]
@@ -125,16 +125,29 @@ class World:
 
     def outcome_odds(self, domain: str, actions: list[str]) -> np.ndarray:
         """P(outcome | domain, actions seen in the text), by Bayes' rule; `[n_outcomes]`."""
-        posterior = self.prior.copy()
-        if self.coupled:
-            for action in actions:
-                posterior *= self.emission[:, self.classes.index(action)]
-            posterior /= posterior.sum()
-        return posterior @ self.tinted[domain]
+        return self._posterior(actions) @ self.tinted[domain]
+
+    def level_odds(self, outcome: str, key: int, actions: list[str]) -> np.ndarray:
+        """P(response level of a scale item | actions seen in the text), by Bayes' rule; `[n_levels]`."""
+        return self._posterior(actions) @ self.scale_odds(outcome, key)
+
+    def scale_odds(self, outcome: str, key: int) -> np.ndarray:
+        """P(response level | disposition) of an item of the outcome's scale; `[n_dispositions, n_levels]`."""
+        most = np.array(self.params.scale_levels)
+        agree = np.array([own == outcome for own in self.outcomes]) == (key > 0)
+        return np.where(agree[:, None], most, most[::-1])
 
     def action_odds(self) -> np.ndarray:
         """P(class of action) of an agent of whom nothing is known; `[n_classes]`."""
         return self.prior @ self.emission
+
+    def _posterior(self, actions: list[str]) -> np.ndarray:
+        """P(disposition that drives expectations | actions seen in the text)."""
+        posterior = self.prior.copy()
+        if self.coupled:
+            for action in actions:
+                posterior *= self.emission[:, self.classes.index(action)]
+        return posterior / posterior.sum()
 
     def log_probability(self, document: Document) -> float:
         """Log-probability of a text (nats), the hidden dispositions summed out."""
@@ -253,10 +266,7 @@ class _Writer:
         order = list(labels)
         self.rng.shuffle(order)
         self.doc.free -= math.lgamma(len(order) + 1)
-        most = np.array(self.params.scale_levels)
-        agree = np.array([o == outcome for o in self.world.outcomes]) == (item.key > 0)
-        odds = np.where(agree[:, None], most, most[::-1])
-        level = self._class(self.expecting, odds, self.doc.expectations)
+        level = self._class(self.expecting, self.world.scale_odds(outcome, item.key), self.doc.expectations)
         return f"{scale_prompt(self.materials.forms, item.text, order, self.name)} {labels[level]}."
 
     def _neutral_line(self) -> str:
