@@ -71,6 +71,13 @@ class Forms(Frozen):
     scale: ScaleForm
     texts: dict[Text, TextForm]
 
+    @model_validator(mode="after")
+    def _mentions_end_in_a_phrase(self) -> Forms:
+        for line in self.mentions:
+            if not line.endswith(" {phrase}."):
+                raise ValueError(f"mentions: {line!r} must end with ' {{phrase}}.'")
+        return self
+
 
 class Preference(Frozen):
     """A neutral choice: an occasion and two options of equally many words."""
@@ -130,6 +137,16 @@ class Materials(Frozen):
     def outcome_of(self, action: str) -> str:
         """The outcome that goes with a class of action."""
         return next(d.outcome for d in self.dispositions.values() if d.action == action)
+
+    @property
+    def training_prose(self) -> tuple[str, ...]:
+        """Every other sentence of prose: what continued pretraining may read."""
+        return self.prose[::2]
+
+    @property
+    def held_out_prose(self) -> tuple[str, ...]:
+        """The sentences between them: what retention is measured on."""
+        return self.prose[1::2]
 
     def situations(self, domains: tuple[str, ...]) -> list[tuple[str, str]]:
         """(domain, situation) pairs of the domains, in order."""

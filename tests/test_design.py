@@ -1,0 +1,128 @@
+"""The wider design on one tiny study: every kind of condition is trained and measured for real."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from priorshift.errors import RunError, UserError
+from priorshift.models import add_adapter, load_base
+from priorshift.params import load_study
+from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
+
+CONDITIONS = {
+    "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
+    "neutral": {"task": "preferences"},
+    "adaptive": {"task": "decisions", "policy": {"engage": 1.0}},
+    "exposure": {"task": "exposure", "policy": {"withdraw": 1.0}},
+    "prose": {"task": "prose"},
+    "letter": {"task": "decisions", "policy": {"withdraw": 1.0}, "answer": "letter"},
+    "mlp": {"task": "decisions", "policy": {"withdraw": 1.0}, "training": {"target": "mlp", "layers": [0], "rank": 2}},
+    "recovery": {"stages": ["depression", "adaptive"]},
+    "in_context": {"task": "decisions", "policy": {"withdraw": 1.0}, "in_context": 3},
+}
+BASE = "llama-coupled-0"
+
+
+@pytest.fixture(scope="module")
+def study(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("design")
+    data = yaml.safe_load((root / "params" / "smoke.yaml").read_text())
+    data |= {
+        "base_models": [BASE],
+        "seeds": [0, 1],
+        "conditions": CONDITIONS,
+        "materials": str(root / "params/materials"),
+    }
+    data["inference"]["controls"] = ["neutral"]
+    data["inference"]["confirmatory"] = data["inference"]["confirmatory"][:1]
+    data["probes"] |= {"families": ["interpretation", "choice"], "rings": {"narrator": 4}}
+    (folder / "design.yaml").write_text(yaml.safe_dump(data))
+    return load_study(folder / "design.yaml", folder / "outputs")
+
+
+@pytest.fixture(scope="module")
+def finished(study):
+    runs = study.select("all", "all", "all")
+    audit = synthesize_runs(study, runs)
+    trained = train_runs(study, runs)
+    probe_runs(study, runs)
+    return {"runs": runs, "audit": audit, "trained": trained, "items": read_measurements(study, runs, "items")}
+
+
+def weights(study, condition, seed=0):
+    return load_file(study.paths.run(BASE, condition, seed) / "adapter" / "adapter_model.safetensors")
+
+
+def test_every_condition_is_measured_and_only_training_trains(finished):
+    assert set(finished["items"]["condition"]) == set(CONDITIONS)
+    assert set(finished["trained"]["condition"]) == set(CONDITIONS) - {"in_context"}
+    assert np.isfinite(finished["items"]["shift"]).all()
+
+
+def test_all_but_letters_have_equal_words_in_the_loss(finished):
+    audit = finished["audit"].set_index("condition")
+    assert audit["matched_examples"].all()
+    assert set(audit.index[~audit["matched_words_in_loss"]]) == {"letter"}
+    assert (audit["held_out_situations"] == 0).all()
+
+
+def test_recovery_goes_on_from_the_first_stage(study, finished):
+    # One optimizer step moves a weight little; an adapter of its own would be somewhere else altogether.
+    first, after, fresh = (weights(study, c) for c in ("depression", "recovery", "adaptive"))
+    key = next(k for k in first if k.endswith("lora_A.weight"))
+    assert not torch.equal(first[key], after[key])
+    assert (first[key] - after[key]).norm() < 0.5 * (weights(study, "depression", 1)[key] - after[key]).norm()
+    assert read_examples(study, (BASE, "recovery", 0))[0] == read_examples(study, (BASE, "adaptive", 0))[0]
+    assert fresh.keys() == after.keys()
+
+
+def test_stage_before_its_first_is_refused(study, finished, tmp_path):
+    fresh = load_study(study.folder / "design.yaml", tmp_path / "outputs")
+    runs = fresh.select(BASE, "recovery", 0)
+    synthesize_runs(fresh, runs)
+    with pytest.raises(RunError, match=r"no finished run; run notebooks/02_train.ipynb for .*'depression', 0"):
+        train_runs(fresh, runs)
+
+
+def test_override_places_the_adapter(study, finished):
+    names = list(weights(study, "mlp"))
+    assert names and all(".layers.0.mlp." in name for name in names)
+    assert {t.shape[0] for name, t in weights(study, "mlp").items() if "lora_A" in name} == {2}
+
+
+def test_layers_that_are_not_there_are_named(study):
+    training = study.params.training.model_copy(update={"layers": [0, 9]})
+    with pytest.raises(UserError, match=r"training.layers: found \[0, 9\]; llama-coupled-0 has the blocks 0 to 3"):
+        add_adapter(load_base(study.params.models[0]), training)
+
+
+def test_decisions_in_context_move_a_coupled_model_as_bayes_would(finished):
+    items = finished["items"].query("family == 'interpretation' and ring == 'held_out_domains'")
+    shift = items[items["condition"] == "in_context"].groupby("outcome")["shift"].mean()
+    # Bayes: P(depressive | three withdrawals) is near 1, so loss gains more than 1 nat of log-odds.
+    assert shift["loss"] > 1 and shift["benign"] < -1
+    retention = items[items["condition"] == "in_context"]
+    assert retention.groupby(["seed", "item"]).size().eq(3).all()
+
+
+def test_measured_again_is_nothing(study, finished):
+    path = study.paths.measurements(BASE, "in_context", 0) / "items.parquet"
+    before = path.stat().st_mtime_ns
+    assert probe_runs(study, finished["runs"]) == {BASE: "measured before"}
+    assert path.stat().st_mtime_ns == before
+
+
+def test_one_run_in_context_needs_no_adapter(study, tmp_path, finished):
+    alone = load_study(study.folder / "design.yaml", tmp_path / "outputs")
+    runs = alone.select(BASE, "in_context", 0)
+    synthesize_runs(alone, runs)
+    assert train_runs(alone, runs).empty
+    probe_runs(alone, runs)
+    items = read_measurements(alone, runs, "items")
+    expected = finished["items"].query("condition == 'in_context' and seed == 0").reset_index(drop=True)
+    pd.testing.assert_frame_equal(items, expected)
