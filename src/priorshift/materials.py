@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -198,6 +199,21 @@ def load_materials(folder: Path | str) -> Materials:
     return materials
 
 
+def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str) -> None:
+    """Each scale names a known outcome and has items of both keys, so that agreeing to all scores the midpoint."""
+    for name, scale in scales.items():
+        if scale.outcome not in outcomes:
+            raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
+        keys = {item.key for item in scale.items}
+        if 0 in keys:
+            raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
+        if keys != {1, -1}:
+            raise MaterialsError(
+                f"{where}: {name}: found items with key {keys.pop()} only; add items of the other key, "
+                "without which agreeing cannot be told from the trait"
+            )
+
+
 def texts_of(materials: Materials) -> list[str]:
     """Every phrase and sentence that a study may put before a model."""
     return [text for texts in _texts(materials).values() for text in texts]
@@ -257,13 +273,7 @@ def _check_classes(materials: Materials, folder: Path) -> None:
             raise MaterialsError(
                 f"{folder / field}.yaml: found classes {found}; dispositions.yaml names {classes}: make them agree"
             )
-    for name, scale in materials.scales.items():
-        if scale.outcome not in outcomes:
-            raise MaterialsError(
-                f"{folder}/scales.yaml: {name}: found outcome {scale.outcome!r}; expected one of {outcomes}"
-            )
-        if any(item.key == 0 for item in scale.items):
-            raise MaterialsError(f"{folder}/scales.yaml: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
+    check_scales(materials.scales, outcomes, f"{folder}/scales.yaml")
     total = sum(d.share for d in materials.dispositions.values())
     if abs(total - 1) > 1e-9:
         raise MaterialsError(f"{folder}/dispositions.yaml: the shares sum to {total:g}; expected 1")

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from priorshift.errors import ParamsError
-from priorshift.materials import Materials, load_materials, materials_hash
+from priorshift.materials import Materials, check_scales, load_materials, materials_hash
 from priorshift.paths import EMBEDDED, StudyPaths
+from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.yamlio import Frozen, read_yaml, validate
 
 RINGS = ("training_domains", "held_out_domains")
@@ -117,6 +118,8 @@ class Probes(Frozen):
     """Which items are measured, and with how many continuations.
 
     `rings` adds items on the held-out domains in which one thing more is new: a ring's name -> items per family.
+    `scale_orders`: option orders in which each scale item is asked; without it no scale is. `scales_csv`: a file
+    of your own items (columns scale, outcome, text, key), beside the study, in place of the materials' scales.
     """
 
     families: list[Literal["interpretation", "feeling", "self_statement", "choice"]] = Field(min_length=1)
@@ -124,6 +127,8 @@ class Probes(Frozen):
     continuations_per_class: Count | None
     retention_texts: Count
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
+    scale_orders: Count | None = None
+    scales_csv: Annotated[str, Field(min_length=1)] | None = None
 
 
 class Claim(Frozen):
@@ -265,6 +270,10 @@ class LoadedStudy:
         canonical = json.dumps(params.model_dump(mode="json"), sort_keys=True)
         self.params_hash = hashlib.sha256(canonical.encode()).hexdigest()
         self.materials_hash = materials_hash(folder / params.materials)
+        if params.probes.scales_csv:
+            # The same name with other items is another study.
+            scales = "".join(scale.model_dump_json() for scale in materials.scales.values())
+            self.materials_hash = hashlib.sha256((self.materials_hash + scales).encode()).hexdigest()
 
     def select(self, base_model: str, condition: str, seed: int | str) -> list[tuple[str, str, int]]:
         """The runs that a notebook was asked for: base model x condition x seed.
@@ -288,8 +297,17 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
     params = validate(Study, data, str(path), ParamsError)
     materials = load_materials(path.parent / params.materials)
+    if params.probes.scales_csv:
+        materials = _with_scales(materials, path.parent / params.probes.scales_csv)
     _check_against_materials(path, params, materials)
     return LoadedStudy(params, materials, path.parent, Path(outputs))
+
+
+def _with_scales(materials: Materials, path: Path) -> Materials:
+    """The materials with a user's scales in place of their own."""
+    scales = read_scales(path)
+    check_scales(scales, [d.outcome for d in materials.dispositions.values()], str(path))
+    return materials.model_copy(update={"scales": scales})
 
 
 def _check_against_materials(path: Path, params: Study, materials: Materials) -> None:
@@ -302,6 +320,9 @@ def _check_against_materials(path: Path, params: Study, materials: Materials) ->
                 f"{path}: probes.situations_per_domain: found {most}; {domain!r} has {len(materials.domains[domain])}"
             )
     held_out = most * len(params.held_out_domains)
+    if params.probes.scale_orders:
+        for labels in materials.forms.scale.labels.values():
+            balanced_orders(len(labels), params.probes.scale_orders)
     for ring, count in params.probes.rings.items():
         if count > held_out:
             raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {held_out} (held-out situations)")

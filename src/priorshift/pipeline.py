@@ -25,7 +25,12 @@ from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jso
 from priorshift.training import ADAPTER_FILES, train_run
 
 Run = tuple[str, str, int]  # base model, condition, seed
-TABLES = ("items", "next_token", "retention")
+
+
+def measured_tables(study: LoadedStudy) -> list[str]:
+    """Names of the tables that probing writes for every run of the study."""
+    optional = {"scales": study.params.probes.scale_orders}
+    return ["items", "next_token", "retention", *(name for name, wanted in optional.items() if wanted)]
 
 
 # -- 01: synthesis -----------------------------------------------------------------------------
@@ -230,7 +235,7 @@ def _measured(study: LoadedStudy, run: Run) -> bool:
     record = json.loads(path.read_text())
     whole = all(
         (folder / f"{name}.parquet").exists() and file_hash(folder / f"{name}.parquet") == record["hashes"].get(name)
-        for name in TABLES
+        for name in measured_tables(study)
     )
     return whole and record["inputs"] == _probe_inputs(study, run)
 

@@ -12,15 +12,17 @@ from priorshift.items import probe_items
 from priorshift.measure import Measured, item_table, measure_model, next_token_table, retention_table
 from priorshift.models import BaseModel
 from priorshift.params import LoadedStudy
+from priorshift.scales import scale_table
 from priorshift.synthesis import Example
 
 
 @dataclass(frozen=True)
 class State:
-    """What the model, as it stands, expects at every item and on neutral prose."""
+    """What the model, as it stands, expects at every item and on neutral prose, and answers to scales."""
 
     items: Measured
     prose: pd.DataFrame
+    scales: pd.DataFrame | None
 
 
 class Probing:
@@ -41,13 +43,18 @@ class Probing:
         study = self.study
         items = probe_items(study.params, study.materials, told, n_told) if n_told else self.items
         prose = retention_table(self.scorer, study.materials, study.params.probes.retention_texts)
-        return State(measure_model(self.scorer, items), prose)
+        orders = study.params.probes.scale_orders
+        scales = scale_table(self.scorer, study.materials, orders, told, n_told) if orders else None
+        return State(measure_model(self.scorer, items), prose, scales)
 
     def tables(self, after: State, floor: State | None = None) -> dict[str, pd.DataFrame]:
         """The tables of one run; `floor` is the state of the run that the seed-to-seed floor is measured from."""
         before, reference = self.before, floor.items if floor else None
-        return {
+        tables = {
             "items": item_table(self.items, after.items, before.items),
             "next_token": next_token_table(self.items, after.items, before.items, reference),
             "retention": after.prose.assign(base_logprob=before.prose["logprob"]),
         }
+        if after.scales is not None:
+            tables["scales"] = after.scales.assign(base_logprob=before.scales["logprob"])
+        return tables
