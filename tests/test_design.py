@@ -13,6 +13,7 @@ from priorshift.errors import RunError, UserError
 from priorshift.models import add_adapter, load_base
 from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
+from priorshift.scale_scores import scale_scores
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
@@ -40,7 +41,12 @@ def study(root, tmp_path_factory):
     }
     data["inference"]["controls"] = ["neutral"]
     data["inference"]["confirmatory"] = data["inference"]["confirmatory"][:1]
-    data["probes"] |= {"families": ["interpretation", "choice"], "rings": {"narrator": 4}}
+    data["probes"] |= {
+        "families": ["interpretation", "choice"],
+        "rings": {"narrator": 4},
+        "scale_orders": 4,
+        "completion_samples": 2,
+    }
     (folder / "design.yaml").write_text(yaml.safe_dump(data))
     return load_study(folder / "design.yaml", folder / "outputs")
 
@@ -108,6 +114,21 @@ def test_decisions_in_context_move_a_coupled_model_as_bayes_would(finished):
     assert shift["loss"] > 1 and shift["benign"] < -1
     retention = items[items["condition"] == "in_context"]
     assert retention.groupby(["seed", "item"]).size().eq(3).all()
+
+
+def test_scales_and_completions_are_measured_in_every_state(study, finished, materials):
+    scales = read_measurements(study, finished["runs"], "scales")
+    n_items = sum(len(scale.items) for scale in materials.scales.values())
+    assert scales.groupby(["condition", "seed"]).size().eq(n_items * 2 * 4 * 4).all()
+    scores = scale_scores(scales).query("scale == 'depression_style'").set_index(["condition", "seed"])
+    # The base takes its own measure; three withdrawals in context make it answer as the depressive agents do.
+    assert scores["base_score"].nunique() == 1 and scores.loc["in_context", "shift"].min() > 0.1
+    assert (scores["option_mass"] > 0.9).all() and scores["order_sensitivity"].between(0, 0.5).all()
+    texts = read_measurements(study, finished["runs"], "completions")
+    assert texts.groupby(["condition", "seed"]).size().eq(20 * 2).all()
+    assert (texts.groupby(["seed", "stem", "sample"])["base_text"].nunique() == 1).all()
+    told = texts[texts["condition"] == "in_context"]
+    assert (told["text"] != told["base_text"]).any()
 
 
 def test_measured_again_is_nothing(study, finished):

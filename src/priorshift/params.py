@@ -117,9 +117,11 @@ class Training(Frozen):
 class Probes(Frozen):
     """Which items are measured, and with how many continuations.
 
-    `rings` adds items on the held-out domains in which one thing more is new: a ring's name -> items per family.
-    `scale_orders`: option orders in which each scale item is asked; without it no scale is. `scales_csv`: a file
-    of your own items (columns scale, outcome, text, key), beside the study, in place of the materials' scales.
+    rings : items per family on the held-out domains in which one thing more is new, by ring
+    scale_orders : option orders in which each scale item is asked; without it no scale is measured
+    scales_csv : your own items (columns scale, outcome, text, key), beside the study, instead of the materials'
+    completion_samples, completion_tokens : texts that each run writes after each neutral opening, and their
+        greatest length; without the former it writes none
     """
 
     families: list[Literal["interpretation", "feeling", "self_statement", "choice"]] = Field(min_length=1)
@@ -129,6 +131,8 @@ class Probes(Frozen):
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
     scale_orders: Count | None = None
     scales_csv: Annotated[str, Field(min_length=1)] | None = None
+    completion_samples: Count | None = None
+    completion_tokens: Count = 24
 
 
 class Claim(Frozen):

@@ -29,7 +29,8 @@ Run = tuple[str, str, int]  # base model, condition, seed
 
 def measured_tables(study: LoadedStudy) -> list[str]:
     """Names of the tables that probing writes for every run of the study."""
-    optional = {"scales": study.params.probes.scale_orders}
+    probes = study.params.probes
+    optional = {"scales": probes.scale_orders, "completions": probes.completion_samples}
     return ["items", "next_token", "retention", *(name for name, wanted in optional.items() if wanted)]
 
 
@@ -178,7 +179,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
     trained = _trained(study, todo)
     for run in tqdm([run for run in todo if run not in trained], desc=f"decisions before {base.name}"):
         told, n_told = read_examples(study, run)[0], study.params.conditions[run[1]].in_context
-        _write_measurements(study, base, run, probing.tables(probing.state(told, n_told)))
+        _write_measurements(study, base, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
     if not trained:
         return
     folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in trained}
@@ -194,11 +195,11 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
         floor = probing.state()
     for run in tqdm(ordered, desc=f"probing {base.name}"):
         model.set_adapter(f"{run[1]}-{run[2]}")
-        after = probing.state()
+        after = probing.state(run[2])
         if run == reference:
             floor = after
         against = floor if reference and run[1] == reference[1] and run != reference else None
-        _write_measurements(study, base, run, probing.tables(after, against))
+        _write_measurements(study, base, run, probing.tables(after, run[2], against))
 
 
 def _floor_run(study: LoadedStudy, base_model: str) -> Run | None:
