@@ -30,16 +30,19 @@ class Measured:
     ----------
     class_logprobs : item -> class -> logprob of the class (log-sum-exp over its continuations)
     next_token : float32 [n_items, V], logprobs at each stem's end
+    merged : items in which the tokenizer merges stem and continuation
     """
 
     class_logprobs: list[dict[str, float]]
     next_token: np.ndarray
+    merged: frozenset[int]
 
 
 def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
     """Score every item under the model's current state."""
     flat = [[text for group in item.candidates.values() for text in group] for item in items]
     scores = scorer.continuation_logprobs([item.stem for item in items], flat)
+    merged = frozenset(stem for stem, _ in scorer.merges)
     class_logprobs = []
     for item, values in zip(items, scores, strict=True):
         at, masses = 0, {}
@@ -47,7 +50,7 @@ def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
             masses[name] = float(logsumexp(np.asarray(values[at : at + len(group)], dtype=float)))
             at += len(group)
         class_logprobs.append(masses)
-    return Measured(class_logprobs, scorer.next_token_logprobs([item.stem for item in items]))
+    return Measured(class_logprobs, scorer.next_token_logprobs([item.stem for item in items]), merged)
 
 
 def log_odds(masses: dict[str, float]) -> dict[str, float]:
@@ -61,7 +64,7 @@ def log_odds(masses: dict[str, float]) -> dict[str, float]:
 def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
     """One row per item and outcome: class logprob, probability among candidates, shift, covered mass."""
     rows = []
-    for item, after, before in zip(items, run.class_logprobs, base.class_logprobs, strict=True):
+    for i, (item, after, before) in enumerate(zip(items, run.class_logprobs, base.class_logprobs, strict=True)):
         odds, base_odds = log_odds(after), log_odds(before)
         covered, base_covered = (float(logsumexp(list(m.values()))) for m in (after, before))
         for outcome, value in after.items():
@@ -80,6 +83,7 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
                     "shift": odds[outcome] - base_odds[outcome],
                     "covered_mass": np.exp(covered),
                     "base_covered_mass": np.exp(base_covered),
+                    "ambiguous": i in base.merged,
                 }
             )
     return pd.DataFrame(rows)

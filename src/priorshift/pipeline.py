@@ -167,7 +167,8 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             continue
         base = load_base(study.params.base_model(base_model))
         check_words(base, texts_of(study.materials))
-        scorer = Scorer(base.model, base.tokenizer)
+        tolerant = study.params.exclusion.ambiguous_tokenization
+        scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
         paths[base_model] = f"{scorer.path}: {scorer.reason}"
         _probe_base(study, base, scorer, todo)
     return paths
