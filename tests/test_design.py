@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from copy import copy
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +14,15 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from priorshift.design_figures import design_figures
+from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
+from priorshift.exclusion import leave_out
 from priorshift.models import add_adapter, load_base
-from priorshift.params import load_study
+from priorshift.params import Exclusion, load_study
 from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
 from priorshift.scale_scores import scale_scores
+from priorshift.summaries import shift_by_run
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
@@ -47,7 +56,7 @@ def study(root, tmp_path_factory):
         "scale_orders": 4,
         "completion_samples": 2,
     }
-    (folder / "design.yaml").write_text(yaml.safe_dump(data))
+    (folder / "design.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return load_study(folder / "design.yaml", folder / "outputs")
 
 
@@ -147,3 +156,65 @@ def test_one_run_in_context_needs_no_adapter(study, tmp_path, finished):
     items = read_measurements(alone, runs, "items")
     expected = finished["items"].query("condition == 'in_context' and seed == 0").reset_index(drop=True)
     pd.testing.assert_frame_equal(items, expected)
+
+
+def test_tables_of_the_wider_design_hold_what_was_measured(study, finished):
+    shifts = shift_by_run(finished["items"])
+    none = exclusions(study, finished["runs"], finished["items"])
+    made = design_tables(study, finished["runs"], finished["items"], none, shifts)
+    assert set(made) == {"recovery", "scales", "self_report", "completions", "valence"}, "two doses make no trend"
+    pairs = made["self_report"].query("outcome == 'loss' and condition == 'depression'")
+    own = shifts.query("condition == 'depression' and ring == 'held_out_domains'").set_index(
+        ["family", "outcome", "seed"]
+    )
+    for row in pairs.to_dict("records"):
+        assert row["choice_shift"] == own.loc[("choice", "withdraw", row["seed"]), "shift"]
+        assert row["interpretation_shift"] == own.loc[("interpretation", "loss", row["seed"]), "shift"]
+    # The second stage takes back a part of what the first did to the choice.
+    undone = made["recovery"].query("family == 'choice' and ring == 'held_out_domains'").iloc[0]
+    assert undone["before"] > undone["after"] and undone["share_undone"] > 0
+    assert list(made["completions"].columns) == ["base_model", "stem", "base", *CONDITIONS]
+
+
+def test_exclusion_leaves_items_out_of_every_run(study, finished):
+    criteria = Exclusion(covered_mass=float(finished["items"]["base_covered_mass"].median()))
+    strict = copy(study)
+    strict.params = study.params.model_copy(update={"exclusion": criteria})
+    excluded = exclusions(strict, finished["runs"], finished["items"])
+    kept = leave_out(finished["items"], excluded)
+    assert 0 < excluded["item"].nunique() < finished["items"]["item"].nunique()
+    assert kept["base_covered_mass"].min() >= criteria.covered_mass
+    assert kept.groupby("item")["seed"].nunique().eq(2).all()
+
+
+def test_figures_are_drawn_of_every_table(study, finished):
+    shifts = shift_by_run(finished["items"])
+    none = exclusions(study, finished["runs"], finished["items"])
+    tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
+    doses = shifts.query("outcome == 'loss'").assign(action="withdraw", dose=0.5)
+    figures = design_figures(tables | {"dose_points": doses})
+    assert set(figures) == {"controls", "rings", "dose", "recovery", "scale_profile", "self_report"}
+    # Every run of every condition is a point of the control panel.
+    panel = next(axis for axis in figures["controls"].axes if axis.get_title().startswith("loss"))
+    assert sum(len(points.get_offsets()) for points in panel.collections) == len(CONDITIONS) * 2
+    assert [t.get_text() for t in panel.get_yticklabels()] == list(dict.fromkeys(shifts["condition"]))
+    plt.close("all")
+
+
+def test_placement_notebook_sets_choice_against_expectation(study, finished, root):
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "--no-progress-bar", str(root / "notebooks/06_placement.ipynb"), "06.ipynb",
+         "-p", "study", "design.yaml"],
+        cwd=study.folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    table = pd.read_csv(study.paths.tables / "placement.csv")
+    mlp = table[table["condition"] == "mlp"]
+    assert set(mlp["target"]) == {"mlp"} and set(mlp["layers"].astype(str)) == {"0"} and set(mlp["rank"]) == {2}
+    assert "in_context" not in set(table["condition"])
+    own = shift_by_run(finished["items"]).query("condition == 'mlp' and ring == 'held_out_domains' and seed == 0")
+    own = own.set_index(["family", "outcome"])["shift"]
+    row = mlp[mlp["seed"] == 0].iloc[0]
+    assert row["choice_shift"] == pytest.approx(own["choice", "withdraw"], abs=1e-6)
+    assert row["expectation_shift"] == pytest.approx(own["interpretation", "loss"], abs=1e-6)
+    assert (study.paths.figures / "placement.svg").exists()

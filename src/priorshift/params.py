@@ -135,6 +135,19 @@ class Probes(Frozen):
     completion_tokens: Count = 24
 
 
+class Exclusion(Frozen):
+    """Which items the tests leave out; null or false: no such criterion.
+
+    ngram : items that share so many words in a row with a training text
+    covered_mass : items whose candidates hold less probability than this under the base model
+    ambiguous_tokenization : items in which the tokenizer merges stem and continuation (an error otherwise)
+    """
+
+    ngram: Annotated[int, Field(ge=2)] | None = None
+    covered_mass: Share | None = None
+    ambiguous_tokenization: bool = False
+
+
 class Claim(Frozen):
     """One confirmatory contrast: condition minus control on an outcome."""
 
@@ -150,6 +163,7 @@ class Inference(Frozen):
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     smallest_effect: Rate
+    treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     confirmatory: list[Claim] = Field(min_length=1)
 
@@ -166,6 +180,7 @@ class Study(Frozen):
     conditions: dict[Name, Condition] = Field(min_length=1)
     training: Training
     probes: Probes
+    exclusion: Exclusion = Exclusion()
     inference: Inference
 
     @field_validator("seeds", "train_domains", "held_out_domains", "base_models")
@@ -189,7 +204,8 @@ class Study(Frozen):
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
-        for name in [*self.inference.controls, *(c.condition for c in claims), *(c.control for c in claims)]:
+        named = self.inference.treatments if "treatments" in self.inference.model_fields_set else []
+        for name in [*named, *self.inference.controls, *(c.condition for c in claims), *(c.control for c in claims)]:
             if name not in known:
                 raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
         for claim in claims:
