@@ -201,13 +201,27 @@ def test_figures_are_drawn_of_every_table(study, finished):
     plt.close("all")
 
 
-def test_placement_notebook_sets_choice_against_expectation(study, finished, root):
+def notebook(root, study, name):
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", "--no-progress-bar", str(root / "notebooks/06_placement.ipynb"), "06.ipynb",
-         "-p", "study", "design.yaml"],
+        [sys.executable, "-m", "papermill", "--no-progress-bar", str(root / "notebooks" / f"{name}.ipynb"),
+         f"{name}.ipynb", "-p", "study", "design.yaml"],
         cwd=study.folder, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_tests_and_report_carry_the_wider_design(study, finished, root):
+    notebook(root, study, "04_test")
+    written = {path.stem for path in study.paths.tables.glob("*.csv")}
+    assert {"contrasts", "recovery", "scales", "self_report", "completions", "valence"} <= written
+    assert not {"dose", "excluded"} & written
+    notebook(root, study, "05_report")
+    drawn = {path.stem for path in study.paths.figures.glob("*.png")}
+    assert {"controls", "rings", "recovery", "scale_profile", "self_report"} <= drawn
+
+
+def test_placement_notebook_sets_choice_against_expectation(study, finished, root):
+    notebook(root, study, "06_placement")
     table = pd.read_csv(study.paths.tables / "placement.csv")
     mlp = table[table["condition"] == "mlp"]
     assert set(mlp["target"]) == {"mlp"} and set(mlp["layers"].astype(str)) == {"0"} and set(mlp["rank"]) == {2}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 
 import pytest
+import yaml
 
+from priorshift.errors import UserError
 from priorshift.items import probe_items
 from priorshift.models import load_base
+from priorshift.params import load_study
 from priorshift.synthesis import synthesize
 
 RINGS = {"paraphrase": 6, "narrator": 8, "text_form": 9}
@@ -82,3 +86,72 @@ def test_decisions_are_told_about_the_item_s_own_protagonist(params, materials):
     assert all(ends)
     withdrawn = [f" {phrase}." for phrase in materials.actions["withdraw"]]
     assert all(sum(item.stem.count(phrase) for phrase in withdrawn) == 2 for item in items)
+
+
+# -- a probe family of one's own -------------------------------------------------------------------
+
+OUTLOOK = {
+    "outlook": {
+        "stems": [
+            {"named": "{name} concluded:", "first": "I concluded:"},
+            {"named": "To {name} the reason was clear:", "first": "To me the reason was clear:"},
+        ],
+        "continuations": {
+            "benign": ["fine results", "good luck"],
+            "loss": ["only emptiness", "certain defeat"],
+            "threat": ["an ambush", "a plot"],
+        },
+    }
+}
+
+
+@pytest.fixture
+def outlook(params_folder):
+    """A study's parameters with materials that add one family, which a function may change first."""
+
+    def write(change=lambda families: None, named="outlook"):
+        folder = params_folder / "materials_outlook"
+        folder.mkdir(exist_ok=True)
+        families = copy.deepcopy(OUTLOOK)
+        change(families)
+        (folder / "extends.yaml").write_text("../materials")
+        (folder / "families.yaml").write_text(yaml.safe_dump(families))
+        data = yaml.safe_load((params_folder / "smoke.yaml").read_text()) | {"materials": "materials_outlook"}
+        data["probes"] |= {"families": ["interpretation", named], "rings": {"paraphrase": 5}}
+        (params_folder / "outlook.yaml").write_text(yaml.safe_dump(data))
+        return load_study(params_folder / "outlook.yaml")
+
+    return write
+
+
+def test_a_family_of_one_s_own_is_probed_like_the_others(outlook):
+    study = outlook()
+    items = [i for i in probe_items(study.params, study.materials) if i.family == "outlook"]
+    assert len(items) == 7 * 2 + 5
+    first = next(i for i in items if i.domain == "work")
+    assert first.stem == "The manager asks for a short meeting on Friday. Nora concluded:"
+    assert first.candidates["loss"] == (" only emptiness", " certain defeat")
+    assert {i.form for i in items if i.ring == "paraphrase"} == {"stem 1"}
+
+
+BAD_FAMILIES = {
+    "name that is taken": (lambda f: f.update(choice=copy.deepcopy(f["outlook"])), "outlook", "is a family already"),
+    "missing outcome": (lambda f: f["outlook"]["continuations"].pop("loss"), "outlook", "found classes"),
+    "empty outcome": (lambda f: f["outlook"]["continuations"].update(loss=[]), "outlook", "without phrases"),
+    "word of an action": (
+        lambda f: f["outlook"]["continuations"].update(loss=["bolt it", "grey"]), "outlook", "share the content word",
+    ),
+    "unlike lengths": (
+        lambda f: f["outlook"]["continuations"].update(loss=["only very much emptiness", "certain sure defeat"]),
+        "outlook", "mean words per phrase differ",
+    ),
+    "unknown family": (lambda f: None, "dream", "probes.families: unknown 'dream'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_FAMILIES)
+def test_bad_family_is_one_line(outlook, name):
+    change, named, message = BAD_FAMILIES[name]
+    with pytest.raises(UserError, match=message) as caught:
+        outlook(change, named)
+    assert "\n" not in str(caught.value)

@@ -62,7 +62,8 @@ def ring_figure(shifts: pd.DataFrame) -> Figure:
     for (panel, outcome), axis in grid.axes_dict.items():
         part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
         sns.pointplot(
-            part, x="ring", y="shift", order=[r.replace("_", "\n") for r in rings], hue="condition", hue_order=order, palette=colours(order), ax=axis,
+            part, x="ring", y="shift", order=[ring.replace("_", "\n") for ring in rings],
+            hue="condition", hue_order=order, palette=colours(order), ax=axis,
             errorbar=None, markersize=4, linewidth=1, legend=False,
         )  # fmt: skip
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)

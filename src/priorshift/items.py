@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from priorshift.forms import fill, prompt
-from priorshift.materials import Forms, Materials
+from priorshift.materials import Materials
 from priorshift.params import Study
 from priorshift.synthesis import Example, retell
 
@@ -72,14 +72,14 @@ def probe_items(study: Study, materials: Materials, told: Sequence[Example] = ()
     return items
 
 
-def ring_forms(ring: str, forms: Forms, family: str) -> list[Form]:
+def ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
     """The forms that a ring's items take in turn."""
     if ring == "paraphrase":
-        return [Form(f"stem {k}", stem=k) for k in range(1, len(getattr(forms.stems, family)))]
+        return [Form(f"stem {k}", stem=k) for k in range(1, len(materials.stems(family)))]
     if ring == "narrator":
         return [Form("first person", narrator="first"), Form("stranger", narrator="stranger")]
     if ring == "text_form":
-        return [Form(text, narrator="first", text=text) for text in forms.texts if text != "story"]
+        return [Form(text, narrator="first", text=text) for text in materials.forms.texts if text != "story"]
     return [CANONICAL]
 
 
@@ -90,9 +90,7 @@ def _places(study: Study, materials: Materials, family: str) -> Iterator[Place]:
     situations = [(domain, i) for i in per_domain for domain in study.held_out_domains]
     for ring, count in study.probes.rings.items():
         # A situation comes in every form before the next one: forms are compared on the same situations.
-        crossed = [
-            Place(ring, form, *where) for where in situations for form in ring_forms(ring, materials.forms, family)
-        ]
+        crossed = [Place(ring, form, *where) for where in situations for form in ring_forms(ring, materials, family)]
         yield from crossed[:count]
 
 
@@ -101,7 +99,7 @@ def _stem(place: Place, family: str, materials: Materials, decisions: Sequence[E
     form, text = place.form, materials.forms.texts[place.form.text]
     main = names.main[place.number % len(names.main)]
     who = {"main": main, "stranger": names.stranger[place.number % len(names.stranger)], "first": None}[form.narrator]
-    stem = getattr(materials.forms.stems, family)[form.stem]
+    stem = materials.stems(family)[form.stem]
     episode = prompt(materials.domains[place.domain][place.number], fill(stem, who))
     friend = materials.forms.friends[place.number % len(materials.forms.friends)]
     parts = [*(retell(decision, who, materials) for decision in decisions), episode]

@@ -117,12 +117,12 @@ def check_words(base: BaseModel, texts: Iterable[str]) -> None:
 
 def _locate(params: BaseModelParams) -> tuple[Path | str, dict]:
     """Folder (or hub id) and card of a base model."""
-    if params.source.startswith("embedded:"):
-        folder = EMBEDDED / params.source.split(":", 1)[1]
-        return folder, json.loads((folder / "card.json").read_text())
-    if Path(params.source).is_dir():
-        return Path(params.source), {}
-    return params.source, {}
+    embedded = params.source.startswith("embedded:")
+    folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
+    if not folder.is_dir():
+        return params.source, {}
+    card = folder / "card.json"  # a calibration model, shipped or rebuilt elsewhere
+    return folder, json.loads(card.read_text()) if card.exists() else {}
 
 
 def target_modules(model: PreTrainedModel, target: str) -> list[str]:

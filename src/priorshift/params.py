@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from priorshift.errors import ParamsError
-from priorshift.materials import Materials, check_scales, load_materials, materials_hash
+from priorshift.materials import FAMILIES, Materials, check_scales, load_materials, materials_hash
 from priorshift.paths import EMBEDDED, StudyPaths
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.yamlio import Frozen, read_yaml, validate
@@ -124,7 +124,7 @@ class Probes(Frozen):
         greatest length; without the former it writes none
     """
 
-    families: list[Literal["interpretation", "feeling", "self_statement", "choice"]] = Field(min_length=1)
+    families: list[str] = Field(min_length=1)
     situations_per_domain: Count
     continuations_per_class: Count | None
     retention_texts: Count
@@ -333,6 +333,7 @@ def _with_scales(materials: Materials, path: Path) -> Materials:
 def _check_against_materials(path: Path, params: Study, materials: Materials) -> None:
     for key in ("train_domains", "held_out_domains"):
         _known(f"{path}: {key}", getattr(params, key), materials.domains)
+    _known(f"{path}: probes.families", params.probes.families, [*FAMILIES, *materials.families])
     most = params.probes.situations_per_domain
     for domain in [*params.train_domains, *params.held_out_domains]:
         if most > len(materials.domains[domain]):

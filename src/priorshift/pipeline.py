@@ -178,7 +178,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
     """Measure the base once and then each of its adapters, the base staying where it is."""
     probing = Probing(study, base, scorer)
     trained = _trained(study, todo)
-    for run in tqdm([run for run in todo if run not in trained], desc=f"decisions before {base.name}"):
+    for run in [run for run in todo if run not in trained]:
         told, n_told = read_examples(study, run)[0], study.params.conditions[run[1]].in_context
         _write_measurements(study, base, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
     if not trained:

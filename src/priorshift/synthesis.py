@@ -234,7 +234,7 @@ def audit(examples: list[Example], loaded: LoadedStudy, prior: dict[str, float] 
         "position_shares": json.dumps([round(positions[k] / offered, 4) for k in sorted(positions)] if offered else []),
         "held_out_situations": sum(e.situation in held_out for e in examples),
     }
-    for family in FAMILIES[:-1]:
+    for family in [*FAMILIES[:-1], *materials.families]:
         phrases = [p for group in materials.continuations(family).values() for p in group]
         probes = content_words(phrases, materials.function_words)
         row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
