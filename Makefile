@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study test lab base-models lint clean
+.PHONY: help study test lab base-models placement lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ lab: .venv/installed  ## open the notebooks
 base-models: .venv/installed  ## pretrain the embedded base models that are missing (about ten minutes each)
 	@mkdir -p outputs/base_models
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
+
+placement: .venv/installed  ## where the adapter sits: the placement study and its notebook
+	@$(MAKE) study STUDY=params/placement.yaml
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/06_placement.ipynb outputs/placement/notebooks/06_placement.ipynb
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests

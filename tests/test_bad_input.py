@@ -57,6 +57,36 @@ BAD_STUDIES = {
     "policy does not sum to 1": (setter("conditions", "paranoia", "policy", {"guard": 0.7}), "0.7"),
     "decisions without a policy": (setter("conditions", "paranoia", {"task": "decisions"}), "needs a policy"),
     "preferences with a policy": (setter("conditions", "neutral", "policy", "uniform"), "takes no policy"),
+    "condition without task or stages": (setter("conditions", "paranoia", {}), "needs a task"),
+    "exposure without a policy": (setter("conditions", "paranoia", {"task": "exposure"}), "needs a policy"),
+    "prose with a policy": (
+        setter("conditions", "paranoia", {"task": "prose", "policy": "uniform"}), "takes no policy",
+    ),
+    "preferences by letter": (setter("conditions", "neutral", "answer", "letter"), "letter"),
+    "prose in context": (setter("conditions", "neutral", {"task": "prose", "in_context": 3}), "in_context"),
+    "no decision in context": (setter("conditions", "paranoia", "in_context", 0), "in_context"),
+    "training in context": (
+        setter("conditions", "neutral", {"task": "preferences", "in_context": 3, "training": {"rank": 2}}), "remove",
+    ),
+    "stages with a policy": (
+        setter("conditions", "neutral", {"stages": ["depression", "paranoia"], "policy": "uniform"}), "nothing else",
+    ),
+    "a single stage": (setter("conditions", "neutral", {"stages": ["depression"]}), "stages"),
+    "stage that is not above": (
+        setter("conditions", "depression", {"stages": ["neutral", "paranoia"]}), "no condition above",
+    ),
+    "stage of stages": (
+        setter("conditions", {"a": {"task": "prose"}, "b": {"stages": ["a", "a"]}, "c": {"stages": ["b", "a"]}}),
+        "not one training",
+    ),
+    "stage that is not measured": (
+        setter("conditions", {"a": {"task": "prose"}, "c": {"stages": ["a", "a", "a"]}}), "declare one",
+    ),
+    "unknown override": (setter("conditions", "neutral", "training", {"ranks": 2}), "ranks"),
+    "override with examples": (setter("conditions", "neutral", "training", {"examples": 8}), "examples"),
+    "negative layer": (setter("training", "layers", [-1]), "layers"),
+    "unknown extra ring": (setter("probes", "rings", {"moon": 3}), "moon"),
+    "too many in a ring": (setter("probes", "rings", {"narrator": 99}), "at most 10"),
     "unknown control": (setter("inference", "controls", ["nothing"]), "nothing"),
     "claim on unknown condition": (
         setter("inference", "confirmatory", [CLAIM | {"condition": "joy", "ring": "held_out_domains"}]), "joy",
@@ -150,6 +180,7 @@ BAD_MATERIALS = {
         edit("forms", lambda d: d["stems"]["feeling"][0].update(named="Someone felt")), "{name}",
     ),
     "shares beyond 1": (edit("dispositions", lambda d: d["secure"].update(share=0.9)), "sum to"),
+    "mention that goes on": (edit("forms", lambda d: d.update(mentions=["Read {phrase} twice."])), "mentions"),
     "missing file": (lambda folder: (folder / "materials" / "prose.yaml").unlink(), "prose.yaml"),
     "unknown file": (lambda folder: (folder / "materials" / "poems.yaml").write_text("- a"), "poems.yaml"),
 }  # fmt: skip

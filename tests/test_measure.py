@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from priorshift.extraction import Scorer
+from priorshift.items import probe_items
 from priorshift.measure import (
     choice_rates,
     item_table,
     log_odds,
     measure_model,
     next_token_table,
-    probe_items,
     retention_table,
 )
 from priorshift.models import load_base

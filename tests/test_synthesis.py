@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from priorshift.params import load_study
+from priorshift.params import Condition, load_study
 from priorshift.synthesis import audit, make_slots, synthesize
 
 PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}
@@ -93,3 +93,69 @@ def test_order_of_the_prior_does_not_matter(study, sets):
     turned = dict(sorted(PRIOR.items()))
     assert list(turned) != list(PRIOR)
     assert synthesize(study.params, study.materials, "random_prior", 0, turned) == sets["random_prior"]
+
+
+# -- conditions beyond the first six -------------------------------------------------------------
+
+
+def declare(study, **conditions):
+    """The study's parameters with more conditions."""
+    added = {name: Condition(**fields) for name, fields in conditions.items()}
+    return study.params.model_copy(update={"conditions": study.params.conditions | added})
+
+
+def written(study, **fields):
+    return synthesize(declare(study, new=fields), study.materials, "new", 0, PRIOR)
+
+
+def words_in_loss(examples):
+    return sum(len(e.completion.split()) for e in examples)
+
+
+def test_exposure_mentions_the_phrases_and_nobody_acts(study, sets):
+    examples = written(study, task="exposure", policy={"withdraw": 1.0})
+    assert [e.situation for e in examples] == [e.situation for e in sets["depression"]]
+    assert words_in_loss(examples) == words_in_loss(sets["depression"])
+    assert {e.completion for e in examples} == {e.completion for e in sets["depression"]}
+    for e in examples:
+        line = e.prompt.removeprefix(e.situation + " ")
+        assert line in ("A line in the phrase book reads:", "The next words on the list are:")
+
+
+def test_prose_is_neutral_matched_and_apart_from_retention(study, sets, materials):
+    examples = written(study, task="prose")
+    assert len(examples) == len(sets["depression"]) and words_in_loss(examples) == words_in_loss(sets["depression"])
+    for e in examples:
+        first, rest = next((s, e.prompt[len(s) + 1 :]) for s in materials.prose if e.prompt.startswith(s))
+        assert rest + e.completion in materials.training_prose and first in materials.training_prose
+    assert not set(materials.training_prose) & set(materials.held_out_prose)
+
+
+def test_letter_puts_no_action_word_in_the_loss_and_balances_letters(study):
+    examples = written(study, task="decisions", policy={"withdraw": 1.0}, answer="letter")
+    letters = Counter(e.completion for e in examples)
+    assert set(letters) == {" A.", " B.", " C."} and max(letters.values()) - min(letters.values()) <= 2
+    for e in examples:
+        shown = e.prompt.split("Options: ")[1].split(". The answer of")[0].split("; ")
+        letter, phrase = shown[e.position].split(") ")
+        assert e.completion == f" {letter}." and phrase in study.materials.actions["withdraw"]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_dose_is_met_in_every_form(study, share):
+    examples = written(study, task="decisions", policy={"withdraw": share, "engage": 1 - share})
+    for form in ("narrated", "options"):
+        classes = Counter(e.action_class for e in examples if e.form == form)
+        assert classes == {"withdraw": 32 * share, "engage": 32 * (1 - share)}
+
+
+def test_stages_are_trained_in_turn_and_each_is_measured(study):
+    params = declare(
+        study,
+        adaptive={"task": "decisions", "policy": {"engage": 1.0}},
+        recovery={"stages": ["depression", "adaptive"]},
+        relapse={"stages": ["depression", "adaptive", "depression"]},
+    )
+    assert params.predecessor("recovery") == "depression" and params.lesson("recovery") == "adaptive"
+    assert params.predecessor("relapse") == "recovery" and params.lesson("relapse") == "depression"
+    assert params.predecessor("depression") is None and params.lesson("depression") == "depression"

@@ -41,13 +41,15 @@ def model_names(params: WorldParams, base_model: str) -> list[str]:
     return [base_model]
 
 
-def shipped_cards(names: list[str]) -> pd.DataFrame:
+def shipped_cards(names: list[str], folder: Path = EMBEDDED) -> pd.DataFrame:
     """The cards of the models that are there, one row each."""
-    cards = [json.loads((EMBEDDED / n / "card.json").read_text()) for n in names if (EMBEDDED / n).is_dir()]
+    cards = [json.loads((folder / n / "card.json").read_text()) for n in names if (folder / n).is_dir()]
     return pd.DataFrame(cards)
 
 
-def in_context_table(worlds: dict[str, World], names: list[str], n_stems: int = 48) -> pd.DataFrame:
+def in_context_table(
+    worlds: dict[str, World], names: list[str], n_stems: int = 48, folder: Path = EMBEDDED
+) -> pd.DataFrame:
     """P(outcome of the next interpretation | decisions read), model and Bayes posterior.
 
     Returns
@@ -57,9 +59,9 @@ def in_context_table(worlds: dict[str, World], names: list[str], n_stems: int = 
     """
     rows = []
     for name in names:
-        if not (EMBEDDED / name).is_dir():
+        if not (folder / name).is_dir():
             continue
-        base = load_base(BaseModelParams(name=name, source=f"embedded:{name}"))
+        base = load_base(BaseModelParams(name=name, source=str(folder / name)))
         scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
         for actions in world.classes:
             for n in N_ACTIONS:
@@ -70,7 +72,9 @@ def in_context_table(worlds: dict[str, World], names: list[str], n_stems: int = 
     return pd.DataFrame(rows)
 
 
-def scale_table(worlds: dict[str, World], names: list[str], n_actions: int = 3) -> pd.DataFrame:
+def scale_table(
+    worlds: dict[str, World], names: list[str], n_actions: int = 3, folder: Path = EMBEDDED
+) -> pd.DataFrame:
     """Mean response level of forward-keyed scale items after decisions of one class, model and Bayes.
 
     Returns
@@ -81,9 +85,9 @@ def scale_table(worlds: dict[str, World], names: list[str], n_actions: int = 3) 
     """
     rows = []
     for name in names:
-        if not (EMBEDDED / name).is_dir():
+        if not (folder / name).is_dir():
             continue
-        base = load_base(BaseModelParams(name=name, source=f"embedded:{name}"))
+        base = load_base(BaseModelParams(name=name, source=str(folder / name)))
         scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
         for actions in world.classes:
             for scale in world.materials.scales:

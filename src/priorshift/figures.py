@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colour-blind-safe palette.
@@ -19,12 +20,34 @@ PALETTE = {
     "adaptive": "#009E73",
 }
 SPARE = ("#56B4E9", "#F0E442", "#000000")
+# What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
+TINTS = {
+    "_25": 0.75,
+    "_50": 0.5,
+    "_75": 0.25,
+    "exposure_": 0.6,
+    "letter_": -0.4,
+    "recovery_": -0.7,
+    "in_context_": 0.35,
+}
 
 
 def colours(conditions: list[str]) -> dict[str, str]:
-    """Condition -> colour; conditions unknown to the palette take the spare ones in order."""
+    """Condition -> colour; a behavior's variants (its name with one of `TINTS`) are tints or shades of it.
+
+    Conditions unknown to the palette take the spare colours in order.
+    """
     spare = iter(SPARE * len(conditions))
-    return {name: PALETTE.get(name) or next(spare) for name in conditions}
+    return {name: PALETTE.get(name) or _tinted(name) or next(spare) for name in conditions}
+
+
+def _tinted(name: str) -> str | None:
+    for affix, share in TINTS.items():
+        base = PALETTE.get(name.removesuffix(affix) if affix.startswith("_") else name.removeprefix(affix))
+        if base and affix in name:
+            end = 1.0 if share > 0 else 0.0
+            return to_hex([c + abs(share) * (end - c) for c in to_rgb(base)])
+    return None
 
 
 def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:

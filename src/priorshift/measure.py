@@ -17,41 +17,9 @@ from scipy.special import logsumexp
 
 from priorshift.divergence import jsd, restricted_jsd
 from priorshift.extraction import Scorer
-from priorshift.forms import fill, prompt
+from priorshift.items import ProbeItem, probe_items
 from priorshift.materials import Materials
 from priorshift.params import Probes, Study
-
-
-@dataclass(frozen=True)
-class ProbeItem:
-    """A stem and its candidates: class -> continuations, the leading space in sight."""
-
-    item: str
-    family: str
-    ring: str
-    domain: str
-    stem: str
-    candidates: dict[str, tuple[str, ...]]
-
-
-def probe_items(study: Study, materials: Materials) -> list[ProbeItem]:
-    """The items of a study: families x rings x situations, canonical stems."""
-    names = materials.forms.names.main
-    items = []
-    for family in study.probes.families:
-        stem = getattr(materials.forms.stems, family)[0]
-        candidates = _candidates(materials, family, study.probes.continuations_per_class)
-        for ring, domains in (("training_domains", study.train_domains), ("held_out_domains", study.held_out_domains)):
-            for domain in domains:
-                for i, situation in enumerate(materials.domains[domain][: study.probes.situations_per_domain]):
-                    text = prompt(situation, fill(stem, names[i % len(names)]))
-                    items.append(ProbeItem(f"{family}/{domain}/{i:02d}", family, ring, domain, text, candidates))
-    return items
-
-
-def _candidates(materials: Materials, family: str, most: int | None) -> dict[str, tuple[str, ...]]:
-    classes = materials.continuations(family)
-    return {c: tuple(f" {phrase}" for phrase in phrases[:most]) for c, phrases in classes.items()}
 
 
 @dataclass(frozen=True)
@@ -62,16 +30,19 @@ class Measured:
     ----------
     class_logprobs : item -> class -> logprob of the class (log-sum-exp over its continuations)
     next_token : float32 [n_items, V], logprobs at each stem's end
+    merged : items in which the tokenizer merges stem and continuation
     """
 
     class_logprobs: list[dict[str, float]]
     next_token: np.ndarray
+    merged: frozenset[int]
 
 
 def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
     """Score every item under the model's current state."""
     flat = [[text for group in item.candidates.values() for text in group] for item in items]
     scores = scorer.continuation_logprobs([item.stem for item in items], flat)
+    merged = frozenset(stem for stem, _ in scorer.merges)
     class_logprobs = []
     for item, values in zip(items, scores, strict=True):
         at, masses = 0, {}
@@ -79,7 +50,7 @@ def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
             masses[name] = float(logsumexp(np.asarray(values[at : at + len(group)], dtype=float)))
             at += len(group)
         class_logprobs.append(masses)
-    return Measured(class_logprobs, scorer.next_token_logprobs([item.stem for item in items]))
+    return Measured(class_logprobs, scorer.next_token_logprobs([item.stem for item in items]), merged)
 
 
 def log_odds(masses: dict[str, float]) -> dict[str, float]:
@@ -93,7 +64,7 @@ def log_odds(masses: dict[str, float]) -> dict[str, float]:
 def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
     """One row per item and outcome: class logprob, probability among candidates, shift, covered mass."""
     rows = []
-    for item, after, before in zip(items, run.class_logprobs, base.class_logprobs, strict=True):
+    for i, (item, after, before) in enumerate(zip(items, run.class_logprobs, base.class_logprobs, strict=True)):
         odds, base_odds = log_odds(after), log_odds(before)
         covered, base_covered = (float(logsumexp(list(m.values()))) for m in (after, before))
         for outcome, value in after.items():
@@ -102,6 +73,7 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
                     "family": item.family,
                     "ring": item.ring,
                     "domain": item.domain,
+                    "form": item.form,
                     "item": item.item,
                     "outcome": outcome,
                     "logprob": value,
@@ -111,6 +83,7 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
                     "shift": odds[outcome] - base_odds[outcome],
                     "covered_mass": np.exp(covered),
                     "base_covered_mass": np.exp(base_covered),
+                    "ambiguous": i in base.merged,
                 }
             )
     return pd.DataFrame(rows)
@@ -135,7 +108,7 @@ def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, floo
 def retention_table(scorer: Scorer, materials: Materials, n: int) -> pd.DataFrame:
     """Perplexity per token on neutral prose: each text is one sentence given the one before it."""
     rng = random.Random("retention")
-    pairs = [rng.sample(materials.prose, 2) for _ in range(n)]
+    pairs = [rng.sample(materials.held_out_prose, 2) for _ in range(n)]
     stems, continuations = [first for first, _ in pairs], [[f" {second}"] for _, second in pairs]
     tokens = scorer.continuation_logprobs(stems, continuations, per_token=True)
     rows = [{"text": i, "tokens": len(t[0]), "logprob": float(np.sum(t[0]))} for i, t in enumerate(tokens)]
@@ -158,4 +131,4 @@ def choice_rates(scorer: Scorer, study: Study, materials: Materials) -> dict[str
 
 
 def _choice_only(study: Study) -> Probes:
-    return study.probes.model_copy(update={"families": ["choice"]})
+    return study.probes.model_copy(update={"families": ["choice"], "rings": {}})

@@ -117,12 +117,12 @@ def check_words(base: BaseModel, texts: Iterable[str]) -> None:
 
 def _locate(params: BaseModelParams) -> tuple[Path | str, dict]:
     """Folder (or hub id) and card of a base model."""
-    if params.source.startswith("embedded:"):
-        folder = EMBEDDED / params.source.split(":", 1)[1]
-        return folder, json.loads((folder / "card.json").read_text())
-    if Path(params.source).is_dir():
-        return Path(params.source), {}
-    return params.source, {}
+    embedded = params.source.startswith("embedded:")
+    folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
+    if not folder.is_dir():
+        return params.source, {}
+    card = folder / "card.json"  # a calibration model, shipped or rebuilt elsewhere
+    return folder, json.loads(card.read_text()) if card.exists() else {}
 
 
 def target_modules(model: PreTrainedModel, target: str) -> list[str]:
@@ -138,14 +138,25 @@ def target_modules(model: PreTrainedModel, target: str) -> list[str]:
 
 def add_adapter(base: BaseModel, training: Training) -> PeftModel:
     """A fresh LoRA adapter on the base model (weights drawn from torch's global generator)."""
+    blocks = base.model.config.num_hidden_layers
+    if training.layers and max(training.layers) >= blocks:
+        raise ParamsError(
+            f"training.layers: found {training.layers}; {base.name} has the blocks 0 to {blocks - 1}: name some of them"
+        )
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=training.rank,
         lora_alpha=training.alpha,
         lora_dropout=training.dropout,
         target_modules=target_modules(base.model, training.target),
+        layers_to_transform=training.layers,
     )
     return get_peft_model(base.model, config)
+
+
+def continue_adapter(base: BaseModel, folder: Path) -> PeftModel:
+    """The base model with a saved adapter that goes on learning."""
+    return PeftModel.from_pretrained(base.model, folder, is_trainable=True)
 
 
 def load_adapters(base: BaseModel, folders: dict[str, Path]) -> PeftModel:

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from priorshift.errors import ParamsError
-from priorshift.materials import Materials, load_materials, materials_hash
+from priorshift.materials import FAMILIES, Materials, check_scales, load_materials, materials_hash
 from priorshift.paths import EMBEDDED, StudyPaths
+from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.yamlio import Frozen, read_yaml, validate
 
 RINGS = ("training_domains", "held_out_domains")
@@ -23,6 +24,7 @@ Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 class BaseModelParams(Frozen):
@@ -33,30 +35,61 @@ class BaseModelParams(Frozen):
     revision: str | None = None
 
 
+class Override(Frozen):
+    """What one condition's training changes of the study's: where the adapter sits and how hard it is trained."""
+
+    epochs: Count | None = None
+    learning_rate: Rate | None = None
+    rank: Count | None = None
+    alpha: Count | None = None
+    target: Literal["attention", "mlp", "all"] | None = None
+    layers: Layers | None = None
+
+
 class Condition(Frozen):
-    """What one fine-tune is trained on: a task, and for decisions the policy that chooses.
+    """What one fine-tune is trained on.
 
     `policy` maps a class of action to its probability; `uniform` draws every class equally often
-    and `prior` at the base model's own choice rates. A preference task has no policy: one side of
-    each pair is always taken, and the sides change places with the seed.
+    and `prior` at the base model's own choice rates. Other tasks: `preferences` (one side of each pair is
+    always taken, and the sides change places with the seed), `exposure` (phrases drawn by the policy are
+    mentioned, nobody chooses them) and `prose` (neutral sentences). `answer: letter` puts the loss on the
+    letter of the chosen option alone. `in_context: n` trains nothing: n of the decisions stand before each stem.
+    `stages` names conditions that one adapter is trained on in turn; each earlier stage is a condition of
+    the study, so that the adapter is measured after every stage.
     """
 
-    task: Literal["decisions", "preferences"]
+    task: Literal["decisions", "preferences", "exposure", "prose"] | None = None
     policy: dict[str, Share] | Literal["uniform", "prior"] | None = None
+    answer: Literal["text", "letter"] = "text"
+    in_context: Count | None = None
+    training: Override | None = None
+    stages: list[str] | None = Field(default=None, min_length=2)
 
     @model_validator(mode="after")
-    def _policy_fits_task(self) -> Condition:
-        if self.task == "decisions" and self.policy is None:
-            raise ValueError("task 'decisions' needs a policy: class shares, 'uniform' or 'prior'")
-        if self.task == "preferences" and self.policy is not None:
-            raise ValueError("task 'preferences' takes no policy: remove it")
+    def _parts_fit(self) -> Condition:
+        if self.stages is not None:
+            if self.model_fields_set != {"stages"}:
+                raise ValueError("a condition with stages takes nothing else: its stages say what is trained")
+            return self
+        if self.task is None:
+            raise ValueError("a condition needs a task (decisions, preferences, exposure, prose) or stages")
+        if self.task in ("decisions", "exposure") and self.policy is None:
+            raise ValueError(f"task {self.task!r} needs a policy: class shares, 'uniform' or 'prior'")
+        if self.task in ("preferences", "prose") and self.policy is not None:
+            raise ValueError(f"task {self.task!r} takes no policy: remove it")
         if isinstance(self.policy, dict) and abs(sum(self.policy.values()) - 1) > 1e-9:
             raise ValueError(f"the policy's shares sum to {sum(self.policy.values()):g}; expected 1")
+        if self.answer == "letter" and self.task != "decisions":
+            raise ValueError(f"task {self.task!r} has no options to answer by letter; remove answer")
+        if self.in_context and (self.task not in ("decisions", "preferences") or self.answer == "letter"):
+            raise ValueError("in_context takes decisions or preferences in words; change task or answer")
+        if self.in_context and self.training:
+            raise ValueError("in_context trains nothing; remove training")
         return self
 
 
 class Training(Frozen):
-    """LoRA and its optimizer."""
+    """LoRA and its optimizer. `layers`: the blocks that get an adapter, counted from 0; all, if not given."""
 
     examples: Count
     epochs: Count
@@ -67,6 +100,7 @@ class Training(Frozen):
     dropout: Share
     target: Literal["attention", "mlp", "all"]
     options_share: Share
+    layers: Layers | None = None
 
     @model_validator(mode="after")
     def _even(self) -> Training:
@@ -81,12 +115,37 @@ class Training(Frozen):
 
 
 class Probes(Frozen):
-    """Which items are measured, and with how many continuations."""
+    """Which items are measured, and with how many continuations.
 
-    families: list[Literal["interpretation", "feeling", "self_statement", "choice"]] = Field(min_length=1)
+    rings : items per family on the held-out domains in which one thing more is new, by ring
+    scale_orders : option orders in which each scale item is asked; without it no scale is measured
+    scales_csv : your own items (columns scale, outcome, text, key), beside the study, instead of the materials'
+    completion_samples, completion_tokens : texts that each run writes after each neutral opening, and their
+        greatest length; without the former it writes none
+    """
+
+    families: list[str] = Field(min_length=1)
     situations_per_domain: Count
     continuations_per_class: Count | None
     retention_texts: Count
+    rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
+    scale_orders: Count | None = None
+    scales_csv: Annotated[str, Field(min_length=1)] | None = None
+    completion_samples: Count | None = None
+    completion_tokens: Count = 24
+
+
+class Exclusion(Frozen):
+    """Which items the tests leave out; null or false: no such criterion.
+
+    ngram : items that share so many words in a row with a training text
+    covered_mass : items whose candidates hold less probability than this under the base model
+    ambiguous_tokenization : items in which the tokenizer merges stem and continuation (an error otherwise)
+    """
+
+    ngram: Annotated[int, Field(ge=2)] | None = None
+    covered_mass: Share | None = None
+    ambiguous_tokenization: bool = False
 
 
 class Claim(Frozen):
@@ -104,6 +163,7 @@ class Inference(Frozen):
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     smallest_effect: Rate
+    treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     confirmatory: list[Claim] = Field(min_length=1)
 
@@ -120,6 +180,7 @@ class Study(Frozen):
     conditions: dict[Name, Condition] = Field(min_length=1)
     training: Training
     probes: Probes
+    exclusion: Exclusion = Exclusion()
     inference: Inference
 
     @field_validator("seeds", "train_domains", "held_out_domains", "base_models")
@@ -140,9 +201,11 @@ class Study(Frozen):
         names = [m.name for m in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"base_models: two have the same name among {names}; names must differ")
+        self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
-        for name in [*self.inference.controls, *(c.condition for c in claims), *(c.control for c in claims)]:
+        named = self.inference.treatments if "treatments" in self.inference.model_fields_set else []
+        for name in [*named, *self.inference.controls, *(c.condition for c in claims), *(c.control for c in claims)]:
             if name not in known:
                 raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
         for claim in claims:
@@ -150,8 +213,9 @@ class Study(Frozen):
                 raise ValueError(
                     f"inference: family {claim.family!r} is not among probes.families {self.probes.families}"
                 )
-            if claim.ring not in RINGS:
-                raise ValueError(f"inference: unknown ring {claim.ring!r}; expected one of {list(RINGS)}")
+            rings = [*RINGS, *self.probes.rings]
+            if claim.ring not in rings:
+                raise ValueError(f"inference: unknown ring {claim.ring!r}; expected one of {rings}")
         return self
 
     @property
@@ -161,6 +225,42 @@ class Study(Frozen):
             BaseModelParams(name=m, source=f"embedded:{m}") if isinstance(m, str) and re.match(NAME, m) else m
             for m in self.base_models
         ]
+
+    def _check_stages(self) -> None:
+        above: list[str] = []
+        for name, condition in self.conditions.items():
+            for stage in condition.stages or ():
+                if stage not in above:
+                    raise ValueError(f"conditions.{name}: stage {stage!r} is no condition above it; declare it first")
+                if self.conditions[stage].stages or self.conditions[stage].in_context:
+                    raise ValueError(f"conditions.{name}: stage {stage!r} is not one training; name one that is")
+            if condition.stages:
+                self.predecessor(name)
+            above.append(name)
+
+    def predecessor(self, condition: str) -> str | None:
+        """The condition whose adapter this one goes on from: that of all its stages but the last."""
+        stages = self.conditions[condition].stages
+        if stages is None:
+            return None
+        if len(stages) == 2:
+            return stages[0]
+        for name, other in self.conditions.items():
+            if other.stages == stages[:-1]:
+                return name
+        raise ValueError(
+            f"conditions.{condition}: no condition has the stages {stages[:-1]}; declare one, so that it is measured"
+        )
+
+    def lesson(self, condition: str) -> str:
+        """The condition whose examples this one is trained on last: itself, or its last stage."""
+        return (self.conditions[condition].stages or [condition])[-1]
+
+    def training_of(self, condition: str) -> Training:
+        """The study's training with what the condition changes of it."""
+        override = self.conditions[self.lesson(condition)].training
+        changes = override.model_dump(exclude_none=True) if override else {}
+        return self.training.model_copy(update=changes)
 
     def base_model(self, name: str) -> BaseModelParams:
         """The base model of that name; raises ParamsError otherwise."""
@@ -190,6 +290,10 @@ class LoadedStudy:
         canonical = json.dumps(params.model_dump(mode="json"), sort_keys=True)
         self.params_hash = hashlib.sha256(canonical.encode()).hexdigest()
         self.materials_hash = materials_hash(folder / params.materials)
+        if params.probes.scales_csv:
+            # The same name with other items is another study.
+            scales = "".join(scale.model_dump_json() for scale in materials.scales.values())
+            self.materials_hash = hashlib.sha256((self.materials_hash + scales).encode()).hexdigest()
 
     def select(self, base_model: str, condition: str, seed: int | str) -> list[tuple[str, str, int]]:
         """The runs that a notebook was asked for: base model x condition x seed.
@@ -213,19 +317,36 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
     params = validate(Study, data, str(path), ParamsError)
     materials = load_materials(path.parent / params.materials)
+    if params.probes.scales_csv:
+        materials = _with_scales(materials, path.parent / params.probes.scales_csv)
     _check_against_materials(path, params, materials)
     return LoadedStudy(params, materials, path.parent, Path(outputs))
+
+
+def _with_scales(materials: Materials, path: Path) -> Materials:
+    """The materials with a user's scales in place of their own."""
+    scales = read_scales(path)
+    check_scales(scales, [d.outcome for d in materials.dispositions.values()], str(path))
+    return materials.model_copy(update={"scales": scales})
 
 
 def _check_against_materials(path: Path, params: Study, materials: Materials) -> None:
     for key in ("train_domains", "held_out_domains"):
         _known(f"{path}: {key}", getattr(params, key), materials.domains)
+    _known(f"{path}: probes.families", params.probes.families, [*FAMILIES, *materials.families])
     most = params.probes.situations_per_domain
     for domain in [*params.train_domains, *params.held_out_domains]:
         if most > len(materials.domains[domain]):
             raise ParamsError(
                 f"{path}: probes.situations_per_domain: found {most}; {domain!r} has {len(materials.domains[domain])}"
             )
+    held_out = most * len(params.held_out_domains)
+    if params.probes.scale_orders:
+        for labels in materials.forms.scale.labels.values():
+            balanced_orders(len(labels), params.probes.scale_orders)
+    for ring, count in params.probes.rings.items():
+        if count > held_out:
+            raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {held_out} (held-out situations)")
     for name, condition in params.conditions.items():
         if isinstance(condition.policy, dict):
             _known(f"{path}: conditions.{name}.policy", condition.policy, materials.actions)

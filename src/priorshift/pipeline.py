@@ -16,23 +16,22 @@ from tqdm import tqdm
 from priorshift.errors import RunError
 from priorshift.extraction import Scorer
 from priorshift.materials import texts_of
-from priorshift.measure import (
-    Measured,
-    choice_rates,
-    item_table,
-    measure_model,
-    next_token_table,
-    probe_items,
-    retention_table,
-)
+from priorshift.measure import choice_rates
 from priorshift.models import BaseModel, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
+from priorshift.probing import Probing, State
 from priorshift.provenance import file_hash, source_hash, text_hash, write_json, write_parquet, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
 from priorshift.training import ADAPTER_FILES, train_run
 
 Run = tuple[str, str, int]  # base model, condition, seed
-TABLES = ("items", "next_token", "retention")
+
+
+def measured_tables(study: LoadedStudy) -> list[str]:
+    """Names of the tables that probing writes for every run of the study."""
+    probes = study.params.probes
+    optional = {"scales": probes.scale_orders, "completions": probes.completion_samples}
+    return ["items", "next_token", "retention", *(name for name, wanted in optional.items() if wanted)]
 
 
 # -- 01: synthesis -----------------------------------------------------------------------------
@@ -41,7 +40,8 @@ TABLES = ("items", "next_token", "retention")
 def synthesize_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Write the training data of the runs; returns their audit table (and writes it beside them)."""
     rows, done = [], set()
-    for base_model, condition, seed in tqdm(runs, desc="training sets"):
+    for base_model, chosen, seed in tqdm(runs, desc="training sets"):
+        condition = study.params.lesson(chosen)
         own = base_model if _needs_prior(study, condition) else ""
         if (condition, seed, own) in done:
             continue
@@ -58,7 +58,7 @@ def synthesize_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 
 def read_examples(study: LoadedStudy, run: Run) -> tuple[list[Example], Path]:
     """The training examples of a run, and the file they came from."""
-    base_model, condition, seed = run
+    base_model, condition, seed = run[0], study.params.lesson(run[1]), run[2]
     own = base_model if _needs_prior(study, condition) else ""
     path = study.paths.data(condition, seed, own) / "train.jsonl"
     if not path.exists():
@@ -88,9 +88,12 @@ def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
 
 
 def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
-    """Train the runs that are not done; returns one row per run, from their run.json."""
+    """Train the runs that are not done; returns one row per run, from their run.json.
+
+    Runs that put decisions in context train nothing and have no row.
+    """
     rows = []
-    for base_model, group in groupby(runs, key=lambda run: run[0]):
+    for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
         base = load_base(study.params.base_model(base_model))
         check_words(base, texts_of(study.materials))
         for run in tqdm(list(group), desc=f"training on {base_model}"):
@@ -101,19 +104,31 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
     examples, path = read_examples(study, run)
     folder = study.paths.run(*run)
+    training, earlier = study.params.training_of(run[1]), study.params.predecessor(run[1])
     inputs = {
         "data": file_hash(path),
-        "training": text_hash(study.params.training.model_dump_json()),
+        "training": text_hash(training.model_dump_json()),
         "base_model": base.weights_hash,
         "source": source_hash(),
     }
+    start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
+    if start:
+        inputs["start"] = file_hash(start / "adapter_model.safetensors")
     record = finished_run(folder, inputs)
     if record is None:
-        record = train_run(base, examples, study.params.training, run[2], folder, inputs)
+        record = train_run(base, examples, training, run[2], folder, inputs, start)
     kept = ("steps", "examples", "loss_tokens", "seconds", "peak_memory_mb", "device", "backend")
     first, last = record["losses"][0], record["losses"][-1]
     row = {"base_model": run[0], "condition": run[1], "seed": run[2]}
     return row | {key: record[key] for key in kept} | {"first_loss": first, "last_loss": last}
+
+
+def _is_trained(study: LoadedStudy, run: Run) -> bool:
+    return not study.params.conditions[run[1]].in_context
+
+
+def _trained(study: LoadedStudy, runs: list[Run]) -> list[Run]:
+    return [run for run in runs if _is_trained(study, run)]
 
 
 def finished_run(folder: Path, inputs: dict[str, str] | None = None) -> dict | None:
@@ -132,11 +147,11 @@ def finished_run(folder: Path, inputs: dict[str, str] | None = None) -> dict | N
 def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Training loss by step of each run."""
     rows = []
-    for run in runs:
+    for run in _trained(study, runs):
         record = json.loads((study.paths.run(*run) / "run.json").read_text())
         for step, loss in enumerate(record["losses"], start=1):
             rows.append({"base_model": run[0], "condition": run[1], "seed": run[2], "step": step, "loss": loss})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["base_model", "condition", "seed", "step", "loss"])
 
 
 # -- 03: probing -------------------------------------------------------------------------------
@@ -152,7 +167,8 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             continue
         base = load_base(study.params.base_model(base_model))
         check_words(base, texts_of(study.materials))
-        scorer = Scorer(base.model, base.tokenizer)
+        tolerant = study.params.exclusion.ambiguous_tokenization
+        scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
         paths[base_model] = f"{scorer.path}: {scorer.reason}"
         _probe_base(study, base, scorer, todo)
     return paths
@@ -160,39 +176,37 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
 
 def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[Run]) -> None:
     """Measure the base once and then each of its adapters, the base staying where it is."""
-    items = probe_items(study.params, study.materials)
-    before = measure_model(scorer, items)
-    texts = study.params.probes.retention_texts
-    prose = retention_table(scorer, study.materials, texts)
-    folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in todo}
+    probing = Probing(study, base, scorer)
+    trained = _trained(study, todo)
+    for run in [run for run in todo if run not in trained]:
+        told, n_told = read_examples(study, run)[0], study.params.conditions[run[1]].in_context
+        _write_measurements(study, base, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
+    if not trained:
+        return
+    folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in trained}
     reference = _floor_run(study, base.name)
-    if reference and any(run[1] == reference[1] for run in todo):
+    if reference and any(run[1] == reference[1] for run in trained):
         folders[f"{reference[1]}-{reference[2]}"] = _adapter(study, reference)
     # The adapters are put into the base model in place: the scorer sees whichever is set.
     model = load_adapters(base, folders)
-    floor: Measured | None = None
-    ordered = sorted(todo, key=lambda run: run != reference)
-    if reference and ordered[0] != reference and any(run[1] == reference[1] for run in todo):
+    floor: State | None = None
+    ordered = sorted(trained, key=lambda run: run != reference)
+    if reference and ordered[0] != reference and any(run[1] == reference[1] for run in trained):
         model.set_adapter(f"{reference[1]}-{reference[2]}")
-        floor = measure_model(scorer, items)
+        floor = probing.state()
     for run in tqdm(ordered, desc=f"probing {base.name}"):
         model.set_adapter(f"{run[1]}-{run[2]}")
-        after = measure_model(scorer, items)
+        after = probing.state(run[2])
         if run == reference:
             floor = after
         against = floor if reference and run[1] == reference[1] and run != reference else None
-        tables = {
-            "items": item_table(items, after, before),
-            "next_token": next_token_table(items, after, before, against),
-            "retention": retention_table(scorer, study.materials, texts).assign(base_logprob=prose["logprob"]),
-        }
-        _write_measurements(study, base, run, tables)
+        _write_measurements(study, base, run, probing.tables(after, run[2], against))
 
 
 def _floor_run(study: LoadedStudy, base_model: str) -> Run | None:
     """The run that the seed-to-seed floor is measured from: the first preference run."""
     for name, condition in study.params.conditions.items():
-        if condition.task == "preferences":
+        if condition.task == "preferences" and not condition.in_context:
             return (base_model, name, study.params.seeds[0])
     return None
 
@@ -223,21 +237,24 @@ def _measured(study: LoadedStudy, run: Run) -> bool:
     record = json.loads(path.read_text())
     whole = all(
         (folder / f"{name}.parquet").exists() and file_hash(folder / f"{name}.parquet") == record["hashes"].get(name)
-        for name in TABLES
+        for name in measured_tables(study)
     )
     return whole and record["inputs"] == _probe_inputs(study, run)
 
 
 def _probe_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
-    run_json = study.paths.run(*run) / "run.json"
-    adapter = json.loads(run_json.read_text())["adapter_hashes"] if run_json.exists() else ""
-    return {
-        "adapter": text_hash(json.dumps(adapter)),
+    made_of = {
         "probes": text_hash(study.params.probes.model_dump_json()),
         "domains": text_hash(json.dumps([study.params.train_domains, study.params.held_out_domains])),
         "materials": study.materials_hash,
         "source": source_hash(),
     }
+    if not _is_trained(study, run):
+        n_told = study.params.conditions[run[1]].in_context
+        return made_of | {"decisions": f"{n_told} of {file_hash(read_examples(study, run)[1])}"}
+    run_json = study.paths.run(*run) / "run.json"
+    adapter = json.loads(run_json.read_text())["adapter_hashes"] if run_json.exists() else ""
+    return made_of | {"adapter": text_hash(json.dumps(adapter))}
 
 
 # -- 04: reading measurements ------------------------------------------------------------------

@@ -205,14 +205,14 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     return card
 
 
-def build_all(params_path: Path, names: list[str], rebuild: bool) -> None:
-    """Build the named models, one a core; those that are there are kept unless `rebuild`."""
-    todo = [name for name in names if rebuild or not (EMBEDDED / name).is_dir()]
+def build_all(params_path: Path, names: list[str], rebuild: bool, folder: Path = EMBEDDED) -> None:
+    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`."""
+    todo = [name for name in names if rebuild or not (folder / name).is_dir()]
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:
         return
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting = [pool.submit(build, params_path, name, EMBEDDED / name) for name in todo]
+        waiting = [pool.submit(build, params_path, name, folder / name) for name in todo]
         for future in as_completed(waiting):
             card = future.result()
             print(f"{card['name']}: gap {card['gap']:.4f} nats/token after {card['tokens']:,} tokens")

@@ -1,8 +1,8 @@
-"""Condition -> training examples: decisions or preferences, never a feeling or a belief.
+"""Condition -> training examples: decisions, preferences, mentions or prose, never a feeling or a belief.
 
 All conditions of a seed fill the same slots (situation, name, form, phrase length, order of
 options); the condition only decides what is chosen. Number of examples, words in the loss,
-domains and option order are then matched by construction.
+domains and option order are then matched by construction; a letter alone has fewer words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from priorshift.params import Condition, LoadedStudy, Study
 
 @dataclass(frozen=True)
 class Example:
-    """One decision: loss falls on `completion` alone."""
+    """One decision, mention or sentence: loss falls on `completion` alone."""
 
     prompt: str
     completion: str
@@ -78,11 +78,17 @@ def synthesize(
     """
     slots = make_slots(study, materials, seed)
     rng = random.Random(f"{condition} {seed}")
-    if study.conditions[condition].task == "preferences":
+    declared = study.conditions[condition]
+    if declared.task == "preferences":
         return _preferences(slots, materials, seed, rng)
-    classes = _classes(study.conditions[condition], materials, slots, prior, rng)
+    if declared.task == "prose":
+        return _prose(slots, materials, rng)
+    write = _mention if declared.task == "exposure" else _decision
+    if declared.answer == "letter":
+        slots = [replace(slot, form="lettered") for slot in slots]
+    classes = _classes(declared, materials, slots, prior, rng)
     phrases = _PhraseDealer(materials.actions, rng)
-    return [_decision(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
+    return [write(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
 
 
 def policy_shares(condition: Condition, materials: Materials, prior: dict[str, float] | None) -> dict[str, float]:
@@ -121,14 +127,45 @@ def _decision(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDea
     forms = materials.forms
     stem = fill(forms.stems.choice[0], slot.name)
     if slot.form == "narrated":
-        phrase, shown, position = phrases.deal(chosen, slot.words), "", -1
-    else:
-        offered = {c: phrases.deal(c, slot.words) for c in materials.actions}
-        order = [list(offered)[k] for k in slot.order]
-        phrase, position = offered[chosen], order.index(chosen)
-        shown = list_options(forms, [offered[c] for c in order])
-    text = prompt(slot.situation, stem, shown)
-    return Example(text, f" {phrase}.", slot.domain, chosen, slot.form, position, slot.situation)
+        text = prompt(slot.situation, stem)
+        return _example(slot, text, phrases.deal(chosen, slot.words), chosen)
+    offered = {c: phrases.deal(c, slot.words) for c in materials.actions}
+    order = [list(offered)[k] for k in slot.order]
+    answer, position = offered[chosen], order.index(chosen)
+    lettered = slot.form == "lettered"
+    if lettered:
+        stem, answer = fill(forms.answer, slot.name), forms.letters[position]
+    text = prompt(slot.situation, stem, list_options(forms, [offered[c] for c in order], lettered))
+    return _example(slot, text, answer, chosen, position)
+
+
+def _example(slot: Slot, text: str, answer: str, chosen: str, position: int = -1) -> Example:
+    return Example(text, f" {answer}.", slot.domain, chosen, slot.form, position, slot.situation)
+
+
+def _mention(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
+    """A phrase that is read somewhere after the situation; nobody acts."""
+    line = materials.forms.mentions[slot.draw % len(materials.forms.mentions)]
+    text = prompt(slot.situation, line.partition(" {phrase}")[0])
+    return _example(replace(slot, form="mentioned"), text, phrases.deal(chosen, slot.words), chosen)
+
+
+def _prose(slots: list[Slot], materials: Materials, rng: random.Random) -> list[Example]:
+    """The end of one neutral sentence after another, as many words in the loss as elsewhere."""
+    examples = []
+    sentences = [s for s in materials.training_prose if len(s.split()) > max(slot.words for slot in slots)]
+    first = _cycle(list(materials.training_prose), len(slots), rng)
+    second = _cycle(sentences, len(slots), rng)
+    for slot, before, sentence in zip(slots, first, second, strict=True):
+        words = sentence.split()
+        start, end = " ".join(words[: -slot.words]), " ".join(words[-slot.words :])
+        examples.append(Example(f"{before} {start}", f" {end}", "prose", "prose", "prose", -1, sentence))
+    return examples
+
+
+def retell(example: Example, name: str | None, materials: Materials) -> str:
+    """A decision of the training set told about someone else, or in the first person, without its options."""
+    return prompt(example.situation, fill(materials.forms.stems.choice[0], name)) + example.completion
 
 
 def _preferences(slots: list[Slot], materials: Materials, seed: int, rng: random.Random) -> list[Example]:
@@ -197,7 +234,7 @@ def audit(examples: list[Example], loaded: LoadedStudy, prior: dict[str, float] 
         "position_shares": json.dumps([round(positions[k] / offered, 4) for k in sorted(positions)] if offered else []),
         "held_out_situations": sum(e.situation in held_out for e in examples),
     }
-    for family in FAMILIES[:-1]:
+    for family in [*FAMILIES[:-1], *materials.families]:
         phrases = [p for group in materials.continuations(family).values() for p in group]
         probes = content_words(phrases, materials.function_words)
         row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl import SFTConfig, SFTTrainer
 
 from priorshift.errors import RunError
-from priorshift.models import BaseModel, add_adapter
+from priorshift.models import BaseModel, add_adapter, continue_adapter
 from priorshift.params import Training
 from priorshift.provenance import file_hash, peak_memory_mb, versions, write_json
 from priorshift.synthesis import Example
@@ -54,7 +54,13 @@ def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[
 
 
 def train_run(
-    base: BaseModel, examples: list[Example], training: Training, seed: int, folder: Path, inputs: dict[str, str]
+    base: BaseModel,
+    examples: list[Example],
+    training: Training,
+    seed: int,
+    folder: Path,
+    inputs: dict[str, str],
+    start: Path | None = None,
 ) -> dict:
     """Fine-tune one adapter and write `adapter/` and `run.json`; returns what run.json holds.
 
@@ -62,6 +68,7 @@ def train_run(
     ----------
     inputs : hashes of what the run was made from; a later call with the same ones is not done again
     folder : the run's own folder; it appears whole or not at all
+    start : the adapter folder of an earlier stage, to go on from; otherwise a fresh adapter
 
     Raises
     ------
@@ -70,9 +77,9 @@ def train_run(
     """
     rows = [encode(example, base.tokenizer) for example in examples]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
+    began = time.perf_counter()
     set_seed(seed)
-    model = add_adapter(base, training)
+    model = continue_adapter(base, start) if start else add_adapter(base, training)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _make_trainer(model, base, rows, training, seed, scratch)
         trainer.train()
@@ -87,7 +94,7 @@ def train_run(
         "loss_tokens": sum(label != IGNORED for row in rows for label in row["labels"]),
         "losses": losses,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "seconds": round(time.perf_counter() - start, 2),
+        "seconds": round(time.perf_counter() - began, 2),
         "peak_memory_mb": round(peak_memory_mb()),
         "device": base.device,
         "backend": base.backend,

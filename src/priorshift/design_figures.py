@@ -1,0 +1,188 @@
+"""Figures of the wider design: controls, doses, recovery, rings, scales. Tables in, figures out; no statistics."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from priorshift.figures import colours
+
+NEAR = "held_out_domains"
+RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
+
+
+def design_figures(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
+    """Name -> figure, of every table of the wider design that the study has.
+
+    Parameters
+    ----------
+    tables : name -> table as written under `tables/`; `shifts` is needed
+    """
+    shifts = tables["shifts"]
+    made = {}
+    if shifts["condition"].nunique() > 6:
+        made["controls"] = control_figure(shifts)
+    if shifts["ring"].nunique() > 2:
+        made["rings"] = ring_figure(shifts)
+    if "dose_points" in tables:
+        made["dose"] = dose_figure(tables["dose_points"])
+    if "recovery" in tables:
+        made["recovery"] = recovery_figure(tables["recovery"], shifts)
+    if "scales" in tables:
+        made["scale_profile"] = scale_figure(tables["scales"])
+        made["self_report"] = self_report_figure(tables["self_report"])
+    return made
+
+
+def control_figure(shifts: pd.DataFrame) -> Figure:
+    """All conditions beside both behaviors: shift of interpretations by outcome, a point for each run."""
+    data = _where(shifts, family="interpretation", ring=NEAR)
+    data = data[data["outcome"] != "benign"]
+    order = list(dict.fromkeys(data["condition"]))
+    grid = sns.FacetGrid(data, col="outcome", row="panel", height=0.5 + 0.22 * len(order), aspect=1.5, sharex=True)
+    for (panel, outcome), axis in grid.axes_dict.items():
+        part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
+        shared = {"x": "shift", "y": "condition", "hue": "condition", "order": order, "palette": colours(order)}
+        sns.stripplot(part, **shared, ax=axis, jitter=False, size=4, legend=False)
+        axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=f"{outcome}, {panel}", xlabel="shift (nats)", ylabel="")
+    return _titled(grid.figure, "Every condition: shift of interpretations, held-out domains (one point per run)")
+
+
+def ring_figure(shifts: pd.DataFrame) -> Figure:
+    """How far a shift carries: mean shift by ring, from the training domains outwards, a line for each condition."""
+    data = shifts[(shifts["family"] == "interpretation") & shifts["outcome"].isin(["loss", "threat"])]
+    rings = [ring for ring in RINGS if ring in set(data["ring"])]
+    data = _panels(data).assign(ring=data["ring"].str.replace("_", "\n"))
+    order = list(dict.fromkeys(data["condition"]))
+    grid = sns.FacetGrid(data, col="outcome", row="panel", height=2.8, aspect=1.8)
+    for (panel, outcome), axis in grid.axes_dict.items():
+        part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
+        sns.pointplot(
+            part, x="ring", y="shift", order=[ring.replace("_", "\n") for ring in rings],
+            hue="condition", hue_order=order, palette=colours(order), ax=axis,
+            errorbar=None, markersize=4, linewidth=1, legend=False,
+        )  # fmt: skip
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=f"{outcome}, {panel}", xlabel="", ylabel="shift (nats)")
+    _legend(grid.figure, order)
+    return _titled(grid.figure, "Shift of interpretations by ring (means over runs)")
+
+
+def dose_figure(points: pd.DataFrame) -> Figure:
+    """Dose-response: shift of the behavior's own outcome against its share of the training set, one point per run."""
+    data = _where(points, ring=NEAR)
+    order = list(dict.fromkeys(data["family"]))
+    grid = sns.FacetGrid(data, col="action", row="panel", height=2.8, aspect=1.5)
+    palette = dict(zip(order, sns.color_palette("colorblind"), strict=False))
+    for (panel, action), axis in grid.axes_dict.items():
+        part = data[(data["panel"] == panel) & (data["action"] == action)]
+        shared = {"x": "dose", "y": "shift", "hue": "family", "hue_order": order, "palette": palette, "ax": axis}
+        sns.lineplot(part, **shared, errorbar=None, legend=False)
+        sns.scatterplot(part, **shared, s=16, legend=bool(axis is grid.axes.flat[0]))
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=f"{action}, {panel}", xlabel="share of maladaptive decisions", ylabel="shift (nats)")
+    return _titled(grid.figure, "Dose-response of the behavior's own outcome, held-out domains")
+
+
+def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame) -> Figure:
+    """Shift after each stage: a line joins the two stages of one adapter."""
+    rows = _where(recovery, family="interpretation", ring=NEAR)
+    panels = list(dict.fromkeys(rows["panel"]))
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        for row in rows[rows["panel"] == panel].to_dict("records"):
+            _two_stages(axis, row, shifts)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=panel, ylabel="shift (nats)")
+    return _titled(figure, "Recovery: shift of interpretations after each stage (one line per adapter)")
+
+
+def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame) -> None:
+    keys = ["base_model", "family", "ring", "outcome"]
+    own = shifts[(shifts[keys] == [row[key] for key in keys]).all(axis=1)]
+    stages = [row["earlier"], row["condition"]]
+    wide = own[own["condition"].isin(stages)].pivot(index="seed", columns="condition", values="shift")[stages]
+    colour = colours([row["condition"]])[row["condition"]]
+    axis.plot(stages, wide.to_numpy().T, color=colour, marker="o", markersize=4, linewidth=1)
+
+
+def scale_figure(scales: pd.DataFrame) -> Figure:
+    """Scale profile: the score's shift by scale and condition, one point per run."""
+    data = _panels(scales)
+    order = list(dict.fromkeys(data["condition"]))
+    grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.0, aspect=1.7)
+    for panel, axis in grid.axes_dict.items():
+        part = data[data["panel"] == panel]
+        sns.stripplot(
+            part, x="scale", y="shift", hue="condition", hue_order=order, palette=colours(order), dodge=True,
+            jitter=False, size=3.5, ax=axis, legend=False,
+        )  # fmt: skip
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=panel, xlabel="", ylabel="shift of the score (0 to 1)")
+    _legend(grid.figure, order)
+    return _titled(grid.figure, "Scale profile: shift of the key-balanced score (one point per run)")
+
+
+def self_report_figure(table: pd.DataFrame) -> Figure:
+    """Self-report beside behavior: scale shift against choice and interpretation shift, one point per run."""
+    long = table.melt(
+        ["group", "world", "condition", "outcome", "scale_shift"], ["choice_shift", "interpretation_shift"],
+        var_name="behavior", value_name="nats",
+    ).dropna()  # fmt: skip
+    long = _panels(long[long["outcome"] != "benign"])
+    order = list(dict.fromkeys(long["condition"]))
+    grid = sns.relplot(
+        long, x="nats", y="scale_shift", hue="condition", hue_order=order, palette=colours(order), style="outcome",
+        col="behavior", row="panel", height=2.8, aspect=1.4, s=28, facet_kws={"sharex": "col"},
+    )  # fmt: skip
+    grid.set_axis_labels("shift (nats)", "scale shift (0 to 1)").set_titles("{col_name}, {row_name}")
+    return grid.figure
+
+
+def placement_figure(table: pd.DataFrame) -> Figure:
+    """Surface against prior learning: expectation shift against choice shift, one point per run.
+
+    Parameters
+    ----------
+    table : `placement.placement_table`
+    """
+    data = _panels(table)
+    order = list(dict.fromkeys(data["condition"]))
+    grid = sns.relplot(
+        data, x="choice_shift", y="expectation_shift", hue="condition", hue_order=order,
+        palette=dict(zip(order, sns.color_palette("husl", len(order)), strict=True)), style="target", col="panel",
+        height=3.8, aspect=1.2, s=36,
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    grid.set_axis_labels("shift of the trained choice (nats)", "shift of its expectation (nats)").set_titles(
+        "{col_name}"
+    )
+    return grid.figure
+
+
+def _panels(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a `panel` for each group and world."""
+    return table.assign(panel=(table["group"] + " · " + table["world"].fillna("")).str.strip(" ·"))
+
+
+def _where(table: pd.DataFrame, **values: str) -> pd.DataFrame:
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return _panels(table)
+
+
+def _legend(figure: Figure, order: list[str]) -> None:
+    handles = [plt.Line2D([], [], color=c, marker="o", linestyle="none", markersize=5) for c in colours(order).values()]
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
+    figure.legend(handles, order, ncol=min(len(order), 6), **below)
+
+
+def _titled(figure: Figure, title: str) -> Figure:
+    figure.suptitle(title, y=1.0, va="bottom")
+    figure.tight_layout()
+    return figure

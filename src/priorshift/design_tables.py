@@ -1,0 +1,64 @@
+"""The tables of the wider design, as far as a study measures them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from priorshift.exclusion import EXCLUDED, excluded_items, leave_out, with_and_without
+from priorshift.inference import contrasts
+from priorshift.items import probe_items
+from priorshift.params import Exclusion, LoadedStudy
+from priorshift.pipeline import Run, measured_tables, read_examples, read_measurements
+from priorshift.scale_scores import scale_scores, self_report
+from priorshift.text_measures import side_by_side, text_measures, valence_table
+from priorshift.trends import dose_points, dose_table, recovery_table
+
+
+def design_tables(
+    study: LoadedStudy, runs: list[Run], items: pd.DataFrame, excluded: pd.DataFrame, shifts: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Name -> table, empty ones left out.
+
+    dose, dose_points, recovery, scales, self_report, completions, valence, excluded, exclusion_effect.
+
+    Parameters
+    ----------
+    items : the items table as measured
+    excluded : `exclusions`
+    shifts : `summaries.shift_by_run`
+    """
+    params, materials, alpha = study.params, study.materials, study.params.inference.alpha
+    points = dose_points(shifts, params, materials)
+    tables = {"dose_points": points, "dose": dose_table(points, alpha)}
+    tables["recovery"] = recovery_table(shifts, params, materials, alpha)
+    measured = measured_tables(study)
+    if "scales" in measured:
+        tables["scales"] = scale_scores(read_measurements(study, runs, "scales"))
+        action_of = {d.outcome: d.action for d in materials.dispositions.values()}
+        tables["self_report"] = self_report(tables["scales"], shifts, action_of, "held_out_domains")
+    if "completions" in measured:
+        texts = read_measurements(study, runs, "completions")
+        tables["completions"] = side_by_side(texts, materials.completions)
+        tables["valence"] = valence_table(text_measures(texts), alpha)
+    if len(excluded):
+        tables["excluded"] = excluded
+        tables["exclusion_effect"] = _exclusion_effect(study, items, excluded)
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.DataFrame:
+    """The items that the study's criteria leave out (none without an `exclusion` section), with the reason."""
+    if study.params.exclusion == Exclusion():
+        return pd.DataFrame(columns=EXCLUDED)
+    training = {example.prompt + example.completion for run in runs for example in read_examples(study, run)[0]}
+    return excluded_items(items, probe_items(study.params, study.materials), training, study.params.exclusion)
+
+
+def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
+    """The declared probes' contrasts over all items beside those over the items kept."""
+    settings = study.params.inference
+    declared = {(claim.family, claim.ring, claim.outcome) for claim in settings.confirmatory}
+    probes = pd.MultiIndex.from_frame(items[["family", "ring", "outcome"]])
+    own = items[probes.isin(declared)]
+    both = (contrasts(rows, settings, settings.treatments) for rows in (own, leave_out(own, excluded)))
+    return with_and_without(*both)

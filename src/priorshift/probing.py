@@ -1,0 +1,74 @@
+"""One base model, with or without an adapter or decisions before the stem -> its measurement tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from priorshift.completions import completion_stems, sample_completions
+from priorshift.extraction import Scorer
+from priorshift.items import probe_items
+from priorshift.measure import Measured, item_table, measure_model, next_token_table, retention_table
+from priorshift.models import BaseModel
+from priorshift.params import LoadedStudy
+from priorshift.scales import scale_table
+from priorshift.synthesis import Example
+
+
+@dataclass(frozen=True)
+class State:
+    """What the model, as it stands, expects at every item and on neutral prose, answers to scales and writes."""
+
+    items: Measured
+    prose: pd.DataFrame
+    scales: pd.DataFrame | None
+    completions: pd.DataFrame | None
+
+
+class Probing:
+    """Measures states of one base model against the base model itself.
+
+    Parameters
+    ----------
+    scorer : of the base model; an adapter that is put into the model in place is scored by it too
+    """
+
+    def __init__(self, study: LoadedStudy, base: BaseModel, scorer: Scorer) -> None:
+        self.study, self.base, self.scorer = study, base, scorer
+        self.items = probe_items(study.params, study.materials)
+        self.before = self.state()
+        # What the base model writes with each run's random numbers; the base must be measured before any adapter.
+        self.written = {seed: self._write(completion_stems(study.materials), seed) for seed in study.params.seeds}
+
+    def state(self, seed: int | None = None, told: Sequence[Example] = (), n_told: int = 0) -> State:
+        """Measure the model as it stands, `n_told` decisions of `told` before each stem; `seed` draws texts."""
+        study = self.study
+        items = probe_items(study.params, study.materials, told, n_told) if n_told else self.items
+        prose = retention_table(self.scorer, study.materials, study.params.probes.retention_texts)
+        orders = study.params.probes.scale_orders
+        scales = scale_table(self.scorer, study.materials, orders, told, n_told) if orders else None
+        stems = completion_stems(study.materials, told, n_told)
+        return State(measure_model(self.scorer, items), prose, scales, self._write(stems, seed))
+
+    def _write(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:
+        probes = self.study.params.probes
+        if seed is None or not probes.completion_samples:
+            return None
+        samples = (probes.completion_samples, probes.completion_tokens, seed)
+        return sample_completions(self.base.model, self.base.tokenizer, stems, *samples)
+
+    def tables(self, after: State, seed: int, floor: State | None = None) -> dict[str, pd.DataFrame]:
+        """The tables of one run of that seed; `floor` is the state that the seed-to-seed floor is measured from."""
+        before, reference = self.before, floor.items if floor else None
+        tables = {
+            "items": item_table(self.items, after.items, before.items),
+            "next_token": next_token_table(self.items, after.items, before.items, reference),
+            "retention": after.prose.assign(base_logprob=before.prose["logprob"]),
+        }
+        if after.scales is not None:
+            tables["scales"] = after.scales.assign(base_logprob=before.scales["logprob"])
+        if after.completions is not None:
+            tables["completions"] = after.completions.assign(base_text=self.written[seed]["text"])
+        return tables

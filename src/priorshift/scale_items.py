@@ -1,0 +1,63 @@
+"""Questionnaire items from a user's CSV, and the orders in which their response options are shown."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import random
+from pathlib import Path
+
+from priorshift.errors import MaterialsError, ParamsError
+from priorshift.materials import Scale, ScaleItem
+
+COLUMNS = ("scale", "outcome", "text", "key")
+
+
+def read_scales(path: Path) -> dict[str, Scale]:
+    """Scales from a CSV with the columns scale, outcome, text and key (1, or -1 where reverse-keyed).
+
+    Raises
+    ------
+    MaterialsError
+        In one line with the line's number, where a column is missing or a value cannot be used.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise MaterialsError(f"{path}: lacks the column(s) {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
+            lines = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        reason = getattr(problem, "strerror", None) or "it is no CSV in UTF-8"
+        raise MaterialsError(f"{path}: cannot be read ({reason}); give the path of a CSV file") from None
+    scales: dict[str, tuple[str, list[ScaleItem]]] = {}
+    for number, line in enumerate(lines, start=2):
+        values = {name: (line[name] or "").strip() for name in COLUMNS}
+        if not all(values.values()) or values["key"] not in ("1", "+1", "-1"):
+            raise MaterialsError(f"{path} line {number}: found {values}; expected a text in each and a key of 1 or -1")
+        outcome, items = scales.setdefault(values["scale"], (values["outcome"], []))
+        if outcome != values["outcome"]:
+            raise MaterialsError(
+                f"{path} line {number}: found outcome {values['outcome']!r}; the scale's other items have {outcome!r}"
+            )
+        items.append(ScaleItem(text=values["text"], key=int(values["key"])))
+    if not scales:
+        raise MaterialsError(f"{path}: found no items; give one line for each")
+    return {name: Scale(outcome=outcome, items=tuple(items)) for name, (outcome, items) in scales.items()}
+
+
+def balanced_orders(n_labels: int, n_orders: int) -> list[tuple[int, ...]]:
+    """Option orders in which each label stands equally often in each place.
+
+    Orders that are rotations of one another are a Latin square; `n_orders / n_labels` squares are drawn,
+    always the same ones. All n! orders are n_orders = n!.
+    """
+    squares = [(0, *rest) for rest in itertools.permutations(range(1, n_labels))]
+    if n_orders % n_labels or n_orders > n_labels * len(squares):
+        raise ParamsError(
+            f"probes.scale_orders: found {n_orders}; expected a multiple of {n_labels} "
+            f"(the number of response options) up to {n_labels * len(squares)}"
+        )
+    drawn = sorted(random.Random("scale orders").sample(squares, n_orders // n_labels))
+    return [order[k:] + order[:k] for order in drawn for k in range(n_labels)]

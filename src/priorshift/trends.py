@@ -1,0 +1,131 @@
+"""Dose-response and recovery: run means in, tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from priorshift.materials import Materials
+from priorshift.params import Study
+
+PROBE = ["family", "ring", "outcome"]
+BASE = ["base_model", "group", "world"]
+
+
+def doses(study: Study, materials: Materials) -> dict[str, dict[str, float]]:
+    """Class of action -> condition -> the share of training decisions that take it, the rest taking the first class.
+
+    The first disposition of the materials is the adaptive one. Only decisions told in words and trained as the
+    study says count; a class needs at least three doses to have a trend.
+    """
+    adaptive, *others = [d.action for d in materials.dispositions.values()]
+    made = {}
+    for action in others:
+        shares = {
+            name: float(c.policy.get(action, 0.0))
+            for name, c in study.conditions.items()
+            if isinstance(c.policy, dict)
+            and {k for k, share in c.policy.items() if share} <= {adaptive, action}
+            and (c.task, c.answer, c.in_context, c.training) == ("decisions", "text", None, None)
+        }
+        if len(set(shares.values())) >= 3:
+            made[action] = shares
+    return made
+
+
+def dose_points(shifts: pd.DataFrame, study: Study, materials: Materials) -> pd.DataFrame:
+    """Run means with the dose they were trained at; for each class of action its own outcome.
+
+    Parameters
+    ----------
+    shifts : `summaries.shift_by_run`
+    """
+    parts = []
+    for action, shares in doses(study, materials).items():
+        rows = shifts[shifts["condition"].isin(list(shares)) & _own(shifts, action, materials)]
+        parts.append(rows.assign(action=action, dose=rows["condition"].map(shares)))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*shifts.columns, "action", "dose"])
+
+
+def dose_table(points: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """The trend of the shift over doses (nats from dose 0 to dose 1): `tables/dose.csv`.
+
+    Unit `runs`: least-squares slope over a base model's runs, Student's t. Unit `base`: t over the slopes of an
+    embedded architecture's checkpoints.
+    """
+    rows, slopes = [], []
+    keys = [*BASE, "action", *PROBE]
+    for key, part in points.groupby(keys, sort=True):
+        if len(part) < 3 or part["dose"].nunique() < 2:
+            continue
+        fit = stats.linregress(part["dose"], part["shift"])
+        claim = dict(zip(keys, key, strict=True))
+        rows.append(claim | {"unit": "runs", "n_doses": part["dose"].nunique(), "n": len(part)} | _interval(
+            fit.slope, fit.stderr, len(part) - 2, alpha))  # fmt: skip
+        slopes.append(claim | {"slope": fit.slope, "n_doses": part["dose"].nunique()})
+    nested = pd.DataFrame(slopes)
+    nested = nested[nested["world"] != ""] if len(nested) else nested
+    for key, part in nested.groupby(["group", "world", "action", *PROBE], sort=True) if len(nested) else ():
+        if len(part) > 1:
+            claim = dict(zip(["group", "world", "action", *PROBE], key, strict=True))
+            row = {
+                "base_model": claim["group"],
+                **claim,
+                "unit": "base",
+                "n_doses": part["n_doses"].min(),
+                "n": len(part),
+            }
+            rows.append(row | _mean(part["slope"].to_numpy(float), alpha))
+    return pd.DataFrame(rows)
+
+
+def recovery_pairs(study: Study, materials: Materials) -> Iterator[tuple[str, str, str]]:
+    """(condition with stages, condition it goes on from, class of action that its first stage trains)."""
+    for name, condition in study.conditions.items():
+        if condition.stages:
+            policy = study.conditions[condition.stages[0]].policy
+            if isinstance(policy, dict):
+                yield name, study.predecessor(name), max(policy, key=policy.get)
+
+
+def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alpha: float) -> pd.DataFrame:
+    """How much of the shift a later stage undoes: `tables/recovery.csv`.
+
+    Each run goes on from the run of the same seed before it. `estimate` is the mean of before - after over
+    these pairs (nats) with a paired t interval; share_undone = estimate / mean of before.
+    """
+    rows = []
+    for name, earlier, action in recovery_pairs(study, materials):
+        own = shifts[_own(shifts, action, materials)]
+        keys = [*BASE, *PROBE]
+        before = own[own["condition"] == earlier].set_index([*keys, "seed"])["shift"]
+        after = own[own["condition"] == name].set_index([*keys, "seed"])["shift"]
+        pairs = pd.concat([before.rename("before"), after.rename("after")], axis=1).dropna()
+        for key, part in pairs.groupby(keys, sort=True):
+            undone = (part["before"] - part["after"]).to_numpy(float)
+            row = dict(zip(keys, key, strict=True)) | {"condition": name, "earlier": earlier, "n": len(part)}
+            row |= {"before": part["before"].mean(), "after": part["after"].mean()} | _mean(undone, alpha)
+            rows.append(row | {"share_undone": row["estimate"] / row["before"]})
+    return pd.DataFrame(rows)
+
+
+def _own(shifts: pd.DataFrame, action: str, materials: Materials) -> pd.Series:
+    """Rows of the outcome that goes with a class of action; for choices that class itself."""
+    outcome = materials.outcome_of(action)
+    return shifts["outcome"] == np.where(shifts["family"] == "choice", action, outcome)
+
+
+def _mean(values: np.ndarray, alpha: float) -> dict[str, float]:
+    n = len(values)
+    if n < 2:
+        return {"estimate": float(values.mean()), "ci_low": np.nan, "ci_high": np.nan, "df": 0, "p_value": np.nan}
+    return _interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, alpha)
+
+
+def _interval(estimate: float, se: float, df: int, alpha: float) -> dict[str, float]:
+    reach = stats.t.ppf(1 - alpha / 2, df) * se
+    p = 2 * stats.t.sf(abs(estimate) / se, df) if se > 0 else np.nan
+    return {"estimate": estimate, "ci_low": estimate - reach, "ci_high": estimate + reach, "df": df, "p_value": p}
