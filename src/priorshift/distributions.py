@@ -12,7 +12,13 @@ TOLERANCE = 1e-4
 
 
 def paired(*arrays: ArrayLike) -> list[np.ndarray]:
-    """Arrays broadcast to one shape, without copies."""
+    """Arrays broadcast to one shape, without copies.
+
+    Examples
+    --------
+    >>> [array.shape for array in paired(np.zeros((4, 1, 3)), np.zeros((2, 3)))]
+    [(4, 2, 3), (4, 2, 3)]
+    """
     arrays = [np.asarray(a) for a in arrays]
     if any(a.ndim == 0 or a.shape[-1] == 0 for a in arrays):
         raise UserError("expected one distribution on the last axis, got no axis or an empty one")
@@ -26,7 +32,14 @@ def paired(*arrays: ArrayLike) -> list[np.ndarray]:
 
 
 def normalized(values: np.ndarray, name: str, start: int) -> np.ndarray:
-    """Rows that sum to exactly 1 in float64; rows that do not nearly do so are refused."""
+    """Rows that sum to exactly 1 in float64; rows that do not nearly do so are refused.
+
+    Examples
+    --------
+    >>> almost = np.log([[0.5, 0.49999]])
+    >>> np.exp(normalized(almost, "logp", 0)).sum()
+    np.float64(1.0)
+    """
     refuse_no_logprob(values, name)
     with np.errstate(over="ignore"):
         sums = np.exp(values).sum(axis=-1)
@@ -46,7 +59,15 @@ def refuse_no_logprob(values: np.ndarray, name: str) -> None:
 
 
 def class_masses(values: np.ndarray, member: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Log of the renormalized class masses [..., classes], and the mass outside of them [...]."""
+    """Log of the renormalized class masses [..., classes], and the mass outside of them [...].
+
+    Examples
+    --------
+    >>> member = np.array([[True, False], [True, False], [False, True]])
+    >>> inside, outside = class_masses(np.log([0.1, 0.2, 0.3]), member, "logp")
+    >>> np.exp(inside).round(6), outside.round(6)
+    (array([0.5, 0.5]), np.float64(0.4))
+    """
     values = values.astype(np.float64)
     refuse_no_logprob(values, name)
     every = np.exp(values).sum(axis=-1)
