@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from priorshift.distributions import class_masses, normalized, paired
 from priorshift.errors import UserError
 
-# How far from 1 a distribution's sum may be: float32 log-softmax over 150,000 tokens stays within 1e-5.
-TOLERANCE = 1e-4
 # Values per chunk: each float64 temporary is 4 MB, so that memory does not depend on the input's size.
 CHUNK = 2**19
 LN2 = np.log(2.0)
@@ -69,19 +68,11 @@ def jsd(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
 def jsd_parts(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     """Each token's part of `jsd` in bits: at least 0, and summing to it over the last axis.
 
-    Parameters
-    ----------
-    logp, logq : array_like [..., V]
-        Logprobs in nats.
+    Parameters and errors are those of `jsd`.
 
     Returns
     -------
     float64 [..., V]
-
-    Raises
-    ------
-    UserError
-        As `jsd`.
 
     Examples
     --------
@@ -95,20 +86,12 @@ def jsd_parts(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
 def kl(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     """Kullback-Leibler divergence of p from q in bits: the expectation under p of log2(p / q).
 
-    Parameters
-    ----------
-    logp, logq : array_like [..., V]
-        Logprobs in nats.
+    Parameters and errors are those of `jsd`.
 
     Returns
     -------
     float64 [...]
         Infinite where p has a token that q excludes.
-
-    Raises
-    ------
-    UserError
-        As `jsd`.
 
     References
     ----------
@@ -125,19 +108,11 @@ def kl(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
 def total_variation(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     """Total variation distance: the largest difference in any event's probability, 0 to 1.
 
-    Parameters
-    ----------
-    logp, logq : array_like [..., V]
-        Logprobs in nats.
+    Parameters and errors are those of `jsd`.
 
     Returns
     -------
     float64 [...]
-
-    Raises
-    ------
-    UserError
-        As `jsd`.
 
     References
     ----------
@@ -158,19 +133,11 @@ def total_variation(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
 def entropy(logp: ArrayLike) -> np.ndarray:
     """Shannon entropy in bits.
 
-    Parameters
-    ----------
-    logp : array_like [..., V]
-        Logprobs in nats.
+    Parameters and errors are those of `jsd`.
 
     Returns
     -------
     float64 [...]
-
-    Raises
-    ------
-    UserError
-        As `jsd`.
 
     References
     ----------
@@ -204,7 +171,7 @@ def effect_by_token(base: ArrayLike, adapter: ArrayLike, k: int = 10) -> np.ndar
     Raises
     ------
     UserError
-        As `jsd`, or where `k` is below 1.
+        As `jsd`; or `k` is below 1, or there is no distribution.
 
     Examples
     --------
@@ -261,7 +228,7 @@ def restricted_jsd(logp: ArrayLike, logq: ArrayLike, classes: Sequence[Any] | No
     >>> print(result.jsd.round(6), result.left_out_p.round(6), result.left_out_q.round(6))
     0.0 0.2 0.6
     """
-    logp, logq = _paired(logp, logq)
+    logp, logq = paired(logp, logq)
     labels = list(range(logp.shape[-1])) if classes is None else list(classes)
     if len(labels) != logp.shape[-1]:
         raise UserError(f"classes has {len(labels)} labels for {logp.shape[-1]} candidates")
@@ -270,26 +237,9 @@ def restricted_jsd(logp: ArrayLike, logq: ArrayLike, classes: Sequence[Any] | No
         raise UserError("classes leaves every candidate out")
     member = np.array([[label == name for name in names] for label in labels])
     (inside_p, left_p), (inside_q, left_q) = (
-        _class_masses(values, member, name) for values, name in ((logp, "logp"), (logq, "logq"))
+        class_masses(values, member, name) for values, name in ((logp, "logp"), (logq, "logq"))
     )
     return RestrictedJSD(jsd(inside_p, inside_q), left_p, left_q)
-
-
-def _class_masses(values: np.ndarray, member: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Log of the renormalized class masses [..., classes], and the mass outside of them [...]."""
-    values = values.astype(np.float64)
-    _refuse_no_logprob(values, name)
-    every = np.exp(values).sum(axis=-1)
-    if (every > 1 + TOLERANCE).any():
-        raise UserError(f"{name}: candidates' probabilities sum to {every.max():.6g}, and must not exceed 1")
-    # Relative to the largest, so that masses too small for exp() keep their ratios.
-    top = np.where(member.any(axis=1), values, -np.inf).max(axis=-1, keepdims=True)
-    if not np.isfinite(top).all():
-        raise UserError(f"{name}: the classes' probabilities sum to 0")
-    mass = np.exp(values - top) @ member
-    total = mass.sum(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        return np.log(mass / total), np.maximum(1.0 - (np.exp(top) * total)[..., 0], 0.0)
 
 
 def _jsd_parts(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -328,7 +278,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 def _over_rows(function, *arrays: ArrayLike, keep_last: bool = False) -> np.ndarray:
     """Apply `function` (of arrays [n, V], checked and normalized) to all distributions, chunk by chunk."""
-    first = _paired(*arrays)[0]
+    first = paired(*arrays)[0]
     out = np.empty(first.shape if keep_last else first.shape[:-1])
     flat = out.reshape(-1, first.shape[-1]) if keep_last else out.reshape(-1)
     for rows, *parts in _chunks(*arrays):
@@ -338,7 +288,7 @@ def _over_rows(function, *arrays: ArrayLike, keep_last: bool = False) -> np.ndar
 
 def _chunks(*arrays: ArrayLike) -> Iterator[tuple]:
     """(slice of rows, float64 [n, V] of each array), over the broadcast leading axes in C order."""
-    arrays = _paired(*arrays)
+    arrays = paired(*arrays)
     *lead, width = arrays[0].shape
     n, step = int(np.prod(lead)), max(1, CHUNK // width)
     names = ("logp", "logq") if len(arrays) > 1 else ("logp",)
@@ -346,37 +296,4 @@ def _chunks(*arrays: ArrayLike) -> Iterator[tuple]:
         rows = slice(start, min(n, start + step))
         index = np.unravel_index(np.arange(rows.start, rows.stop), lead) if lead else (None,)
         parts = (a[index].astype(np.float64) for a in arrays)
-        yield rows, *(_normalized(part, name, start) for part, name in zip(parts, names, strict=True))
-
-
-def _paired(*arrays: ArrayLike) -> list[np.ndarray]:
-    """Arrays broadcast to one shape, without copies."""
-    arrays = [np.asarray(a) for a in arrays]
-    if any(a.ndim == 0 or a.shape[-1] == 0 for a in arrays):
-        raise UserError("expected one distribution on the last axis, got no axis or an empty one")
-    if len({a.shape[-1] for a in arrays}) > 1:
-        raise UserError(f"vocabularies differ in size: {' and '.join(str(a.shape[-1]) for a in arrays)}")
-    try:
-        return list(np.broadcast_arrays(*arrays))
-    except ValueError:
-        shapes = " and ".join(str(a.shape) for a in arrays)
-        raise UserError(f"shapes {shapes} do not fit: expected equal or broadcastable leading axes") from None
-
-
-def _normalized(values: np.ndarray, name: str, start: int) -> np.ndarray:
-    """Rows that sum to exactly 1 in float64; rows that do not nearly do so are refused."""
-    _refuse_no_logprob(values, name)
-    with np.errstate(over="ignore"):
-        sums = np.exp(values).sum(axis=-1)
-    bad = np.flatnonzero(np.abs(sums - 1) > TOLERANCE)
-    if len(bad):
-        raise UserError(
-            f"{name}: distribution {start + bad[0]} sums to {sums[bad[0]]:.6g}, not 1; expected natural-log "
-            "probabilities over the whole last axis (log-softmax of logits)"
-        )
-    return values - np.log(sums)[:, None]
-
-
-def _refuse_no_logprob(values: np.ndarray, name: str) -> None:
-    if np.isnan(values).any() or np.isposinf(values).any():
-        raise UserError(f"{name} has NaN or +inf: expected natural-log probabilities")
+        yield rows, *(normalized(part, name, start) for part, name in zip(parts, names, strict=True))

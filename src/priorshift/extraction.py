@@ -52,7 +52,7 @@ class Scorer:
     ----------
     path : {"prompt_once", "plain"}
     reason : str
-        Why this path; belongs in run.json.
+        Why this path; the pipeline records it in measured.json.
     counts : dict
         "forwards", "computed_tokens" (with padding), "read_tokens" (without), since construction.
 
@@ -137,6 +137,16 @@ class Scorer:
             A stem is empty or too long; the message says which.
         RunError
             The model gave NaN or infinity, or memory ran out for a single stem.
+
+        Examples
+        --------
+        >>> from priorshift.models import load_base
+        >>> from priorshift.params import BaseModelParams
+        >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+        >>> scorer = Scorer(base.model, base.tokenizer)
+        >>> logprobs = scorer.next_token_logprobs(["Nora", "Nora felt"])
+        >>> logprobs.shape == (2, base.model.config.vocab_size), np.exp(logprobs).sum(axis=1).round(3)
+        (True, array([1., 1.], dtype=float32))
         """
         stems = list(_texts(stems, "stems"))
         out = np.empty((len(stems), self._forward.vocabulary), dtype=np.float32)
@@ -145,7 +155,18 @@ class Scorer:
         return out
 
     def iter_next_token_logprobs(self, stems: Iterable[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """`next_token_logprobs` in blocks and flat memory: (number of the first stem, float32 [n, V])."""
+        """`next_token_logprobs` in blocks and flat memory: (number of the first stem, float32 [n, V]).
+
+        Examples
+        --------
+        >>> from priorshift.models import load_base
+        >>> from priorshift.params import BaseModelParams
+        >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+        >>> scorer = Scorer(base.model, base.tokenizer)
+        >>> blocks = scorer.iter_next_token_logprobs("Nora" for _ in range(300))
+        >>> [(start, len(block)) for start, block in blocks]
+        [(0, 256), (256, 44)]
+        """
         stems = _texts(stems, "stems")
         width = self._forward.vocabulary
         with self._bar(stems) as bar:
@@ -188,6 +209,17 @@ class Scorer:
             A text is empty, too long, or merges with its stem; the message says which.
         RunError
             The model gave NaN or infinity, or memory ran out for a single stem.
+
+        Examples
+        --------
+        >>> from priorshift.models import load_base
+        >>> from priorshift.params import BaseModelParams
+        >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+        >>> scorer = Scorer(base.model, base.tokenizer)
+        >>> [scores] = scorer.continuation_logprobs(["Nora"], [" felt", " felt fine"])
+        >>> [[felt, felt_fine]] = scorer.continuation_logprobs(["Nora"], [" felt", " felt fine"], per_token=True)
+        >>> len(felt_fine), bool(felt_fine[0] == felt[0]), bool(np.isclose(felt_fine.sum(), scores[1]))
+        (2, True, True)
         """
         stems = list(_texts(stems, "stems"))
         blocks = self.iter_continuation_logprobs(stems, continuations, per_token)
@@ -202,6 +234,16 @@ class Scorer:
         """`continuation_logprobs` in blocks and flat memory: (number of the first stem, list of n).
 
         `stems`, and the lists of continuations where each stem has its own, may be generators.
+
+        Examples
+        --------
+        >>> from priorshift.models import load_base
+        >>> from priorshift.params import BaseModelParams
+        >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+        >>> scorer = Scorer(base.model, base.tokenizer)
+        >>> blocks = scorer.iter_continuation_logprobs(("Nora" for _ in range(300)), [" felt", " felt fine"])
+        >>> [(start, len(block)) for start, block in blocks]
+        [(0, 256), (256, 44)]
         """
         stems = _texts(stems, "stems")
         self._encoder.forget_merges()

@@ -123,7 +123,17 @@ class Forward:
 
 @contextmanager
 def evaluation(model: torch.nn.Module) -> Iterator[None]:
-    """Dropout off, and the modules' own modes back afterwards."""
+    """Dropout off, and the modules' own modes back afterwards.
+
+    Examples
+    --------
+    >>> dropout = torch.nn.Dropout()
+    >>> with evaluation(dropout):
+    ...     dropout.training
+    False
+    >>> dropout.training
+    True
+    """
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False

@@ -56,7 +56,14 @@ class Row:
 
 @lru_cache(maxsize=128)
 def build_trie(continuations: tuple[Tokens, ...]) -> Trie:
-    """Merge continuations, each with at least one token, into a trie."""
+    """Merge continuations, each with at least one token, into a trie.
+
+    Examples
+    --------
+    >>> trie = build_trie(((5, 6, 7), (5, 6, 8), (9,)))
+    >>> trie.ids.tolist(), trie.source.tolist()
+    ([5, 6], [0, 1, 2, 0, 1, 2, 0])
+    """
     child: dict[tuple[int, int], int] = {}
     ids, depth, parents = [], [], []
     # Sorted paths meet each subtree in one go, so numbering by first sight is preorder.
@@ -96,6 +103,12 @@ def tree_rows(
 
     `starts` [C] says where in the output each continuation's first token goes. Usually one row; more
     where the trie is large.
+
+    Examples
+    --------
+    >>> [row] = tree_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]), longest=None)
+    >>> row.ids.tolist(), row.target.tolist(), row.wanted
+    ([1, 2, 5], [5, 6, 5, 7, 9], 2)
     """
     trie = build_trie(tuple(continuations))
     length, limit = len(stem) + len(trie.ids), max(SOFT_ROW, 2 * len(stem))
@@ -119,7 +132,13 @@ def tree_rows(
 
 
 def plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray) -> list[Row]:
-    """One row per continuation, as plain scoring reads it; those that differ in the last token share."""
+    """One row per continuation, as plain scoring reads it; those that differ in the last token share.
+
+    Examples
+    --------
+    >>> [row.ids.tolist() for row in plain_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]))]
+    [[1, 2, 5], [1, 2]]
+    """
     shared: dict[Tokens, list[int]] = {}
     for i, tokens in enumerate(continuations):
         shared.setdefault(tokens[:-1], []).append(i)
@@ -133,7 +152,14 @@ def plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray
 
 
 def stem_row(stem: Tokens, slot: int) -> Row:
-    """The row that yields the distribution at a stem's end, which goes to output line `slot`."""
+    """The row that yields the distribution at a stem's end, which goes to output line `slot`.
+
+    Examples
+    --------
+    >>> row = stem_row((7, 8, 9), slot=0)
+    >>> row.first, row.wanted
+    (2, 1)
+    """
     none = np.zeros(0, dtype=np.int64)
     return _line(stem, len(stem) - 1, none, none, np.array([slot]))
 
@@ -155,6 +181,13 @@ def plan_batches(rows: Sequence[Row], budget: int, wanted: int, smallest: int, e
 
     With `equal`, only rows of one length share a batch, so that nothing is ever padded. A batch below
     `smallest` tokens is padded rather than closed.
+
+    Examples
+    --------
+    >>> rows = [stem_row((1,) * length, slot=0) for length in (3, 10, 10)]
+    >>> batches = plan_batches(rows, budget=20, wanted=8, smallest=4, equal=False)
+    >>> [[len(row.ids) for row in batch] for batch in batches]
+    [[10, 10], [3]]
     """
     batch: list[Row] = []
     tokens = kept = 0
@@ -176,7 +209,14 @@ def plan_batches(rows: Sequence[Row], budget: int, wanted: int, smallest: int, e
 
 
 def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, positions and ends of a batch, each [B, L]; padding sees and is seen by itself alone."""
+    """Tokens, positions and ends of a batch, each [B, L]; padding sees and is seen by itself alone.
+
+    Examples
+    --------
+    >>> ids, position, end = pad_rows([stem_row((7, 8, 9), slot=0), stem_row((4,), slot=1)])
+    >>> ids.tolist(), end.tolist()
+    ([[7, 8, 9], [4, 0, 0]], [[3, 3, 3], [1, 2, 3]])
+    """
     length = max(len(row.ids) for row in rows)
     ids = np.zeros((len(rows), length), dtype=np.int64)
     position = np.zeros_like(ids)
@@ -189,7 +229,14 @@ def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def wanted_columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of each wanted distribution, row by row: two arrays [K]."""
+    """Row and column of each wanted distribution, row by row: two arrays [K].
+
+    Examples
+    --------
+    >>> line, column = wanted_columns([stem_row((7, 8, 9), slot=0), stem_row((4,), slot=1)])
+    >>> line.tolist(), column.tolist()
+    ([0, 1], [2, 0])
+    """
     line = np.repeat(np.arange(len(rows)), [row.wanted for row in rows])
     column = np.concatenate([np.arange(row.first, len(row.ids)) for row in rows])
     return line, column

@@ -101,7 +101,14 @@ class Proof:
 
 
 def smallest_window(config: PretrainedConfig) -> int | None:
-    """The shortest stretch of tokens that any layer attends to, by the configuration; None: all of them."""
+    """The shortest stretch of tokens that any layer attends to, by the configuration; None: all of them.
+
+    Examples
+    --------
+    >>> from transformers import MistralConfig
+    >>> smallest_window(MistralConfig(sliding_window=128)), smallest_window(MistralConfig(sliding_window=None))
+    (128, None)
+    """
     text = config.get_text_config(decoder=True)
     values = text.to_dict()
     if values.get("use_sliding_window") is False:

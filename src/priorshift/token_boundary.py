@@ -134,7 +134,14 @@ class Encoder:
 
 
 def longest_input(config: PretrainedConfig) -> int | None:
-    """The most tokens that a model reads by its configuration, or None where it names no limit."""
+    """The most tokens that a model reads by its configuration, or None where it names no limit.
+
+    Examples
+    --------
+    >>> from transformers import LlamaConfig
+    >>> longest_input(LlamaConfig(max_position_embeddings=512))
+    512
+    """
     text = config.get_text_config(decoder=True)
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length"):
         value = getattr(text, name, None)
