@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study test lab base-models placement lint clean
+.PHONY: help study plan verify bundle test lab base-models placement lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,16 @@ help:  ## list the targets
 study: .venv/installed  ## run a study to its report: make study [STUDY=params/embedded.yaml]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --quiet rules --config study="$(STUDY)"
+		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)"
+
+plan: .venv/installed  ## say what `make study` would do and why, and do nothing
+	@$(BIN)/python -m priorshift plan "$(STUDY)"
+
+verify: .venv/installed  ## prove every file of a study by its manifest
+	@$(BIN)/python -m priorshift verify "$(STUDY)"
+
+bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
+	@$(BIN)/python -m priorshift bundle "$(STUDY)"
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

@@ -54,3 +54,24 @@ def write_study(params_folder):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_yaml(tmp_path_factory):
+    """The smallest study that has every step: one base model, two conditions, two seeds."""
+    folder = tmp_path_factory.mktemp("tiny") / "params"
+    shutil.copytree(ROOT / "params", folder)
+    data = yaml.safe_load((folder / "smoke.yaml").read_text())
+    data |= {"study": "tiny", "base_models": ["llama-coupled-0"], "train_domains": ["work"]}
+    data["conditions"] = {name: data["conditions"][name] for name in ("depression", "neutral")}
+    data["training"] |= {"examples": 16, "batch_size": 4, "rank": 1, "alpha": 1}
+    data["probes"] = {
+        "families": ["interpretation", "feeling", "choice"],
+        "situations_per_domain": 1,
+        "continuations_per_class": 2,
+        "retention_texts": 2,
+    }
+    data["inference"]["controls"] = ["neutral"]
+    del data["inference"]["confirmatory"][1]
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    return folder / "tiny.yaml"

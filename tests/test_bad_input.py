@@ -99,6 +99,16 @@ BAD_STUDIES = {
     "unknown family": (setter("probes", "families", ["dream"]), "families"),
     "too many situations": (setter("probes", "situations_per_domain", 99), "99"),
     "materials that are not there": (setter("materials", "nowhere"), "nowhere"),
+    "materials above the study": (setter("materials", "../params/materials/../.."), "leads out of the study's folder"),
+    "materials at an absolute path": (setter("materials", "/etc"), "leads out of the study's folder"),
+    "materials with a control character": (setter("materials", "mat\0erials"), "materials"),
+    "infinite learning rate": (setter("training", "learning_rate", float("inf")), "learning_rate"),
+    "share that is no number": (setter("training", "dropout", float("nan")), "dropout"),
+    "seed beyond the generator's": (setter("seeds", [2**32]), "seeds"),
+    "base model that is no name": (setter("base_models", ["../escape"]), "base_models"),
+    "condition called all": (setter("conditions", "all", {"task": "preferences"}), "'all' means every one"),
+    "right-to-left study name": (setter("study", "\u202esmoke"), "study"),
+    "name that ends in a newline": (setter("study", "smoke\n"), "study"),
     "a list where a map belongs": (lambda data: [data], "expected a map"),
 }  # fmt: skip
 
@@ -191,6 +201,15 @@ def test_bad_materials_are_one_line(name, params_folder, capsys):
     change, named = BAD_MATERIALS[name]
     change(params_folder)
     assert named in one_line(capsys, params_folder / "smoke.yaml")
+
+
+def test_materials_that_link_elsewhere_are_refused(params_folder, tmp_path, capsys):
+    elsewhere = tmp_path / "elsewhere.yaml"
+    inside = params_folder / "materials" / "prose.yaml"
+    inside.rename(elsewhere)
+    inside.symlink_to(elsewhere)
+    said = one_line(capsys, params_folder / "smoke.yaml")
+    assert "prose.yaml leads out of the study's folder" in said
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import random
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,33 +12,18 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from kills import compare, kill_and_go_on
+from kills import tables as tables_of
+from study_runs import run, study, study_command, workplace
 
 from priorshift.inference import CONTRASTS
+from priorshift.locks import hold_study
+from priorshift.manifest import verify
+from priorshift.params import load_study
+from priorshift.paths import PACKAGE, StudyPaths
+from priorshift.provenance import file_hash
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
-
-
-def workplace(root, folder):
-    """A folder with what a clone has, so that outputs land in it and not in the repository."""
-    for name in ("params", "notebooks", "workflow", "src"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("embedded", "__pycache__"))
-    return folder
-
-
-def run(command, folder):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
-def study(folder):
-    return run(
-        [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "2", "--quiet", "rules",
-         "--rerun-incomplete", "--config", "study=params/smoke.yaml"],
-        folder,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -112,29 +96,90 @@ def test_again_does_nothing(finished):
     assert before == {p: p.stat().st_mtime_ns for p in (finished / "outputs").rglob("*") if p.is_file()}
 
 
-def test_interrupted_and_run_again_gives_the_same_tables(finished):
+def test_what_is_lost_is_done_again_alone(finished):
     outputs = finished / "outputs/smoke"
     before = {p.name: p.read_bytes() for p in (outputs / "tables").glob("*.csv")}
-    kept = outputs / "runs/llama-coupled-0/depression/seed-0/run.json"
-    untouched = kept.stat().st_mtime_ns
-    # As a kill leaves it: one run lost, one measurement half there, later stages not done.
-    shutil.rmtree(outputs / "runs/llama-coupled-0/paranoia/seed-1")
-    (outputs / "measurements/llama-coupled-0/paranoia/seed-1/measured.json").unlink()
-    for name in ("02_train_llama-coupled-0", "03_probe_llama-coupled-0", "04_test"):
-        (outputs / "stages" / f"{name}.done").unlink()
-    for path in [outputs / "report.html", *(outputs / "tables").glob("*.csv")]:
-        path.unlink()
+    untouched = {p: p.stat().st_mtime_ns for p in outputs.rglob("*.json") if p.name in ("run.json", "measured.json")}
+    # One run lost, one measurement damaged, another base model and the report left alone.
+    lost = outputs / "runs/llama-coupled-0/paranoia/seed-1/run.json"
+    shutil.rmtree(lost.parent)
+    measured = outputs / "measurements/llama-coupled-0/depression/seed-0"
+    (measured / "items.parquet").write_bytes(b"half")
+    planned = run([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], finished)
+    assert "runs/llama-coupled-0/paranoia/seed-1  (not there)" in planned
+    assert "measurements/llama-coupled-0/depression/seed-0  (items.parquet is damaged)" in planned
+    assert "4 of 7 stages and 3 pieces of work to do" in planned
     study(finished)
-    assert (outputs / "runs/llama-coupled-0/paranoia/seed-1/run.json").exists()
-    assert kept.stat().st_mtime_ns == untouched, "a finished run was done again"
+    redone = {p for p, time in untouched.items() if p.stat().st_mtime_ns != time}
+    follows = outputs / "measurements/llama-coupled-0/paranoia/seed-1/measured.json"
+    assert redone == {lost, follows, measured / "measured.json"}
     assert before == {p.name: p.read_bytes() for p in (outputs / "tables").glob("*.csv")}
 
 
-def test_emptied_outputs_give_the_same_bytes(root, finished, tmp_path):
-    folder = workplace(root, tmp_path)
-    study(folder)
-    for path in sorted((finished / "outputs/smoke/tables").glob("*.csv")):
-        assert path.read_bytes() == (folder / "outputs/smoke/tables" / path.name).read_bytes(), path.name
+def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_path):
+    shutil.copytree(finished / "outputs/smoke", tmp_path / "smoke")
+    loaded = load_study(finished / "params/smoke.yaml", tmp_path)
+    assert verify(loaded) == []
+    files = {p for p in loaded.paths.root.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
+    assert len(files) > 150
+    rng = random.Random(0)
+    for path in sorted(files - {loaded.paths.manifest}):
+        data = bytearray(path.read_bytes())
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(bytes(data))
+    names = {p.relative_to(loaded.paths.root).as_posix() for p in files - {loaded.paths.manifest}}
+    assert set(verify(loaded)) == {f"changed: {name}" for name in names}
+    loaded.paths.report.unlink()
+    (loaded.paths.tables / "more.csv").write_text("a\n")
+    assert {"missing: report.html", "extra: tables/more.csv"} <= set(verify(loaded))
+    whole = loaded.paths.manifest.read_bytes()
+    for position in rng.sample(range(len(whole)), 40):
+        loaded.paths.manifest.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert verify(loaded) == ["changed: manifest.json"]
+
+
+def test_verify_is_a_command(finished):
+    command = [sys.executable, "-m", "priorshift", "verify", "params/smoke.yaml"]
+    assert "every file is as the manifest says" in run(command, finished)
+    extra = finished / "outputs/smoke/tables/extra.csv"
+    extra.write_text("a\n")
+    assert run(command, finished, status=1) == "extra: tables/extra.csv\n"
+    extra.unlink()
+
+
+def test_bundle_is_a_whole_crate(finished, tmp_path):
+    pytest.importorskip("rocrate")
+    said = run([sys.executable, "-m", "priorshift", "bundle", "params/smoke.yaml"], finished)
+    archive = finished / "outputs/smoke.crate.zip"
+    assert said == "bundle: outputs/smoke.crate.zip\n"
+    shutil.unpack_archive(archive, tmp_path)
+    described = json.loads((tmp_path / "ro-crate-metadata.json").read_text())["@graph"]
+    hashes = {each["@id"]: each["sha256"] for each in described if "sha256" in each}
+    assert {name: file_hash(tmp_path / name) for name in hashes} == hashes
+    assert {"params/smoke.yaml", "params/materials/actions.yaml", "tables/contrasts.csv", "report.html"} <= set(hashes)
+    assert "torch" in json.loads((tmp_path / "environment.json").read_text())["packages"]
+    archive.unlink()
+
+
+def test_second_study_at_once_is_refused(finished):
+    with hold_study(StudyPaths(finished / "outputs/smoke")):
+        said = run(study_command(), finished, status=1)
+    assert said.count("\n") == 1 and "another `make study` is at work in this folder" in said
+
+
+def test_outputs_name_no_place_of_this_machine(finished):
+    places = (str(finished), str(Path(sys.prefix)), str(PACKAGE.parent.parent), "/tmp/")
+    for path in (finished / "outputs").rglob("*"):
+        if path.suffix in (".json", ".ipynb", ".md", ".csv", ".html", ".svg"):
+            text = path.read_text()
+            assert not [place for place in places if place in text], path
+
+
+def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
+    """Also: from empty outputs to the same bytes. `python tests/kills.py` does it with any number of kills."""
+    folder, params = workplace(root, tmp_path), "params/smoke.yaml"
+    for kept in kill_and_go_on(folder, params, seconds=30, kills=2, seed=0):
+        compare(folder, params, kept, tables_of(finished / "outputs/smoke"))
 
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from priorshift.errors import RunError
+from priorshift.finished import finished
 from priorshift.materials import texts_of
 from priorshift.models import check_words, load_base
 from priorshift.params import BaseModelParams
-from priorshift.pipeline import finished_run
 from priorshift.provenance import file_hash
 from priorshift.synthesis import synthesize
 from priorshift.training import IGNORED, decode_labels, encode, train_run
@@ -45,12 +45,12 @@ def test_run_learns_is_recorded_and_repeats(base, examples, smoke, tmp_path):
     assert runs[0]["steps"] == training.steps == 12
     weights = [file_hash(folder / "adapter" / "adapter_model.safetensors") for folder in folders]
     assert weights[0] == weights[1]
-    assert finished_run(folders[0], {"data": "x"}) is not None
-    assert finished_run(folders[0], {"data": "y"}) is None
+    assert finished(folders[0] / "run.json", {"data": "x"}) is not None
+    assert finished(folders[0] / "run.json", {"data": "y"}) is None
     (folders[0] / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
-    assert finished_run(folders[0]) is None
+    assert finished(folders[0] / "run.json") is None
     other = train_run(base, examples, training, 1, tmp_path / "c", {})
-    assert other["adapter_hashes"] != json.loads((folders[1] / "run.json").read_text())["adapter_hashes"]
+    assert other["hashes"] != json.loads((folders[1] / "run.json").read_text())["hashes"]
 
 
 def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):

@@ -1,43 +1,90 @@
-"""Commands: `python -m priorshift check STUDY` and `python -m priorshift report STUDY`."""
+"""Commands on a study: `python -m priorshift check|plan|mark|report|manifest|verify|bundle STUDY`."""
 
 from __future__ import annotations
 
 import sys
 
-from priorshift.errors import UserError
+from priorshift.errors import ParamsError, UserError
 from priorshift.params import LoadedStudy, load_study
 
 
-def check(study: LoadedStudy) -> None:
+def check(study: LoadedStudy) -> int:
     """Say what the study would run; loading it has checked it."""
     runs = study.select("all", "all", "all")
     print(f"{study.params.study}: {len(study.params.models)} base models, {len(runs)} runs")
+    return 0
 
 
-def report(study: LoadedStudy) -> None:
-    """Make report.html and manifest.json from the executed notebooks."""
-    # Imported here: `check` starts in a moment without it.
-    from priorshift.report import write_manifest, write_report
+def plan(study: LoadedStudy) -> int:
+    """Say what is done, what is to do and why; runs and writes nothing."""
+    from priorshift.plan import describe, make_plan
+
+    print(describe(make_plan(study)))
+    return 0
+
+
+def mark(study: LoadedStudy, stage: str, base_model: str = "") -> int:
+    """Record that a stage's notebook has just been executed."""
+    from priorshift.plan import STAGES, write_mark
+
+    if stage not in STAGES:
+        raise ParamsError(f"stage: found {stage!r}; expected one of {', '.join(STAGES)}")
+    write_mark(study, stage, base_model)
+    return 0
+
+
+def report(study: LoadedStudy) -> int:
+    """Make report.html from the executed notebook."""
+    # Imported here: the other commands start in a moment without it.
+    from priorshift.report import write_report
 
     write_report(study)
-    write_manifest(study)
     print(f"report: {study.paths.report}")
+    return 0
 
 
-COMMANDS = {"check": check, "report": report}
+def manifest(study: LoadedStudy) -> int:
+    """Write manifest.json, the hash of every file."""
+    from priorshift.manifest import write_manifest
+
+    write_manifest(study)
+    return 0
+
+
+def verify(study: LoadedStudy) -> int:
+    """Name every file that is not as the manifest says."""
+    from priorshift.manifest import verify
+
+    problems = verify(study)
+    print("\n".join(problems) or f"{study.paths.root}: every file is as the manifest says")
+    return 1 if problems else 0
+
+
+def bundle(study: LoadedStudy) -> int:
+    """Write one archive with what a reviewer needs."""
+    from priorshift.bundle import write_bundle
+
+    print(f"bundle: {write_bundle(study)}")
+    return 0
+
+
+COMMANDS = {command.__name__: command for command in (check, plan, mark, report, manifest, verify, bundle)}
 
 
 def main(arguments: list[str]) -> int:
     """Run a command; user mistakes end in one line and exit status 2."""
-    if len(arguments) != 2 or arguments[0] not in COMMANDS:
-        print(f"usage: python -m priorshift {'|'.join(COMMANDS)} STUDY.yaml", file=sys.stderr)
+    most = 4 if arguments[:1] == ["mark"] else 2
+    least = 3 if most == 4 else 2
+    if not least <= len(arguments) <= most or arguments[0] not in COMMANDS:
+        print("usage: python -m priorshift check|plan|report|manifest|verify|bundle STUDY.yaml", file=sys.stderr)
+        print("       python -m priorshift mark STUDY.yaml STAGE [BASE_MODEL]", file=sys.stderr)
         return 2
+    command, study, *rest = arguments
     try:
-        COMMANDS[arguments[0]](load_study(arguments[1]))
+        return COMMANDS[command](load_study(study), *rest)
     except UserError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from priorshift.base_files import locate
 from priorshift.errors import ParamsError, RunError
 from priorshift.params import BaseModelParams, Training
-from priorshift.paths import EMBEDDED
-from priorshift.provenance import file_hash, text_hash
 
 # Linear layers of the common architectures, by what they belong to.
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj")
@@ -28,7 +26,6 @@ class BaseModel:
     Attributes
     ----------
     world, group : for embedded models the calibration world and the architecture; otherwise "" and the name
-    weights_hash : SHA-256 of the weight files
     backend, backend_reason : who does the fine-tuning, and why
     """
 
@@ -38,7 +35,6 @@ class BaseModel:
     world: str
     group: str
     device: str
-    weights_hash: str
     backend: str
     backend_reason: str
 
@@ -51,7 +47,7 @@ def load_base(params: BaseModelParams) -> BaseModel:
     ParamsError
         In one line, when nothing loadable is found under the source.
     """
-    folder, card = _locate(params)
+    folder, card = locate(params)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # Eager attention: PyTorch's fused CPU kernel is slower than the plain product at these sizes.
     attention = "eager" if device == "cpu" else "sdpa"
@@ -66,8 +62,8 @@ def load_base(params: BaseModelParams) -> BaseModel:
             trust_remote_code=False,
             attn_implementation=attention,
         )
-    except (OSError, ValueError) as problem:
-        reason = str(problem).strip().splitlines()[0]
+    except Exception as problem:  # of many kinds: a damaged file fails wherever its reader notices
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise ParamsError(
             f"base_models: {params.name}: cannot load {params.source!r} ({reason}); "
             "give a hub id that can be reached, or a directory with config.json, tokenizer and safetensors"
@@ -78,8 +74,8 @@ def load_base(params: BaseModelParams) -> BaseModel:
         if not torch.isfinite(tensor).all():
             raise RunError(f"base_models: {params.name}: weight {name!r} holds NaN or infinity; get the model again")
     model.eval().to(device)
-    files = sorted(Path(folder).glob("*.safetensors"))
-    weights = text_hash("".join(map(file_hash, files))) if files else model.config._commit_hash or ""
+    # What PEFT writes into an adapter: it must not name this machine's folders.
+    model.name_or_path = params.name if isinstance(folder, Path) else params.source
     reason = "no CUDA device" if device == "cpu" else "Unsloth is not wired in yet"
     return BaseModel(
         params.name,
@@ -88,7 +84,6 @@ def load_base(params: BaseModelParams) -> BaseModel:
         card.get("world", ""),
         card.get("architecture", params.name),
         device,
-        weights,
         "peft",
         reason,
     )
@@ -113,16 +108,6 @@ def check_words(base: BaseModel, texts: Iterable[str]) -> None:
                 f"{base.name} does not know a word of {text!r} (after {known!r}); "
                 "reword it, or rebuild the embedded models with `make base-models`"
             )
-
-
-def _locate(params: BaseModelParams) -> tuple[Path | str, dict]:
-    """Folder (or hub id) and card of a base model."""
-    embedded = params.source.startswith("embedded:")
-    folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
-    if not folder.is_dir():
-        return params.source, {}
-    card = folder / "card.json"  # a calibration model, shipped or rebuilt elsewhere
-    return folder, json.loads(card.read_text()) if card.exists() else {}
 
 
 def target_modules(model: PreTrainedModel, target: str) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from priorshift.errors import ParamsError
-from priorshift.materials import FAMILIES, Materials, check_scales, load_materials, materials_hash
+from priorshift.materials import FAMILIES, Materials, check_scales, load_materials, materials_files, materials_hash
 from priorshift.paths import EMBEDDED, StudyPaths
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.yamlio import Frozen, read_yaml, validate
@@ -21,17 +20,19 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SPECIAL_POLICIES = ("uniform", "prior")
 
 Count = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 
 
 class BaseModelParams(Frozen):
     """A base model: an embedded one by its name, or a hub id or local directory as `source`."""
 
     name: Name
-    source: Annotated[str, Field(min_length=1)]
+    source: Place
     revision: str | None = None
 
 
@@ -172,9 +173,9 @@ class Study(Frozen):
     """A whole study, checked against its materials; `load_study` makes it."""
 
     study: Name
-    materials: Annotated[str, Field(min_length=1)]
-    base_models: list[str | BaseModelParams] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    materials: Place
+    base_models: list[Name | BaseModelParams] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     train_domains: list[str] = Field(min_length=1)
     held_out_domains: list[str] = Field(min_length=5)
     conditions: dict[Name, Condition] = Field(min_length=1)
@@ -201,6 +202,8 @@ class Study(Frozen):
         names = [m.name for m in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"base_models: two have the same name among {names}; names must differ")
+        if "all" in {*names, *self.conditions}:
+            raise ValueError("'all' means every one of them; give the base model or condition another name")
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
@@ -221,10 +224,7 @@ class Study(Frozen):
     @property
     def models(self) -> list[BaseModelParams]:
         """The base models; a bare name means an embedded one."""
-        return [
-            BaseModelParams(name=m, source=f"embedded:{m}") if isinstance(m, str) and re.match(NAME, m) else m
-            for m in self.base_models
-        ]
+        return [BaseModelParams(name=m, source=f"embedded:{m}") if isinstance(m, str) else m for m in self.base_models]
 
     def _check_stages(self) -> None:
         above: list[str] = []
@@ -279,13 +279,14 @@ class LoadedStudy:
     ----------
     params : the validated Study
     materials : the checked Materials
+    folder, file : where the study's YAML file lies, and its name there
     paths : where this study's outputs lie
     params_hash, materials_hash : SHA-256 hex digests
     """
 
-    def __init__(self, params: Study, materials: Materials, folder: Path, outputs: Path) -> None:
+    def __init__(self, params: Study, materials: Materials, folder: Path, outputs: Path, file: str = "") -> None:
         self.params, self.materials = params, materials
-        self.folder = folder
+        self.folder, self.file = folder, file
         self.paths = StudyPaths(outputs / params.study)
         canonical = json.dumps(params.model_dump(mode="json"), sort_keys=True)
         self.params_hash = hashlib.sha256(canonical.encode()).hexdigest()
@@ -316,11 +317,24 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
     params = validate(Study, data, str(path), ParamsError)
-    materials = load_materials(path.parent / params.materials)
+    folder = _inside(path, params.materials)
+    materials = load_materials(folder)
     if params.probes.scales_csv:
-        materials = _with_scales(materials, path.parent / params.probes.scales_csv)
+        materials = _with_scales(materials, _inside(path, params.probes.scales_csv))
     _check_against_materials(path, params, materials)
-    return LoadedStudy(params, materials, path.parent, Path(outputs))
+    return LoadedStudy(params, materials, path.parent, Path(outputs), path.name)
+
+
+def _inside(path: Path, name: str) -> Path:
+    """What a study names lies, with all its files, beside the study or below: a study may come from anyone."""
+    named = path.parent / name
+    allowed = path.parent.resolve()
+    for each in [named, *(materials_files(named) if named.is_dir() else ())]:
+        if not each.resolve().is_relative_to(allowed):
+            raise ParamsError(
+                f"{path}: found {name!r}, and {each} leads out of the study's folder; copy the files into it"
+            )
+    return named
 
 
 def _with_scales(materials: Materials, path: Path) -> Materials:

@@ -29,6 +29,18 @@ class StudyPaths:
     def choice_rates(self, base_model: str) -> Path:
         return self.root / "data" / "choice_rates" / f"{base_model}.json"
 
+    def mark(self, stage: str, base_model: str = "") -> Path:
+        """What says that a stage (a notebook, on one base model or on all) is finished."""
+        return self.stages / f"{_stage_name(stage, base_model)}.json"
+
+    def executed(self, stage: str, base_model: str = "") -> Path:
+        """The executed notebook of a stage."""
+        return self.notebooks / f"{_stage_name(stage, base_model)}.ipynb"
+
+    @property
+    def stages(self) -> Path:
+        return self.root / "stages"
+
     @property
     def tables(self) -> Path:
         return self.root / "tables"
@@ -48,3 +60,7 @@ class StudyPaths:
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.json"
+
+
+def _stage_name(stage: str, base_model: str) -> str:
+    return f"{stage}_{base_model}" if base_model else stage

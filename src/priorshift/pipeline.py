@@ -6,25 +6,37 @@ Finished work is recognised by the hashes of what it was made from, and kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from priorshift.errors import RunError
 from priorshift.extraction import Scorer
+from priorshift.finished import (
+    Run,
+    choice_inputs,
+    data_inputs,
+    data_record,
+    finished,
+    floor_run,
+    is_trained,
+    measurement_inputs,
+    measurement_record,
+    needs_prior,
+    require,
+    run_inputs,
+    run_record,
+)
+from priorshift.locks import working
 from priorshift.materials import texts_of
 from priorshift.measure import choice_rates
 from priorshift.models import BaseModel, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.probing import Probing, State
-from priorshift.provenance import file_hash, source_hash, text_hash, write_json, write_parquet, write_text
+from priorshift.provenance import file_hash, write_parquet, write_record, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
-from priorshift.training import ADAPTER_FILES, train_run
-
-Run = tuple[str, str, int]  # base model, condition, seed
+from priorshift.training import train_run
 
 
 def measured_tables(study: LoadedStudy) -> list[str]:
@@ -40,47 +52,47 @@ def measured_tables(study: LoadedStudy) -> list[str]:
 def synthesize_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Write the training data of the runs; returns their audit table (and writes it beside them)."""
     rows, done = [], set()
-    for base_model, chosen, seed in tqdm(runs, desc="training sets"):
-        condition = study.params.lesson(chosen)
-        own = base_model if _needs_prior(study, condition) else ""
-        if (condition, seed, own) in done:
-            continue
-        done.add((condition, seed, own))
-        prior = _choice_rates(study, base_model) if own else None
-        examples = synthesize(study.params, study.materials, condition, seed, prior)
-        folder = study.paths.data(condition, seed, own)
-        row = audit(examples, study)
-        write_text(folder / "train.jsonl", to_jsonl(examples))
-        write_json(folder / "audit.json", row)
-        rows.append({"condition": condition, "seed": seed, "base_model": own or "all", **row})
+    with working(study.paths):
+        for run in tqdm(runs, desc="training sets"):
+            record = data_record(study, run)
+            if record not in done:
+                done.add(record)
+                rows.append(_synthesize(study, run, record))
     return audit_table(rows)
 
 
+def _synthesize(study: LoadedStudy, run: Run, record: Path) -> dict:
+    base_model, condition, seed = run
+    prior = _choice_rates(study, base_model) if needs_prior(study, condition) else None
+    inputs = data_inputs(study, run)
+    key = {"condition": condition, "seed": seed, "base_model": base_model if prior else "all"}
+    if kept := finished(record, inputs):
+        return key | kept["audit"]
+    examples = synthesize(study.params, study.materials, condition, seed, prior)
+    row = audit(examples, study)
+    data = record.parent / "train.jsonl"
+    write_text(data, to_jsonl(examples))
+    write_record(record, {"inputs": inputs, "hashes": {data.name: file_hash(data)}, "audit": row})
+    return key | row
+
+
 def read_examples(study: LoadedStudy, run: Run) -> tuple[list[Example], Path]:
-    """The training examples of a run, and the file they came from."""
-    base_model, condition, seed = run[0], study.params.lesson(run[1]), run[2]
-    own = base_model if _needs_prior(study, condition) else ""
-    path = study.paths.data(condition, seed, own) / "train.jsonl"
-    if not path.exists():
-        raise RunError(f"{path}: no such file; run notebooks/01_synthesize.ipynb for condition {condition!r} first")
-    return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()], path
-
-
-def _needs_prior(study: LoadedStudy, condition: str) -> bool:
-    return study.params.conditions[condition].policy == "prior"
+    """The training examples of a run, as 01 wrote them, and the file they came from."""
+    record = data_record(study, run)
+    require(record, "01_synthesize", run)
+    path = record.parent / "train.jsonl"
+    # Not splitlines: a phrase may hold one of the other line separators of Unicode.
+    return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line], path
 
 
 def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
     """The base model's choice rates, measured once and kept."""
-    path = study.paths.choice_rates(base_model)
-    inputs = {"params": study.params_hash, "materials": study.materials_hash, "source": source_hash()}
-    if path.exists():
-        kept = json.loads(path.read_text())
-        if kept["inputs"] == inputs:
-            return kept["rates"]
+    path, inputs = study.paths.choice_rates(base_model), choice_inputs(study, base_model)
+    if kept := finished(path, inputs):
+        return kept["rates"]
     base = load_base(study.params.base_model(base_model))
     rates = choice_rates(Scorer(base.model, base.tokenizer), study.params, study.materials)
-    write_json(path, {"base_model": base_model, "inputs": inputs, "rates": rates})
+    write_record(path, {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates})
     return rates
 
 
@@ -93,62 +105,39 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     Runs that put decisions in context train nothing and have no row.
     """
     rows = []
-    for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
-        base = load_base(study.params.base_model(base_model))
-        check_words(base, texts_of(study.materials))
-        for run in tqdm(list(group), desc=f"training on {base_model}"):
-            rows.append(_train(study, base, run))
+    with working(study.paths):
+        for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
+            base = load_base(study.params.base_model(base_model))
+            check_words(base, texts_of(study.materials))
+            for run in tqdm(list(group), desc=f"training on {base_model}"):
+                rows.append(_train(study, base, run))
     return pd.DataFrame(rows)
 
 
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
-    examples, path = read_examples(study, run)
-    folder = study.paths.run(*run)
-    training, earlier = study.params.training_of(run[1]), study.params.predecessor(run[1])
-    inputs = {
-        "data": file_hash(path),
-        "training": text_hash(training.model_dump_json()),
-        "base_model": base.weights_hash,
-        "source": source_hash(),
-    }
-    start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
-    if start:
-        inputs["start"] = file_hash(start / "adapter_model.safetensors")
-    record = finished_run(folder, inputs)
+    examples, _ = read_examples(study, run)
+    inputs = run_inputs(study, run)
+    record = finished(run_record(study, run), inputs)
     if record is None:
-        record = train_run(base, examples, training, run[2], folder, inputs, start)
+        earlier = study.params.predecessor(run[1])
+        start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
+        training = study.params.training_of(run[1])
+        record = train_run(base, examples, training, run[2], study.paths.run(*run), inputs, start)
     kept = ("steps", "examples", "loss_tokens", "seconds", "peak_memory_mb", "device", "backend")
     first, last = record["losses"][0], record["losses"][-1]
     row = {"base_model": run[0], "condition": run[1], "seed": run[2]}
     return row | {key: record[key] for key in kept} | {"first_loss": first, "last_loss": last}
 
 
-def _is_trained(study: LoadedStudy, run: Run) -> bool:
-    return not study.params.conditions[run[1]].in_context
-
-
 def _trained(study: LoadedStudy, runs: list[Run]) -> list[Run]:
-    return [run for run in runs if _is_trained(study, run)]
-
-
-def finished_run(folder: Path, inputs: dict[str, str] | None = None) -> dict | None:
-    """run.json of a whole run (made from `inputs`, where given), or None."""
-    path = folder / "run.json"
-    if not path.exists():
-        return None
-    record = json.loads(path.read_text())
-    whole = all(
-        (folder / "adapter" / name).exists() and file_hash(folder / "adapter" / name) == record["adapter_hashes"][name]
-        for name in ADAPTER_FILES
-    )
-    return record if whole and inputs in (None, record["inputs"]) else None
+    return [run for run in runs if is_trained(study, run)]
 
 
 def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Training loss by step of each run."""
     rows = []
     for run in _trained(study, runs):
-        record = json.loads((study.paths.run(*run) / "run.json").read_text())
+        record = require(run_record(study, run), "02_train", run)
         for step, loss in enumerate(record["losses"], start=1):
             rows.append({"base_model": run[0], "condition": run[1], "seed": run[2], "step": step, "loss": loss})
     return pd.DataFrame(rows, columns=["base_model", "condition", "seed", "step", "loss"])
@@ -160,18 +149,23 @@ def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
     """Measure the runs that are not measured yet; returns base model -> how it was scored and why."""
     paths = {}
-    for base_model, group in groupby(runs, key=lambda run: run[0]):
-        todo = [run for run in group if not _measured(study, run)]
-        if not todo:
-            paths[base_model] = "measured before"
-            continue
-        base = load_base(study.params.base_model(base_model))
-        check_words(base, texts_of(study.materials))
-        tolerant = study.params.exclusion.ambiguous_tokenization
-        scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
-        paths[base_model] = f"{scorer.path}: {scorer.reason}"
-        _probe_base(study, base, scorer, todo)
+    with working(study.paths):
+        for base_model, group in groupby(runs, key=lambda run: run[0]):
+            todo = [run for run in group if not _measured(study, run)]
+            if not todo:
+                paths[base_model] = "measured before"
+                continue
+            base = load_base(study.params.base_model(base_model))
+            check_words(base, texts_of(study.materials))
+            tolerant = study.params.exclusion.ambiguous_tokenization
+            scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
+            paths[base_model] = f"{scorer.path}: {scorer.reason}"
+            _probe_base(study, base, scorer, todo)
     return paths
+
+
+def _measured(study: LoadedStudy, run: Run) -> bool:
+    return finished(measurement_record(study, run), measurement_inputs(study, run)) is not None
 
 
 def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[Run]) -> None:
@@ -184,7 +178,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
     if not trained:
         return
     folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in trained}
-    reference = _floor_run(study, base.name)
+    reference = floor_run(study, base.name)
     if reference and any(run[1] == reference[1] for run in trained):
         folders[f"{reference[1]}-{reference[2]}"] = _adapter(study, reference)
     # The adapters are put into the base model in place: the scorer sees whichever is set.
@@ -203,71 +197,30 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
         _write_measurements(study, base, run, probing.tables(after, run[2], against))
 
 
-def _floor_run(study: LoadedStudy, base_model: str) -> Run | None:
-    """The run that the seed-to-seed floor is measured from: the first preference run."""
-    for name, condition in study.params.conditions.items():
-        if condition.task == "preferences" and not condition.in_context:
-            return (base_model, name, study.params.seeds[0])
-    return None
-
-
 def _adapter(study: LoadedStudy, run: Run) -> Path:
-    folder = study.paths.run(*run)
-    if finished_run(folder) is None:
-        raise RunError(f"{folder}: no finished run; run notebooks/02_train.ipynb for {run} first")
-    return folder / "adapter"
+    record = run_record(study, run)
+    require(record, "02_train", run)
+    return record.parent / "adapter"
 
 
 def _write_measurements(study: LoadedStudy, base: BaseModel, run: Run, tables: dict[str, pd.DataFrame]) -> None:
-    folder = study.paths.measurements(*run)
+    record = measurement_record(study, run)
     key = {"base_model": run[0], "group": base.group, "world": base.world, "condition": run[1], "seed": run[2]}
     hashes = {}
     for name, table in tables.items():
-        write_parquet(folder / f"{name}.parquet", table.assign(**key)[[*key, *table.columns]])
-        hashes[name] = file_hash(folder / f"{name}.parquet")
+        path = record.parent / f"{name}.parquet"
+        write_parquet(path, table.assign(**key)[[*key, *table.columns]])
+        hashes[path.name] = file_hash(path)
     # Written last: with it the measurements are whole.
-    write_json(folder / "measured.json", {"inputs": _probe_inputs(study, run), "hashes": hashes})
-
-
-def _measured(study: LoadedStudy, run: Run) -> bool:
-    folder = study.paths.measurements(*run)
-    path = folder / "measured.json"
-    if not path.exists():
-        return False
-    record = json.loads(path.read_text())
-    whole = all(
-        (folder / f"{name}.parquet").exists() and file_hash(folder / f"{name}.parquet") == record["hashes"].get(name)
-        for name in measured_tables(study)
-    )
-    return whole and record["inputs"] == _probe_inputs(study, run)
-
-
-def _probe_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
-    made_of = {
-        "probes": text_hash(study.params.probes.model_dump_json()),
-        "domains": text_hash(json.dumps([study.params.train_domains, study.params.held_out_domains])),
-        "materials": study.materials_hash,
-        "source": source_hash(),
-    }
-    if not _is_trained(study, run):
-        n_told = study.params.conditions[run[1]].in_context
-        return made_of | {"decisions": f"{n_told} of {file_hash(read_examples(study, run)[1])}"}
-    run_json = study.paths.run(*run) / "run.json"
-    adapter = json.loads(run_json.read_text())["adapter_hashes"] if run_json.exists() else ""
-    return made_of | {"adapter": text_hash(json.dumps(adapter))}
+    write_record(record, {"inputs": measurement_inputs(study, run), "hashes": hashes})
 
 
 # -- 04: reading measurements ------------------------------------------------------------------
 
 
 def read_measurements(study: LoadedStudy, runs: list[Run], table: str) -> pd.DataFrame:
-    """One table of all the runs, in their order."""
-    return pd.concat(list(_measurements(study, runs, table)), ignore_index=True)
-
-
-def _measurements(study: LoadedStudy, runs: list[Run], table: str) -> Iterator[pd.DataFrame]:
-    for run in runs:
-        path = study.paths.measurements(*run) / f"{table}.parquet"
-        if not path.exists():
-            raise RunError(f"{path}: no such file; run notebooks/03_probe.ipynb for {run} first")
-        yield pd.read_parquet(path)
+    """One table of all the runs, in their order; a damaged one is never read."""
+    records = [measurement_record(study, run) for run in runs]
+    for record, run in zip(records, runs, strict=True):
+        require(record, "03_probe", run)
+    return pd.concat([pd.read_parquet(record.parent / f"{table}.parquet") for record in records], ignore_index=True)

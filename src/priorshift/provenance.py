@@ -7,12 +7,22 @@ import json
 import os
 import platform
 import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from safetensors import SafetensorError
+
+from priorshift.errors import RunError
+
+if TYPE_CHECKING:  # planning a study needs no tables, and pandas takes half a second
+    import pandas as pd
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels")
+SEAL = "sha256_of_the_rest"
 
 
 def file_hash(path: Path) -> str:
@@ -29,14 +39,6 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def source_hash() -> str:
-    """SHA-256 over the package's own Python files: results of other code are not reused."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that make the numbers."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
@@ -47,17 +49,71 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: under a temporary name, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name for a file or folder; renamed to `path` at the end, so that it is there whole or not at all.
+
+    Raises
+    ------
+    RunError
+        In one line, when it cannot be written: a folder that is read-only, full, or no folder.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.is_dir():
+            shutil.rmtree(path, ignore_errors=True)  # a file is replaced by the renaming itself
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise RunError(f"{path}: cannot be written ({reason}); make the folder writable and free some space") from None
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing where it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: dict) -> None:
     """Write JSON whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, _json(data))
+
+
+def write_record(path: Path, data: dict) -> None:
+    """Write JSON that carries its own hash: `read_record` finds any byte of it changed."""
+    write_text(path, _sealed(data))
+
+
+def read_record(path: Path) -> dict | None:
+    """What `write_record` wrote there; None where it is missing, cut short or changed in any byte."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
+        data.pop(SEAL)
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        return None
+    return data if text == _sealed(data) else None
+
+
+def _sealed(data: dict) -> str:
+    return _json(data | {SEAL: text_hash(_json(data))})
+
+
+def _json(data: dict) -> str:
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -67,7 +123,5 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    with whole(path) as temporary:
+        table.to_parquet(temporary, index=False)

@@ -1,4 +1,4 @@
-"""The report page and the manifest, made from what the notebooks left."""
+"""The report page, made from the last executed notebook."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, versions, write_json, write_text
+from priorshift.provenance import write_text
 
 
 def write_report(study: LoadedStudy) -> None:
@@ -19,23 +19,3 @@ def write_report(study: LoadedStudy) -> None:
     config.HTMLExporter.exclude_output_prompt = True
     page, _ = HTMLExporter(config=config).from_notebook_node(notebook, {"metadata": {"name": study.params.study}})
     write_text(study.paths.report, page)
-
-
-def write_manifest(study: LoadedStudy) -> None:
-    """Hash every file of the study, next to the hashes of what it was made from."""
-    root = study.paths.root
-    files = [
-        path
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path != study.paths.manifest and "stages" not in path.parts and path.suffix != ".tmp"
-    ]
-    write_json(
-        study.paths.manifest,
-        {
-            "study": study.params.study,
-            "params_hash": study.params_hash,
-            "materials_hash": study.materials_hash,
-            "versions": versions(),
-            "files": {path.relative_to(root).as_posix(): file_hash(path) for path in files},
-        },
-    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -18,11 +16,10 @@ from trl import SFTConfig, SFTTrainer
 from priorshift.errors import RunError
 from priorshift.models import BaseModel, add_adapter, continue_adapter
 from priorshift.params import Training
-from priorshift.provenance import file_hash, peak_memory_mb, versions, write_json
+from priorshift.provenance import file_hash, peak_memory_mb, versions, whole, write_record
 from priorshift.synthesis import Example
 
 IGNORED = -100  # the label that the cross-entropy passes over
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def encode(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
@@ -76,7 +73,6 @@ def train_run(
         When the loss is not finite; nothing is written then.
     """
     rows = [encode(example, base.tokenizer) for example in examples]
-    folder.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     set_seed(seed)
     model = continue_adapter(base, start) if start else add_adapter(base, training)
@@ -101,15 +97,14 @@ def train_run(
         "backend_reason": base.backend_reason,
         "versions": versions(),
     }
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary / "adapter")
+    with whole(folder) as temporary:
+        adapter = temporary / "adapter"
+        # "auto" would ask the hub about embeddings, which no adapter here touches.
+        model.save_pretrained(adapter, save_embedding_layers=False)
+        (adapter / "README.md").unlink()  # a blank form with this machine's paths
+        run["hashes"] = {f"adapter/{path.name}": file_hash(path) for path in sorted(adapter.iterdir())}
+        write_record(temporary / "run.json", run)
     base.model = model.unload()
-    adapter = temporary / "adapter"
-    run["adapter_hashes"] = {name: file_hash(adapter / name) for name in ADAPTER_FILES}
-    write_json(temporary / "run.json", run)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
     return run
 
 

@@ -1,0 +1,49 @@
+"""Where a base model's files lie and what they hash to; needs no torch, so that a study is planned in a moment."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from priorshift.params import BaseModelParams
+from priorshift.paths import EMBEDDED
+from priorshift.provenance import file_hash, text_hash
+
+CARD = "card.json"
+
+
+def locate(params: BaseModelParams) -> tuple[Path | str, dict]:
+    """Folder (or hub id) and card of a base model."""
+    embedded = params.source.startswith("embedded:")
+    folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
+    if not folder.is_dir():
+        return params.source, {}
+    card = folder / CARD  # a calibration model, shipped or rebuilt elsewhere
+    return folder, json.loads(card.read_text()) if card.exists() else {}
+
+
+def base_hash(params: BaseModelParams) -> str:
+    """SHA-256 over a base model's weights, configuration and tokenizer; of a hub model its commit.
+
+    Empty where a hub model is not in the local cache: its commit is not known then.
+    """
+    folder, _ = locate(params)
+    if isinstance(folder, Path):
+        return _folder_hash(folder, tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(folder)))
+    from huggingface_hub import try_to_load_from_cache  # only hub models pay for this import
+
+    config = try_to_load_from_cache(folder, "config.json", revision=params.revision)
+    return Path(config).parent.name if isinstance(config, str) else ""
+
+
+def _files(folder: Path) -> list[Path]:
+    """The card is not among them: it describes the model and is not read by it."""
+    kinds = (".json", ".safetensors", ".txt", ".model")
+    return sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != CARD)
+
+
+@cache
+def _folder_hash(folder: Path, stamps: tuple) -> str:
+    """`stamps` (name, size, time) make the cache forget what has changed."""
+    return text_hash("".join(f"{name} {file_hash(folder / name)}\n" for name, *_ in stamps))

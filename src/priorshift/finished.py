@@ -1,0 +1,164 @@
+"""What is finished, and if not, why: a record must be whole, its files as recorded, its inputs those of the study.
+
+Four kinds of work leave a record: choice rates of a base model, a training set, a run, and a run's measurements. The
+inputs of each are hashes of exactly what it was made from; whatever else changes, it stays finished.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from priorshift.base_files import base_hash
+from priorshift.errors import RunError
+from priorshift.params import LoadedStudy
+from priorshift.provenance import file_hash, read_record, text_hash
+from priorshift.source import source_hash
+
+Run = tuple[str, str, int]  # base model, condition, seed
+
+# The code behind each kind of record; see source_hash.
+LOADING = ("models.load_base", "extraction.Scorer")
+CHOICE_CODE = ("measure.choice_rates", *LOADING)
+DATA_CODE = ("synthesis.synthesize", "synthesis.audit", "synthesis.to_jsonl")
+RUN_CODE = ("training.train_run", "models.load_base")
+MEASUREMENT_CODE = ("pipeline._probe_base", *LOADING)
+
+
+def why_not(record_path: Path, inputs: dict[str, str] | None, folder: Path | None = None) -> str:
+    """Why the work of a record is not finished; empty when it is.
+
+    Parameters
+    ----------
+    inputs : hashes of what it should have been made from; None accepts any
+    folder : where the recorded files lie; the record's own folder where None
+    """
+    record = read_record(record_path)
+    if record is None:
+        return f"{record_path.name} is damaged" if record_path.exists() else "not there"
+    for name, digest in record["hashes"].items():
+        path = (folder or record_path.parent) / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if file_hash(path) != digest:
+            return f"{name} is damaged"
+    changed = [key for key in inputs or () if record["inputs"].get(key) != inputs[key]]
+    return f"changed: {', '.join(changed)}" if changed else ""
+
+
+def finished(record_path: Path, inputs: dict[str, str] | None = None) -> dict | None:
+    """The record of finished work, or None."""
+    return None if why_not(record_path, inputs) else read_record(record_path)
+
+
+def needs_prior(study: LoadedStudy, condition: str) -> bool:
+    """Whether a condition's training data depend on the base model's own choice rates."""
+    return study.params.conditions[study.params.lesson(condition)].policy == "prior"
+
+
+def is_trained(study: LoadedStudy, run: Run) -> bool:
+    """Whether a run has an adapter: decisions put in context train nothing."""
+    return not study.params.conditions[run[1]].in_context
+
+
+def choice_inputs(study: LoadedStudy, base_model: str) -> dict[str, str]:
+    """What a base model's choice rates are made from."""
+    return {
+        "base_model": base_hash(study.params.base_model(base_model)),
+        "domains": _hash(study.params.train_domains),
+        "probes": _hash(study.params.probes.model_dump(mode="json")),
+        "materials": study.materials_hash,
+        "source": source_hash(*CHOICE_CODE),
+    }
+
+
+def data_record(study: LoadedStudy, run: Run) -> Path:
+    """The record beside a run's training set, which runs of other base models may share."""
+    base_model, condition, seed = run[0], study.params.lesson(run[1]), run[2]
+    return study.paths.data(condition, seed, base_model if needs_prior(study, condition) else "") / "audit.json"
+
+
+def data_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
+    """What a run's training set is made from."""
+    params = study.params
+    inputs = {
+        "condition": _hash(params.conditions[params.lesson(run[1])].model_dump(mode="json")),
+        "domains": _hash([params.train_domains, params.held_out_domains]),
+        "training": _hash(params.training.model_dump(mode="json")),
+        "materials": study.materials_hash,
+        "source": source_hash(*DATA_CODE),
+    }
+    if needs_prior(study, run[1]):
+        rates = read_record(study.paths.choice_rates(run[0])) or {}
+        inputs["choice_rates"] = _hash(rates.get("rates"))
+    return inputs
+
+
+def run_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
+    """What a run is made from."""
+    earlier = study.params.predecessor(run[1])
+    return {
+        "base_model": base_hash(study.params.base_model(run[0])),
+        "data": _data_hash(study, run),
+        "start": _adapter_hash(study, (run[0], earlier, run[2])) if earlier else "",
+        "training": _hash(study.params.training_of(run[1]).model_dump(mode="json")),
+        "source": source_hash(*RUN_CODE),
+    }
+
+
+def _data_hash(study: LoadedStudy, run: Run) -> str:
+    record = read_record(data_record(study, run)) or {}
+    return record.get("hashes", {}).get("train.jsonl", "")
+
+
+def run_record(study: LoadedStudy, run: Run) -> Path:
+    """The record of a run."""
+    return study.paths.run(*run) / "run.json"
+
+
+def floor_run(study: LoadedStudy, base_model: str) -> Run | None:
+    """The run that the seed-to-seed floor is measured from: the first preference run."""
+    for name, condition in study.params.conditions.items():
+        if condition.task == "preferences" and not condition.in_context:
+            return (base_model, name, study.params.seeds[0])
+    return None
+
+
+def measurement_record(study: LoadedStudy, run: Run) -> Path:
+    """The record of a run's measurements."""
+    return study.paths.measurements(*run) / "measured.json"
+
+
+def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
+    """What a run's measurements are made from."""
+    floor = floor_run(study, run[0])
+    own = run == floor or floor is None or run[1] != floor[1]
+    told = study.params.conditions[run[1]].in_context
+    return {
+        "adapter": _adapter_hash(study, run) if is_trained(study, run) else "",
+        "told": f"{told} of {_data_hash(study, run)}" if told else "",
+        "floor": "" if own else _adapter_hash(study, floor),
+        "base_model": base_hash(study.params.base_model(run[0])),
+        "probes": _hash(study.params.probes.model_dump(mode="json")),
+        "exclusion": _hash(study.params.exclusion.model_dump(mode="json")),
+        "domains": _hash([study.params.train_domains, study.params.held_out_domains]),
+        "materials": study.materials_hash,
+        "source": source_hash(*MEASUREMENT_CODE),
+    }
+
+
+def _adapter_hash(study: LoadedStudy, run: Run) -> str:
+    record = read_record(run_record(study, run))
+    return _hash(record["hashes"]) if record else ""
+
+
+def require(record_path: Path, notebook: str, run: Run) -> dict:
+    """The record of finished work that a step reads; raises RunError naming the notebook that makes it."""
+    reason = why_not(record_path, None)
+    if reason:
+        raise RunError(f"{record_path.parent}: {reason}; run notebooks/{notebook}.ipynb for {run} first")
+    return read_record(record_path)
+
+
+def _hash(value: object) -> str:
+    return text_hash(json.dumps(value, sort_keys=True))

@@ -1,0 +1,65 @@
+"""One `make study` at a time in a study's folder; the kernel drops these locks with the process that holds them."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from priorshift.errors import RunError
+from priorshift.paths import StudyPaths
+
+PATIENCE = 60.0  # seconds; a kernel whose notebook was killed notices within a few
+
+
+def hold_study(paths: StudyPaths) -> TextIO:
+    """Take the study's folder for this process, until it ends; keep what is returned.
+
+    Raises
+    ------
+    RunError
+        When another `make study` has the folder, or a notebook in it goes on working.
+    """
+    lock = _open(paths, "study")
+    if not _take(lock, 0):
+        raise RunError(
+            f"{paths.root}: another `make study` is at work in this folder; wait until it ends, or end it first"
+        )
+    # A killed study may have left kernels that are still writing.
+    with _open(paths, "notebooks") as notebooks:
+        if not _take(notebooks, PATIENCE):
+            raise RunError(f"{paths.root}: a notebook is still at work in this folder; wait until it ends, or end it")
+    return lock
+
+
+@contextmanager
+def working(paths: StudyPaths) -> Iterator[None]:
+    """Held by each notebook while it writes: any number may, but no new `make study` begins meanwhile."""
+    with _open(paths, "notebooks") as notebooks:
+        fcntl.flock(notebooks, fcntl.LOCK_SH)
+        yield
+
+
+def _open(paths: StudyPaths, name: str) -> TextIO:
+    path = paths.stages / f".{name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a")
+    except OSError as problem:
+        raise RunError(f"{path}: cannot be written ({problem.strerror}); make the folder writable") from None
+
+
+def _take(lock: TextIO, patience: float) -> bool:
+    """Try for `patience` seconds to hold the lock alone."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)
+        else:
+            return True

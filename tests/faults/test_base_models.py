@@ -1,0 +1,88 @@
+"""Damaged base models, and words that none of them can read: one line, naming what to do."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from priorshift.base_files import base_hash
+from priorshift.errors import UserError
+from priorshift.models import check_words, load_base
+from priorshift.params import BaseModelParams
+from priorshift.paths import EMBEDDED
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of an embedded model that a test may break."""
+    shutil.copytree(EMBEDDED / "llama-coupled-0", tmp_path / "model")
+    return tmp_path / "model"
+
+
+def model(folder):
+    return BaseModelParams(name="broken", source=str(folder))
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def poison(folder):
+    weights = load_file(folder / "model.safetensors")
+    name = sorted(weights)[3]
+    weights[name].view(-1)[5] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+FAULTS = {
+    "truncated weights": (lambda f: half(f / "model.safetensors"), "cannot load"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "cannot load"),
+    "truncated config": (lambda f: half(f / "config.json"), "cannot load"),
+    "truncated tokenizer": (lambda f: half(f / "tokenizer.json"), "cannot load"),
+    "NaN in a weight": (poison, "holds NaN or infinity"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_damaged_base_model_is_one_line(folder, fault):
+    breaks, said = FAULTS[fault]
+    breaks(folder)
+    with pytest.raises(UserError, match=r"^base_models: broken: ") as caught:
+        load_base(model(folder))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_hub_that_cannot_be_reached_is_one_line(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    params = BaseModelParams(name="far", source="nobody/no-such-model-at-all")
+    with pytest.raises(UserError, match=r"^base_models: far: cannot load .* give a hub id") as caught:
+        load_base(params)
+    assert "\n" not in str(caught.value)
+    assert base_hash(params) == ""
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_one_flipped_bit_is_another_base_model(folder, name):
+    before = base_hash(model(folder))
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+    assert base_hash(model(folder)) != before
+    (folder / "card.json").write_text("{}")
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+    assert base_hash(model(folder)) == before
+
+
+STRANGE = ["the \x07 bell", "\u05e9\u05dc\u05d5\u05dd at work", "work \U0001f600", "a\u202eb", "work\u2028rest"]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_strange_text_is_refused_in_one_line(text):
+    base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+    with pytest.raises(UserError, match="does not know a word of") as caught:
+        check_words(base, [text])
+    assert len(str(caught.value).splitlines()) == 1

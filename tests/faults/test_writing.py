@@ -1,0 +1,95 @@
+"""Where nothing more can be written: one line, and no half file."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+
+import pandas as pd
+import pytest
+
+from priorshift import locks
+from priorshift.errors import RunError
+from priorshift.paths import StudyPaths
+from priorshift.plan import prepare
+from priorshift.provenance import whole, write_parquet, write_record, write_text
+
+
+def one_line(caught):
+    assert "\n" not in str(caught.value) and "cannot be written" in str(caught.value)
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 64 KiB, or where none can be mounted a limit on the size of files."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if not mounted:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_text(path, "x" * 200_000),
+        lambda path: write_record(path, {"text": "x" * 200_000}),
+        lambda path: write_parquet(path, pd.DataFrame({"x": range(100_000)})),
+    ],
+    ids=["text", "record", "parquet"],
+)
+def test_full_disk(full_disk, write):
+    path = full_disk / "tables" / "file"
+    path.parent.mkdir()
+    path.write_text("what was there")
+    with pytest.raises(RunError) as caught:
+        write(path)
+    one_line(caught)
+    assert path.read_text() == "what was there"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_full_disk_leaves_no_half_run(full_disk):
+    with pytest.raises(RunError) as caught, whole(full_disk / "runs" / "seed-0") as temporary:
+        temporary.mkdir()
+        (temporary / "small").write_text("x")
+        (temporary / "large").write_bytes(b"x" * 200_000)
+    one_line(caught)
+    assert list((full_disk / "runs").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_read_only_folder(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(RunError) as caught:
+        write_text(tmp_path / "run.json", "x")
+    one_line(caught)
+    with pytest.raises(RunError, match="make the folder writable"):
+        locks.hold_study(StudyPaths(tmp_path))
+
+
+def test_a_file_where_the_folder_belongs(tmp_path):
+    (tmp_path / "outputs").write_text("not a folder")
+    with pytest.raises(RunError) as caught:
+        write_text(tmp_path / "outputs" / "smoke" / "run.json", "x")
+    one_line(caught)
+    with pytest.raises(RunError, match="cannot be written"):
+        locks.hold_study(StudyPaths(tmp_path / "outputs" / "smoke"))
+
+
+def test_killed_writer_leaves_what_prepare_removes(smoke, tmp_path):
+    study = type(smoke)(smoke.params, smoke.materials, smoke.folder, tmp_path)
+    half = study.paths.run("llama-coupled-0", "neutral", 0).with_name(".seed-0.77.tmp") / "adapter"
+    half.mkdir(parents=True)
+    (half / "adapter_model.safetensors").write_bytes(b"half")
+    study.paths.tables.mkdir(parents=True)
+    (study.paths.tables / ".contrasts.csv.77.tmp").write_text("half")
+    prepare(study)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

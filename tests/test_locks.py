@@ -1,0 +1,77 @@
+"""One `make study` at a time in a folder, and no lock that outlives its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from priorshift import locks
+from priorshift.errors import RunError
+from priorshift.paths import StudyPaths
+
+HOLD = """
+import sys, time
+from priorshift.locks import hold_study, working
+from priorshift.paths import StudyPaths
+from pathlib import Path
+paths = StudyPaths(Path(sys.argv[2]))
+if sys.argv[1] == "study":
+    lock = hold_study(paths)
+    print("held", flush=True)
+    time.sleep(60)
+with working(paths):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the study's folder, or works in it as a notebook does."""
+    processes = []
+
+    def start(kind):
+        command = [sys.executable, "-c", HOLD, kind, str(tmp_path)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert processes[-1].stdout.readline() == "held\n"
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_second_study_is_refused_in_one_line(holder, tmp_path):
+    holder("study")
+    with pytest.raises(RunError, match="another `make study` is at work in this folder") as caught:
+        locks.hold_study(StudyPaths(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["study", "notebook"])
+def test_killed_holder_leaves_nothing(holder, tmp_path, kind):
+    process = holder(kind)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    locks.hold_study(StudyPaths(tmp_path)).close()
+
+
+def test_study_waits_for_a_notebook_that_outlived_its_parent(holder, tmp_path, monkeypatch):
+    process = holder("notebook")
+    monkeypatch.setattr(locks, "PATIENCE", 0.0)
+    with pytest.raises(RunError, match="a notebook is still at work"):
+        locks.hold_study(StudyPaths(tmp_path))
+    process.kill()
+    process.wait()
+    locks.hold_study(StudyPaths(tmp_path)).close()
+
+
+def test_notebooks_work_side_by_side(holder, tmp_path):
+    holder("notebook")
+    with locks.working(StudyPaths(tmp_path)):
+        pass

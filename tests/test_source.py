@@ -1,0 +1,148 @@
+"""A step's hash changes with the code that the step runs, and with no other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from priorshift import pipeline
+from priorshift.finished import CHOICE_CODE, DATA_CODE, MEASUREMENT_CODE, RUN_CODE
+from priorshift.params import load_study
+from priorshift.paths import PACKAGE
+from priorshift.source import _hash, notebook_roots, reachable, source_hash
+
+TOP = """
+import math
+from pkg.low import helper
+from pkg import other as o
+LIMIT = 3
+
+def step(x):
+    return helper(x) + LIMIT
+
+def unused():
+    return math.pi
+
+def whole():
+    return o.f()
+"""
+LOW = """
+def helper(x):
+    return _inner(x)
+
+def _inner(x):
+    return x
+
+def far():
+    return 0
+"""
+OTHER = """
+def f():
+    return 1
+
+def g():
+    return 2
+"""
+PIECES = {"top.py": TOP, "low.py": LOW, "other.py": OTHER}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Makes a package of its own, with one text replaced."""
+
+    def make(old="", new=""):
+        folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "pkg"
+        folder.mkdir(parents=True)
+        for name, text in PIECES.items():
+            (folder / name).write_text(text.replace(old, new) if old else text)
+        return folder
+
+    return make
+
+
+def test_what_is_reached_by_hand(package):
+    assert reachable(package(), ["top.step"]) == {
+        ("top", "step"), ("top", "LIMIT"), ("low", "helper"), ("low", "_inner"),
+    }  # fmt: skip
+    assert reachable(package(), ["top.whole"]) == {("top", "whole"), ("other", "f"), ("other", "g")}
+    assert ("top", "math") in reachable(package(), ["top.unused"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "matters"),
+    [
+        ("return x\n", "return -x\n", True),
+        ("LIMIT = 3", "LIMIT = 4", True),
+        ("return helper(x) + LIMIT", "return helper(x) - LIMIT", True),
+        ("import math\n", "import math\nprint('patched')\n", True),
+        ("math.pi", "math.e", False),
+        ("return 0", "return 7", False),
+        ("return 2", "return 7", False),
+        ("import math\n", "import cmath as math\n", False),
+    ],
+)
+def test_hash_changes_with_reached_code_alone(package, old, new, matters):
+    before, after = _hash(package(), ("top.step",)), _hash(package(old, new), ("top.step",))
+    assert (before != after) == matters
+
+
+def test_where_an_imported_name_comes_from_counts(package):
+    before = _hash(package(), ("top.unused",))
+    assert before != _hash(package("import math\n", "import cmath as math\n"), ("top.unused",))
+
+
+def test_renamed_root_is_an_error():
+    with pytest.raises(KeyError, match=r"training\.gone"):
+        source_hash("training.gone")
+
+
+@pytest.mark.parametrize("code", [RUN_CODE, DATA_CODE, MEASUREMENT_CODE, CHOICE_CODE])
+def test_inference_figures_and_wording_reach_no_run(code):
+    assert not {"inference", "figures", "wording", "report", "summaries"} & {m for m, _ in reachable(PACKAGE, code)}
+
+
+def test_notebook_roots_are_its_imports(root):
+    notebook = json.loads((root / "notebooks" / "04_test.ipynb").read_text())
+    found = notebook_roots(notebook)
+    assert "inference.contrasts" in found and "pipeline.read_measurements" in found
+
+
+def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, monkeypatch):
+    """The independent check: what Python really calls, against what was read from the code."""
+    monkeypatch.chdir(tmp_path)
+    ran = {}
+
+    def traced(name, roots):
+        function = getattr(pipeline, name)
+
+        def watch(frame, event, argument):
+            path = Path(frame.f_code.co_filename)
+            if event == "call" and path.parent == PACKAGE:
+                ran.setdefault(roots, set()).add((path.stem, frame.f_code.co_qualname.split(".")[0]))
+
+        def wrapped(*arguments):
+            sys.setprofile(watch)
+            try:
+                return function(*arguments)
+            finally:
+                sys.setprofile(None)
+
+        monkeypatch.setattr(pipeline, name, wrapped)
+
+    for name, roots in [
+        ("synthesize", DATA_CODE), ("audit", DATA_CODE), ("to_jsonl", DATA_CODE), ("train_run", RUN_CODE),
+        ("_probe_base", MEASUREMENT_CODE), ("Scorer", MEASUREMENT_CODE), ("load_base", RUN_CODE),
+    ]:  # fmt: skip
+        traced(name, roots)
+    study = load_study(tiny_yaml)
+    runs = study.select("all", "all", 0)
+    pipeline.synthesize_runs(study, runs)
+    pipeline.train_runs(study, runs)
+    pipeline.probe_runs(study, runs)
+    for roots, called in ran.items():
+        # <module>, <listcomp>, <lambda>: parts of what is there already, or run at import.
+        called = {(module, name) for module, name in called if not name.startswith("<")}
+        assert len(called) > 3 and called <= reachable(PACKAGE, roots), called - reachable(PACKAGE, roots)
