@@ -146,15 +146,13 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
     """Measure the runs that are not measured yet; returns base model -> how it was scored and why."""
     paths = {}
     for base_model, group in groupby(runs, key=lambda run: run[0]):
+        group = list(group)
         todo = [run for run in group if not _measured(study, run)]
-        if not todo:
-            paths[base_model] = "measured before"
-            continue
-        base = load_base(study.params.base_model(base_model))
-        check_words(base, texts_of(study.materials))
-        scorer = Scorer(base.model, base.tokenizer)
-        paths[base_model] = f"{scorer.path}: {scorer.reason}"
-        _probe_base(study, base, scorer, todo)
+        if todo:
+            base = load_base(study.params.base_model(base_model))
+            check_words(base, texts_of(study.materials))
+            _probe_base(study, base, Scorer(base.model, base.tokenizer), todo)
+        paths[base_model] = json.loads((study.paths.measurements(*group[0]) / "measured.json").read_text())["scoring"]
     return paths
 
 
@@ -186,7 +184,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
             "next_token": next_token_table(items, after, before, against),
             "retention": retention_table(scorer, study.materials, texts).assign(base_logprob=prose["logprob"]),
         }
-        _write_measurements(study, base, run, tables)
+        _write_measurements(study, base, run, tables, f"{scorer.path}: {scorer.reason}")
 
 
 def _floor_run(study: LoadedStudy, base_model: str) -> Run | None:
@@ -204,7 +202,9 @@ def _adapter(study: LoadedStudy, run: Run) -> Path:
     return folder / "adapter"
 
 
-def _write_measurements(study: LoadedStudy, base: BaseModel, run: Run, tables: dict[str, pd.DataFrame]) -> None:
+def _write_measurements(
+    study: LoadedStudy, base: BaseModel, run: Run, tables: dict[str, pd.DataFrame], scoring: str
+) -> None:
     folder = study.paths.measurements(*run)
     key = {"base_model": run[0], "group": base.group, "world": base.world, "condition": run[1], "seed": run[2]}
     hashes = {}
@@ -212,7 +212,8 @@ def _write_measurements(study: LoadedStudy, base: BaseModel, run: Run, tables: d
         write_parquet(folder / f"{name}.parquet", table.assign(**key)[[*key, *table.columns]])
         hashes[name] = file_hash(folder / f"{name}.parquet")
     # Written last: with it the measurements are whole.
-    write_json(folder / "measured.json", {"inputs": _probe_inputs(study, run), "hashes": hashes})
+    record = {"inputs": _probe_inputs(study, run), "hashes": hashes, "scoring": scoring}
+    write_json(folder / "measured.json", record)
 
 
 def _measured(study: LoadedStudy, run: Run) -> bool:
