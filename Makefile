@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle test lab base-models placement lint clean
+.PHONY: help study plan verify bundle test lab base-models placement bench lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,9 +46,16 @@ placement: .venv/installed  ## where the adapter sits: the placement study and i
 	@$(MAKE) study STUDY=params/placement.yaml
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/06_placement.ipynb outputs/placement/notebooks/06_placement.ipynb
 
+.venv/bench-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	@touch $@
+
+bench: .venv/bench-installed  ## speed of the probability core against its peers, on idle cores (about ten minutes)
+	@$(BIN)/python -m bench
+
 lint: .venv/installed  ## ruff
-	@$(BIN)/ruff check src tests
-	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
 
 clean:  ## remove what studies made, but for the committed reference study
 	git clean -fdqX outputs .snakemake

@@ -191,6 +191,11 @@ def test_one_notebook_runs_alone_on_one_run(root, finished):
     )  # fmt: skip
     text = (finished / "alone.ipynb").read_text()
     assert "smoke: 1 runs" in text
+    # How it was scored, and why: on the page once, and beside the measurements it holds for.
+    measured = finished / "outputs/smoke/measurements/llama-coupled-0/depression/seed-0/measured.json"
+    scoring = json.loads(measured.read_text())["scoring"]
+    assert scoring.startswith("prompt_once: proved against one-by-one scoring")
+    assert text.count(scoring) == 1
 
 
 def test_base_models_notebook_shows_the_shipped_model(finished):

@@ -151,16 +151,15 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
     paths = {}
     with working(study.paths):
         for base_model, group in groupby(runs, key=lambda run: run[0]):
+            group = list(group)
             todo = [run for run in group if not _measured(study, run)]
-            if not todo:
-                paths[base_model] = "measured before"
-                continue
-            base = load_base(study.params.base_model(base_model))
-            check_words(base, texts_of(study.materials))
-            tolerant = study.params.exclusion.ambiguous_tokenization
-            scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
-            paths[base_model] = f"{scorer.path}: {scorer.reason}"
-            _probe_base(study, base, scorer, todo)
+            if todo:
+                base = load_base(study.params.base_model(base_model))
+                check_words(base, texts_of(study.materials))
+                tolerant = study.params.exclusion.ambiguous_tokenization
+                scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
+                _probe_base(study, base, scorer, todo)
+            paths[base_model] = require(measurement_record(study, group[0]), "03_probe", group[0])["scoring"]
     return paths
 
 
@@ -174,7 +173,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
     trained = _trained(study, todo)
     for run in [run for run in todo if run not in trained]:
         told, n_told = read_examples(study, run)[0], study.params.conditions[run[1]].in_context
-        _write_measurements(study, base, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
+        _write_measurements(study, probing, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
     if not trained:
         return
     folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in trained}
@@ -194,7 +193,7 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
         if run == reference:
             floor = after
         against = floor if reference and run[1] == reference[1] and run != reference else None
-        _write_measurements(study, base, run, probing.tables(after, run[2], against))
+        _write_measurements(study, probing, run, probing.tables(after, run[2], against))
 
 
 def _adapter(study: LoadedStudy, run: Run) -> Path:
@@ -203,8 +202,8 @@ def _adapter(study: LoadedStudy, run: Run) -> Path:
     return record.parent / "adapter"
 
 
-def _write_measurements(study: LoadedStudy, base: BaseModel, run: Run, tables: dict[str, pd.DataFrame]) -> None:
-    record = measurement_record(study, run)
+def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: dict[str, pd.DataFrame]) -> None:
+    record, base = measurement_record(study, run), probing.base
     key = {"base_model": run[0], "group": base.group, "world": base.world, "condition": run[1], "seed": run[2]}
     hashes = {}
     for name, table in tables.items():
@@ -212,7 +211,8 @@ def _write_measurements(study: LoadedStudy, base: BaseModel, run: Run, tables: d
         write_parquet(path, table.assign(**key)[[*key, *table.columns]])
         hashes[path.name] = file_hash(path)
     # Written last: with it the measurements are whole.
-    write_record(record, {"inputs": measurement_inputs(study, run), "hashes": hashes})
+    scoring = f"{probing.scorer.path}: {probing.scorer.reason}"
+    write_record(record, {"inputs": measurement_inputs(study, run), "hashes": hashes, "scoring": scoring})
 
 
 # -- 04: reading measurements ------------------------------------------------------------------
