@@ -108,13 +108,14 @@ def over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
 
 
 def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
-    """Crossed random effects of run and item (`mixed`); d = estimate / sqrt(sum of variance components)."""
+    """Crossed random effects, each condition with its run variance (`mixed`); d = estimate / sqrt(all variances)."""
     kept, _ = same_items(treatment, control)
     treatment, control = _measured(treatment), _measured(control)
     if kept.shape[1] < 2:
         raise NotEstimable("a single item: no variance over items")
-    if len(treatment) + len(control) < 3:
-        raise NotEstimable("a single run of each condition: no variance between runs")
+    for name, panel in (("treatment", treatment), ("control", control)):
+        if len(panel) < 2:
+            raise NotEstimable(f"a single run of the {name}: no variance between runs")
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     if (~np.isnan(treatment)).sum() + (~np.isnan(control)).sum() <= seen.sum() * 2 + 1:
         raise NotEstimable("too few cells to tell runs, items and residual apart")
