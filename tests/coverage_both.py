@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from priorshift.estimates import clopper_pearson
 from priorshift.mixed import fit_crossed
 from priorshift.simulation import Components, simulate
-from priorshift.specificity import clopper_pearson
 
 PATH = Path(__file__).with_suffix(".csv")
 SIMULATIONS, ALPHA, EFFECT = 2000, 0.05, 0.3

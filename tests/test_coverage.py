@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from priorshift.estimates import clopper_pearson
 from priorshift.simulation import Components, simulate
-from priorshift.specificity import clopper_pearson
 
 sys.path.insert(0, str(Path(__file__).parent))
 from coverage_both import ALPHA, EFFECT, PATH, SCENARIOS, p_values

@@ -110,3 +110,24 @@ def run_means(items: pd.DataFrame) -> pd.DataFrame:
     table = check_items(items).sort_values([*keys, "item"], kind="stable")
     means = table.groupby(keys, sort=True, observed=True)["shift"].agg(n_items="size", mean_shift="mean")
     return means.reset_index()
+
+
+def loss_and_threat(items: pd.DataFrame) -> pd.DataFrame:
+    """Mean loss and threat shift of each run (nats), over the items with both.
+
+    Returns
+    -------
+    DataFrame
+        group, world, base_model, family, ring, condition, seed, loss, threat, n_items, bias (loss - threat).
+        Families without the two outcomes have no rows.
+    """
+    table = check_items(items)
+    table = table[table["outcome"].isin(["loss", "threat"])]
+    keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
+    wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
+    wide = wide.reindex(columns=["loss", "threat"]).dropna().sort_index()
+    if wide.empty:
+        return pd.DataFrame(columns=[*keys, "loss", "threat", "n_items", "bias"])
+    means = wide.groupby(level=keys, sort=True).agg(["mean", "size"])
+    runs = means.xs("mean", axis=1, level=1).assign(n_items=means["loss", "size"]).reset_index()
+    return runs.assign(bias=runs["loss"] - runs["threat"])
