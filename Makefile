@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study test lab base-models lint clean
+.PHONY: help study calibration test lab base-models lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,10 @@ study: .venv/installed  ## run a study to its report: make study [STUDY=params/e
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
 		--nolock --rerun-incomplete --quiet rules --config study="$(STUDY)"
+
+calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the tests keep their level?
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake calibrate --snakefile workflow/Snakefile --cores all \
+		--nolock --rerun-incomplete --quiet rules --config study=params/calibration.yaml
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

@@ -198,19 +198,21 @@ def checkpoint_differences(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np
 
 
 def one_sample(differences: np.ndarray) -> Tested:
-    """Mean, standard error, df and bias-corrected standardized mean of checkpoint differences."""
+    """Mean of checkpoint differences; standardized and bias-corrected (two checkpoints: not corrected)."""
     n = len(differences)
     if n < 2:
         raise NotEstimable("a single base checkpoint: no variance between pretrainings" if n else "no base checkpoint")
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     _varies(sd, (differences,), "base checkpoints")
+    # At one degree of freedom Hedges' factor is 0: the standardized mean has no expectation to be corrected to.
+    factor = small_sample(n - 1) if n > 2 else 1.0
     return Tested(
         estimate=mean,
         se=sd / np.sqrt(n),
         df=n - 1,
-        effect_size=mean / sd * small_sample(n - 1),
-        effect_size_name="hedges_g_z",
-        effect_per_t=small_sample(n - 1) / np.sqrt(n),
+        effect_size=mean / sd * factor,
+        effect_size_name="hedges_g_z" if n > 2 else "d_z",
+        effect_per_t=factor / np.sqrt(n),
         effect_df=n - 1,
     )
 

@@ -133,3 +133,51 @@ def in_context_figure(table: pd.DataFrame) -> Figure:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
     grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
     return grid.figure
+
+
+def power_figure(table: pd.DataFrame) -> Figure:
+    """Power against runs of each condition: a panel for each number of items, a line for each claim and base model."""
+    data = table.assign(contrast=table["condition"] + " - " + table["control"], items=table["n_items"])
+    grid = sns.relplot(
+        data, kind="line", x="n_runs", y="power", hue="base_model", style="contrast", col="items", height=3.2,
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0.8, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    grid.set(ylim=(0, 1.02)).set_axis_labels("runs of each condition", "power")
+    return grid.figure
+
+
+def specification_figure(curve: pd.DataFrame) -> Figure:
+    """Specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
+    data = curve.assign(rank=curve.groupby(["condition", "outcome"])["estimate"].rank(method="first"))
+    data["claim"] = data["condition"] + ", " + data["outcome"]
+    shared = {
+        "x": "rank",
+        "y": "estimate",
+        "col": "claim",
+        "hue": "unit",
+        "hue_order": ["items", "runs", "both", "base"],
+    }
+    grid = sns.relplot(data, **shared, style="scoring", height=3.6, aspect=1.5, s=14, linewidth=0)
+    for name, axis in grid.axes_dict.items():
+        part = data[data["claim"] == name]
+        axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="0.85", linewidth=0.6, zorder=0)
+        told = part[part["declared"]]
+        axis.scatter(told["rank"], told["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
+        reach = 1.5 * part["estimate"].abs().max()
+        axis.set(ylim=(-reach, reach))
+    grid.set_axis_labels("specification", "shift against control (nats)").set_titles("{col_name}")
+    return grid.figure
+
+
+def p_value_figure(p_values: pd.DataFrame) -> Figure:
+    """How many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
+    grid = sns.displot(
+        p_values, kind="ecdf", x="p_value", hue="unit", col="source", height=3.2, aspect=1.1, linewidth=1.2
+    )
+    for axis in grid.axes.flat:
+        axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
+    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share of comparisons below").set_titles("{col_name}")
+    return grid.figure

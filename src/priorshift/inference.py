@@ -22,7 +22,7 @@ every table and listed, with the reason, by `not_estimable`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -35,7 +35,7 @@ from priorshift.confusion import confusion, refused_runs
 from priorshift.errors import UserError
 from priorshift.estimates import Estimate, NotEstimable
 from priorshift.families import NAMED, adjusted, declared, family_hash
-from priorshift.panels import Panel, panels, run_means
+from priorshift.panels import Panel, nests, panels, run_means
 from priorshift.specificity import refused_dissociations, specificity
 from priorshift.wording import describe_contrast
 
@@ -211,7 +211,7 @@ def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) 
             rows.add(claim, "items", lambda sides=sides: est.over_items(*sides))
             rows.add(claim, "runs", lambda sides=sides: est.over_runs(*sides))
             rows.add(claim, "both", lambda sides=sides: est.crossed(*sides))
-    for group, world, probe, checkpoints in _nests(found):
+    for group, world, probe, checkpoints in nests(found):
         for pair in pairs:
             rows.add(
                 _claim(group, world, pair, probe),
@@ -226,16 +226,6 @@ def _claim(base_model: str, world: str, pair: tuple[str, str], probe: tuple[str,
     family, ring, outcome = probe
     values = (base_model, world, *pair, family, outcome, ring)
     return dict(zip(CLAIM, values, strict=True))
-
-
-def _nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str], list[Panel]]]:
-    """(group, world, probe, its checkpoints' panels) of the embedded base models."""
-    nests: dict[tuple, list[Panel]] = {}
-    for panel in found:
-        if panel.world:
-            nests.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
-    for (group, world, probe), members in sorted(nests.items(), key=lambda pair: pair[0]):
-        yield group, world, probe, members
 
 
 def _over_checkpoints(checkpoints: list[Panel], pair: tuple[str, str]) -> Estimate:
@@ -271,10 +261,10 @@ def _world_differences(
     found: list[Panel], settings: Any, treatments: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs, rows = _pairs(settings, treatments), _Rows(settings)
-    nests = {(group, probe, world): members for group, world, probe, members in _nests(found)}
-    both = [(group, probe) for group, probe, world in nests if world == "coupled"]
-    for group, probe in (key for key in both if (*key, "decoupled") in nests):
-        coupled, decoupled = nests[group, probe, "coupled"], nests[group, probe, "decoupled"]
+    members_of = {(group, probe, world): members for group, world, probe, members in nests(found)}
+    both = [(group, probe) for group, probe, world in members_of if world == "coupled"]
+    for group, probe in (key for key in both if (*key, "decoupled") in members_of):
+        coupled, decoupled = members_of[group, probe, "coupled"], members_of[group, probe, "decoupled"]
         for pair in pairs:
             rows.add(
                 _claim(group, "coupled - decoupled", pair, probe),

@@ -105,7 +105,7 @@ class Inference(Frozen):
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     smallest_effect: Rate
     controls: list[str] = Field(min_length=1)
-    confirmatory: list[Claim] = Field(min_length=1)
+    confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
 
 
 class Study(Frozen):
