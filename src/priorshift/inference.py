@@ -58,7 +58,7 @@ CONTRASTS = [
     "statistic", "df", "p_value", "p_adjusted", "role", "effect_low", "effect_high", "family_hash",
 ]  # fmt: skip
 EQUIVALENCE = [
-    *KEY, "test", "n_runs", "n_items", "estimate", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
+    *KEY, "test", "n_runs", "n_items", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
     "p_value", "p_adjusted", "equivalent", "role", "family_hash",
 ]  # fmt: skip
 WORLDS = [
