@@ -56,6 +56,15 @@ def test_more_runs_and_items_lose_no_power_and_the_least_enough_is_named():
     assert mine[row.n_runs] >= 0.8 > mine[row.n_runs - 1]
 
 
+def test_a_huge_effect_is_found_as_its_limit_says():
+    """Both sides of noncentrality 30 agree, and two runs a side are not certain to find even that."""
+    fit = fitted(Components.of_sds((0.0, 0.5), 0.3, 0.0, 1e-6))
+    se = power(fit, 2, 10, 1.0, 0.05)["se"]
+    below, above = (power(fit, 2, 10, centre * se, 0.05) for centre in (29.9, 30.1))
+    assert below["df"] == pytest.approx(1)
+    assert above["power"] == pytest.approx(below["power"], abs=2e-3) and 0.97 < above["power"] < 0.99
+
+
 def test_an_effect_out_of_reach_is_said_to_be():
     table = power_table(study(models=[("m", "m", "")]), settings(smallest_effect=0.001))
     needed = runs_needed(table)

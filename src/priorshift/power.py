@@ -66,11 +66,15 @@ def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: floa
     variance = float(of_runs.sum()) + of_items - 2 * residual
     below = float((of_runs**2).sum()) / (n_runs - 1) + of_items**2 / (n_items - 1)
     below += (2 * residual) ** 2 / (2 * (n_runs - 1) * (n_items - 1))
-    df, se = variance**2 / below, float(np.sqrt(variance))
+    # The residual that is taken off may leave less than any part has: a fit would have pooled it.
+    df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
     critical, centre = stats.t.ppf(1 - alpha / 2, df), effect / se
-    found = stats.nct.sf(critical, df, centre) + stats.nct.cdf(-critical, df, centre)
-    # A huge noncentrality is beyond SciPy's series: the effect is found for certain.
-    return {"se": se, "df": df, "power": float(found) if centre < 30 and np.isfinite(found) else 1.0}
+    if centre < 30:
+        found = stats.nct.sf(critical, df, centre) + stats.nct.cdf(-critical, df, centre)
+    else:
+        # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
+        found = stats.chi2.cdf(df * (centre / critical) ** 2, df)
+    return {"se": se, "df": df, "power": float(found)}
 
 
 def runs_needed(table: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
