@@ -8,7 +8,7 @@ import subprocess
 
 def test_make_alone_lists_the_targets(root):
     listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
-    for target in ("study", "test", "lab", "base-models", "lint", "clean"):
+    for target in ("study", "calibration", "test", "lab", "base-models", "lint", "clean"):
         assert re.search(rf"^{target}\s", listed, re.M), listed
 
 

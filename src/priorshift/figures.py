@@ -149,26 +149,23 @@ def power_figure(table: pd.DataFrame) -> Figure:
 
 def specification_figure(curve: pd.DataFrame) -> Figure:
     """Specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
-    data = curve.assign(rank=curve.groupby(["condition", "outcome"])["estimate"].rank(method="first"))
-    data["claim"] = data["condition"] + ", " + data["outcome"]
-    shared = {
-        "x": "rank",
-        "y": "estimate",
-        "col": "claim",
-        "hue": "unit",
-        "hue_order": ["items", "runs", "both", "base"],
-    }
-    grid = sns.relplot(data, **shared, style="scoring", height=3.6, aspect=1.5, s=14, linewidth=0)
-    for name, axis in grid.axes_dict.items():
-        part = data[data["claim"] == name]
+    data = curve.assign(world=curve["world"].replace("", "hub"), claim=curve["condition"] + ", " + curve["outcome"])
+    data["rank"] = data.groupby(["world", "claim"])["estimate"].rank(method="first")
+    grid = sns.relplot(
+        data, x="rank", y="estimate", row="world", col="claim", hue="unit", hue_order=["items", "runs", "both", "base"],
+        style="scoring", height=3, aspect=1.7, s=14, linewidth=0,
+    )  # fmt: skip
+    for (world, claim), axis in grid.axes_dict.items():
+        part = data[(data["world"] == world) & (data["claim"] == claim)]
         axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="0.85", linewidth=0.6, zorder=0)
         told = part[part["declared"]]
         axis.scatter(told["rank"], told["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
-        reach = 1.5 * part["estimate"].abs().max()
-        axis.set(ylim=(-reach, reach))
-    grid.set_axis_labels("specification", "shift against control (nats)").set_titles("{col_name}")
+    # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
+    reach = 1.5 * data["estimate"].abs().max()
+    grid.set(ylim=(-reach, reach)).set_axis_labels("specification", "shift (nats)").set_titles(
+        "{col_name} · {row_name}"
+    )
     return grid.figure
 
 
