@@ -283,7 +283,8 @@ def test_a_contrast_in_words():
     for part in (
         "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
         f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
-        "18 runs x 8 items in 3 base checkpoints", "confirmatory", "after Holm", "2 degrees of freedom",
+        "18 runs x 8 items in 3 base checkpoints",
+        f"{made.effect_low:.2f} to {made.effect_high:.2f}", "confirmatory", "after Holm", "2 degrees of freedom",
         "new pretrainings of this architecture",
     ):  # fmt: skip
         assert part in text

@@ -91,3 +91,9 @@ def test_scorings_by_hand():
         means = score.groupby(level="condition").mean()
         made = row(curve, scoring=scoring, unit="runs", **LOSS)
         assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
+
+
+def test_a_study_that_declares_nothing_has_empty_tables():
+    nothing = settings(confirmatory=[])
+    assert specification_curve(scored(), nothing).empty and leave_one_out(ITEMS, nothing).empty
+    assert list(specification_curve(scored(), nothing).columns) == SPECIFICATIONS

@@ -99,6 +99,8 @@ def specification_curve(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
     """
     told = declared(settings)
     followed = {(condition, family, outcome) for condition, _, family, outcome, _ in told}
+    if not followed:
+        return pd.DataFrame(columns=SPECIFICATIONS)
     treatments = sorted({condition for condition, *_ in followed})
     compared = items["condition"].isin([*treatments, *settings.controls])
     keep = compared & items["family"].isin({family for _, family, _ in followed})

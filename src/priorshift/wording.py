@@ -35,7 +35,8 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
         f"{row['family'].replace('_', ' ')} probes, {row['ring'].replace('_', ' ')}, "
         f"{row['base_model']}{world}: the log-odds of {row['outcome']} differ by "
         f"{row['estimate']:+.2f} nats ({100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to "
-        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}); "
+        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}, "
+        f"{row['effect_low']:.2f} to {row['effect_high']:.2f}); "
         f"unit {row['unit']}: {row['test']}, {_counts(row)}; {row['role']}, "
         f"{_p(row['p_adjusted'])} after {adjustment}. {_reach(row)}"
     )
