@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from priorshift.declared import CLAIM, per_base_model
 from priorshift.families import family_hash
@@ -70,7 +70,8 @@ def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: floa
     df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
     critical, centre = stats.t.ppf(1 - alpha / 2, df), effect / se
     if centre < 30:
-        found = stats.nct.sf(critical, df, centre) + stats.nct.cdf(-critical, df, centre)
+        below, above = special.nctdtr(df, centre, [-critical, critical])
+        found = np.nan_to_num(below) + 1 - above  # SciPy gives NaN for a tail too small for its series
     else:
         # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
         found = stats.chi2.cdf(df * (centre / critical) ** 2, df)
