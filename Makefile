@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test lab base-models placement bench lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ verify: .venv/installed  ## prove every file of a study by its manifest
 
 bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
 	@$(BIN)/python -m priorshift bundle "$(STUDY)"
+
+calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the tests keep their level?
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake calibrate --snakefile workflow/Snakefile --cores all \
+		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study=params/calibration.yaml
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
-from priorshift import inference
+from priorshift import families, inference
 from priorshift.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,7 +27,7 @@ LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
 DESIGN = [
     "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
     "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role",
+    "role", "effect_low", "effect_high", "family_hash",
 ]
 # fmt: on
 
@@ -94,10 +94,32 @@ def test_holm_over_the_declared_family_and_bh_within_unit():
 def test_holm_by_hand():
     table = pd.DataFrame({"p_value": [0.01, 0.04, 0.03], "role": "confirmatory", "unit": "base"})
     none = pd.DataFrame(columns=["role"])
-    assert inference._adjusted(table, none).p_adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert families.adjusted(table, none).p_adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06])
     # A declared claim that could not be estimated still counts: four claims, not three.
     lost = pd.DataFrame({"role": ["confirmatory", "exploratory"]})
-    assert inference._adjusted(table, lost).p_adjusted.tolist() == pytest.approx([0.04, 0.09, 0.09])
+    assert families.adjusted(table, lost).p_adjusted.tolist() == pytest.approx([0.04, 0.09, 0.09])
+
+
+def test_family_hash_shows_any_change_of_what_was_declared():
+    hashes = [
+        families.family_hash(settings(**change))
+        for change in (
+            {}, {"alpha": 0.01}, {"smallest_effect": 0.4}, {"confirmatory": [claim("depression", "loss")]},
+            {"confirmatory": [claim("depression", "loss"), claim("paranoia", "loss")]},
+        )
+    ]  # fmt: skip
+    assert len(set(hashes)) == 5
+    turned = settings(confirmatory=SETTINGS.confirmatory[::-1], controls=["neutral"])
+    assert families.family_hash(turned) == hashes[0] and len(hashes[0]) == 12
+    for table in (TABLE, inference.equivalence(ITEMS, SETTINGS), inference.world_difference(ITEMS, SETTINGS)):
+        assert set(table.family_hash) == {hashes[0]}
+
+
+def test_effect_sizes_lie_in_their_intervals():
+    assert ((TABLE.effect_low < TABLE.effect_size) & (TABLE.effect_size < TABLE.effect_high)).mean() > 0.99
+    # The interval of the effect leaves 0 out where that of the estimate does (same t at items and base).
+    same = TABLE[TABLE.unit.isin(["items", "base"])]
+    assert ((same.effect_low > 0) == (same.ci_low > 0)).all()
 
 
 def test_equivalence_equals_statsmodels():
@@ -261,7 +283,8 @@ def test_a_contrast_in_words():
     for part in (
         "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
         f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
-        "18 runs x 8 items in 3 base checkpoints", "confirmatory", "after Holm", "2 degrees of freedom",
+        "18 runs x 8 items in 3 base checkpoints",
+        f"{made.effect_low:.2f} to {made.effect_high:.2f}", "confirmatory", "after Holm", "2 degrees of freedom",
         "new pretrainings of this architecture",
     ):  # fmt: skip
         assert part in text

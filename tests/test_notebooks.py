@@ -12,10 +12,12 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from kills import compare, kill_and_go_on
 from kills import tables as tables_of
 from study_runs import run, study, study_command, workplace
 
+from priorshift.false_positives import CALIBRATION
 from priorshift.inference import CONTRASTS
 from priorshift.locks import hold_study
 from priorshift.manifest import verify
@@ -24,6 +26,7 @@ from priorshift.paths import PACKAGE, StudyPaths
 from priorshift.provenance import file_hash
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
+NOTEBOOKS += ["07_calibration"]
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,50 @@ def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
     folder, params = workplace(root, tmp_path), "params/smoke.yaml"
     for kept in kill_and_go_on(folder, params, seconds=30, kills=2, seed=0):
         compare(folder, params, kept, tables_of(finished / "outputs/smoke"))
+
+
+def test_robustness_tables_are_whole(tables):
+    models = {"llama-coupled-0", "gpt_neox-coupled-0"}
+    for name in ("bootstrap", "power", "influence", "specifications", "jsd_tests"):
+        assert set(tables[name]["base_model"]) >= models, name
+        numbers = tables[name].select_dtypes("number")
+        assert np.isfinite(numbers.to_numpy()).all(), name
+    assert tables["specifications"]["declared"].sum() == 0  # one checkpoint: nothing confirmatory
+    hashes = {digits for name in ("contrasts", "equivalence", "power") for digits in tables[name]["family_hash"]}
+    assert len(hashes) == 1
+
+
+def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
+    page = (finished / "outputs/smoke/report.html").read_text()
+    assert "Nothing: no declared claim could be tested at its own unit" in page
+    assert "with 80 % power at unit both" in page and "Convergence gaps of the base models" in page
+
+
+@pytest.fixture(scope="module")
+def calibrated(root, tmp_path_factory):
+    """The calibration study at tiny size: four neutral runs, two against two."""
+    folder = workplace(root, tmp_path_factory.mktemp("calibration"))
+    smoke = yaml.safe_load((folder / "params/smoke.yaml").read_text())
+    params = yaml.safe_load((folder / "params/calibration.yaml").read_text())
+    params |= {key: smoke[key] for key in ("train_domains", "held_out_domains", "training", "probes")}
+    (folder / "params/calibration.yaml").write_text(yaml.safe_dump(params | {"seeds": [0, 1, 2, 3]}))
+    run(
+        [sys.executable, "-m", "snakemake", "calibrate", "--snakefile", "workflow/Snakefile", "--cores", "2", "--quiet",
+         "rules", "--config", "study=params/calibration.yaml", "runs_per_side=2", "comparisons=6"],
+        folder,
+    )  # fmt: skip
+    return folder / "outputs/calibration"
+
+
+def test_calibration_counts_what_rejected(calibrated):
+    table = pd.read_csv(calibrated / "tables/calibration.csv")
+    assert list(table.columns) == CALIBRATION
+    # sources x units x families x rings x outcomes
+    assert len(table) == 2 * 3 * 4 * 2 * 3
+    assert set(table["n_runs"]) == {4} and set(table["comparisons"]) == {6} and set(table["runs_per_side"]) == {2}
+    assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
+    assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]
+    assert (calibrated / "figures/calibration.png").exists()
 
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):

@@ -8,11 +8,11 @@ least one run of each condition measured it (`crossed` alone, whose model allows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from priorshift.mixed import fit_crossed
 
@@ -23,19 +23,30 @@ class NotEstimable(Exception):
     """The data do not carry this claim; the message is the reason."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Treatment minus control in nats, and what an interval or a test needs."""
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """A difference in nats, and what an interval or a test of it needs.
 
-    unit: str
-    test: str
-    n_runs: int
-    n_items: int
+    The effect size is `effect_per_t` times a t of `effect_df` degrees of freedom: its interval follows.
+    """
+
     estimate: float
     se: float
     df: float
     effect_size: float
     effect_size_name: str
+    effect_per_t: float
+    effect_df: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Tested):
+    """Treatment minus control at one unit."""
+
+    unit: str
+    test: str
+    n_runs: int
+    n_items: int
 
 
 def small_sample(df: float) -> float:
@@ -75,11 +86,22 @@ def over_items(treatment: np.ndarray, control: np.ndarray) -> Estimate:
         raise NotEstimable("a single item: no variance over items")
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     _varies(sd, (treatment, control), "items")
-    runs = len(treatment) + len(control)
-    return Estimate("items", "paired t", runs, m, mean, sd / np.sqrt(m), m - 1, mean / sd, "d_z")
+    return Estimate(
+        unit="items",
+        test="paired t",
+        n_runs=len(treatment) + len(control),
+        n_items=m,
+        estimate=mean,
+        se=sd / np.sqrt(m),
+        df=m - 1,
+        effect_size=mean / sd,
+        effect_size_name="d_z",
+        effect_per_t=1 / np.sqrt(m),
+        effect_df=m - 1,
+    )
 
 
-def welch(treatment: np.ndarray, control: np.ndarray) -> tuple[float, float, float, float]:
+def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
     """Difference of two means, its Welch standard error and df, and Hedges' g.
 
     df = (v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1)) with v = s^2 / n (Welch 1947);
@@ -95,26 +117,36 @@ def welch(treatment: np.ndarray, control: np.ndarray) -> tuple[float, float, flo
     _varies(se, (treatment, control), "runs")
     difference = float(treatment.mean() - control.mean())
     df = (v1 + v0) ** 2 / (v1**2 / (n1 - 1) + v0**2 / (n0 - 1))
-    pooled = np.sqrt(((n1 - 1) * s1 + (n0 - 1) * s0) / (n1 + n0 - 2))
-    return difference, se, df, float(difference / pooled * small_sample(n1 + n0 - 2))
+    pooled_df = n1 + n0 - 2
+    pooled = np.sqrt(((n1 - 1) * s1 + (n0 - 1) * s0) / pooled_df)
+    return Tested(
+        estimate=difference,
+        se=se,
+        df=df,
+        effect_size=float(difference / pooled * small_sample(pooled_df)),
+        effect_size_name="hedges_g",
+        effect_per_t=float(np.sqrt(1 / n1 + 1 / n0) * small_sample(pooled_df)),
+        effect_df=pooled_df,
+    )
 
 
 def over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     """Welch t over run means, Hedges' g."""
     treatment, control = same_items(treatment, control)
-    difference, se, df, g = welch(np.nanmean(treatment, axis=1), np.nanmean(control, axis=1))
+    tested = welch(np.nanmean(treatment, axis=1), np.nanmean(control, axis=1))
     runs = len(treatment) + len(control)
-    return Estimate("runs", "Welch t", runs, treatment.shape[1], difference, se, df, g, "hedges_g")
+    return Estimate(unit="runs", test="Welch t", n_runs=runs, n_items=treatment.shape[1], **asdict(tested))
 
 
 def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
-    """Crossed random effects of run and item (`mixed`); d = estimate / sqrt(sum of variance components)."""
+    """Crossed random effects, each condition with its run variance (`mixed`); d = estimate / sqrt(all variances)."""
     kept, _ = same_items(treatment, control)
     treatment, control = _measured(treatment), _measured(control)
     if kept.shape[1] < 2:
         raise NotEstimable("a single item: no variance over items")
-    if len(treatment) + len(control) < 3:
-        raise NotEstimable("a single run of each condition: no variance between runs")
+    for name, panel in (("treatment", treatment), ("control", control)):
+        if len(panel) < 2:
+            raise NotEstimable(f"a single run of the {name}: no variance between runs")
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     if (~np.isnan(treatment)).sum() + (~np.isnan(control)).sum() <= seen.sum() * 2 + 1:
         raise NotEstimable("too few cells to tell runs, items and residual apart")
@@ -127,6 +159,7 @@ def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     if not np.isfinite([fit.estimate, fit.se, fit.df]).all():
         raise NotEstimable("the mixed model has no finite solution")
     how = "quasi-F" if fit.exact else "REML"
+    total = float(np.sqrt(fit.var_total))
     return Estimate(
         unit="both",
         test=f"crossed random effects, {how}, Satterthwaite df",
@@ -135,8 +168,10 @@ def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
         estimate=fit.estimate,
         se=fit.se,
         df=fit.df,
-        effect_size=fit.estimate / float(np.sqrt(fit.var_total)),
+        effect_size=fit.estimate / total,
         effect_size_name="d_total",
+        effect_per_t=fit.se / total,
+        effect_df=fit.df,
     )
 
 
@@ -147,10 +182,10 @@ def over_checkpoints(pairs: Sequence[tuple[np.ndarray, np.ndarray]], n_items: in
     variance with it. df = checkpoints - 1. Effect size: mean / sd over checkpoints, times Hedges' factor.
     Items are the same for all checkpoints, so the claim is about new pretrainings, on these items.
     """
-    differences = checkpoint_differences(pairs)
-    mean, se, df, g = one_sample(differences)
+    tested = one_sample(checkpoint_differences(pairs))
     runs = sum(len(a) + len(b) for a, b in pairs)
-    return Estimate("base", "one-sample t over checkpoints", runs, n_items, mean, se, df, g, "hedges_g_z")
+    test = "one-sample t over checkpoints"
+    return Estimate(unit="base", test=test, n_runs=runs, n_items=n_items, **asdict(tested))
 
 
 def checkpoint_differences(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -162,24 +197,60 @@ def checkpoint_differences(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np
     return np.array(made)
 
 
-def one_sample(differences: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean, standard error, df and bias-corrected standardized mean of checkpoint differences."""
+def one_sample(differences: np.ndarray) -> Tested:
+    """Mean of checkpoint differences; standardized and bias-corrected (two checkpoints: not corrected)."""
     n = len(differences)
     if n < 2:
         raise NotEstimable("a single base checkpoint: no variance between pretrainings" if n else "no base checkpoint")
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     _varies(sd, (differences,), "base checkpoints")
-    return mean, sd / np.sqrt(n), n - 1, mean / sd * small_sample(n - 1)
+    # At one degree of freedom Hedges' factor is 0: the standardized mean has no expectation to be corrected to.
+    factor = small_sample(n - 1) if n > 2 else 1.0
+    return Tested(
+        estimate=mean,
+        se=sd / np.sqrt(n),
+        df=n - 1,
+        effect_size=mean / sd * factor,
+        effect_size_name="hedges_g_z" if n > 2 else "d_z",
+        effect_per_t=factor / np.sqrt(n),
+        effect_df=n - 1,
+    )
 
 
 def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Adds statistic, ci_low, ci_high (1 - alpha) and the two-sided p_value to estimate, se and df."""
-    estimate, se, df = (table[name].to_numpy(float) for name in ("estimate", "se", "df"))
+    """Adds statistic, the two-sided p_value and the 1 - alpha intervals of estimate and effect size.
+
+    The interval of an effect size is that of a noncentral t (Steiger & Fouladi 1997), bias correction and all.
+    Exact for d_z, and for Hedges' g if both conditions have one variance; for `d_total` it takes the total
+    variance as known.
+    """
+    estimate, se, df, per_t = (table[name].to_numpy(float) for name in ("estimate", "se", "df", "effect_per_t"))
     reach = stats.t.ppf(1 - alpha / 2, df) * se
     statistic = estimate / se
+    low, high = noncentral_limits(table["effect_size"].to_numpy(float) / per_t, table["effect_df"], alpha)
     return table.assign(
         ci_low=estimate - reach,
         ci_high=estimate + reach,
         statistic=statistic,
         p_value=2 * stats.t.sf(np.abs(statistic), df),
+        effect_low=low * per_t,
+        effect_high=high * per_t,
     )
+
+
+# Beyond this t the limits grow in proportion to it, and SciPy's root finder may not end.
+LARGE_T = 200.0
+
+
+def noncentral_limits(t: np.ndarray, df: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """The noncentralities at which t, of df degrees of freedom, is the 1 - alpha/2 and the alpha/2 quantile."""
+    beyond = np.maximum(np.abs(t) / LARGE_T, 1.0)
+    limits = [special.nctdtrinc(df, p, t / beyond) * beyond for p in (1 - alpha / 2, alpha / 2)]
+    return limits[0], limits[1]
+
+
+def clopper_pearson(count: int, n: int, alpha: float) -> tuple[float, float]:
+    """Exact 1 - alpha binomial interval (Clopper & Pearson 1934) by quantiles of the beta distribution."""
+    low = stats.beta.ppf(alpha / 2, count, n - count + 1) if count else 0.0
+    high = stats.beta.ppf(1 - alpha / 2, count + 1, n - count) if count < n else 1.0
+    return float(low), float(high)

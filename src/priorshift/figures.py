@@ -156,3 +156,48 @@ def in_context_figure(table: pd.DataFrame) -> Figure:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
     grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
     return grid.figure
+
+
+def power_figure(table: pd.DataFrame) -> Figure:
+    """Power against runs of each condition: a panel for each number of items, a line for each claim and base model."""
+    data = table.assign(contrast=table["condition"] + " - " + table["control"], items=table["n_items"])
+    grid = sns.relplot(
+        data, kind="line", x="n_runs", y="power", hue="base_model", style="contrast", col="items", height=3.2,
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0.8, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    grid.set(ylim=(0, 1.02)).set_axis_labels("runs of each condition", "power")
+    return grid.figure
+
+
+def specification_figure(curve: pd.DataFrame) -> Figure:
+    """Specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
+    data = curve.assign(world=curve["world"].replace("", "hub"), claim=curve["condition"] + ", " + curve["outcome"])
+    data["rank"] = data.groupby(["world", "claim"])["estimate"].rank(method="first")
+    grid = sns.relplot(
+        data, x="rank", y="estimate", row="world", col="claim", hue="unit", hue_order=["items", "runs", "both", "base"],
+        style="scoring", height=3, aspect=1.7, s=14, linewidth=0,
+    )  # fmt: skip
+    for (world, claim), axis in grid.axes_dict.items():
+        part = data[(data["world"] == world) & (data["claim"] == claim)]
+        axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="0.85", linewidth=0.6, zorder=0)
+        told = part[part["declared"]]
+        axis.scatter(told["rank"], told["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
+    reach = 1.5 * data["estimate"].abs().max()
+    grid.set(ylim=(-reach, reach)).set_axis_labels("specification", "shift (nats)").set_titles(
+        "{col_name} · {row_name}"
+    )
+    return grid.figure
+
+
+def p_value_figure(p_values: pd.DataFrame) -> Figure:
+    """How many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
+    grid = sns.displot(
+        p_values, kind="ecdf", x="p_value", hue="unit", col="source", height=3.2, aspect=1.1, linewidth=1.2
+    )
+    for axis in grid.axes.flat:
+        axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
+    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share of comparisons below").set_titles("{col_name}")
+    return grid.figure

@@ -22,20 +22,21 @@ every table and listed, with the reason, by `not_estimable`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from priorshift import estimates as est
+from priorshift.confusion import confusion, refused_runs
 from priorshift.errors import UserError
 from priorshift.estimates import Estimate, NotEstimable
-from priorshift.panels import Panel, panels, run_means
-from priorshift.specificity import confusion, refused_dissociations, specificity
+from priorshift.families import NAMED, adjusted, declared, family_hash
+from priorshift.panels import Panel, nests, panels, run_means
+from priorshift.specificity import refused_dissociations, specificity
 from priorshift.wording import describe_contrast
 
 __all__ = [
@@ -54,16 +55,17 @@ CLAIM = ["base_model", "world", "condition", "control", "family", "outcome", "ri
 KEY = [*CLAIM, "unit"]
 CONTRASTS = [
     *KEY, "test", "n_runs", "n_items", "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name",
-    "statistic", "df", "p_value", "p_adjusted", "role",
+    "statistic", "df", "p_value", "p_adjusted", "role", "effect_low", "effect_high", "family_hash",
 ]  # fmt: skip
 EQUIVALENCE = [
-    *KEY, "test", "n_runs", "n_items", "estimate", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
-    "p_value", "p_adjusted", "equivalent", "role",
+    *KEY, "test", "n_runs", "n_items", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
+    "p_value", "p_adjusted", "equivalent", "role", "family_hash",
 ]  # fmt: skip
 WORLDS = [
     "base_model", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_coupled",
     "n_decoupled", "n_items", "coupled", "decoupled", "estimate", "ci_low", "ci_high", "effect_size",
-    "effect_size_name", "statistic", "df", "p_value", "p_adjusted", "role",
+    "effect_size_name", "statistic", "df", "p_value", "p_adjusted", "role", "effect_low", "effect_high",
+    "family_hash",
 ]  # fmt: skip
 REFUSED = ["table", *KEY, "role", "reason"]
 
@@ -83,7 +85,8 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TR
     Returns
     -------
     DataFrame
-        Columns `CONTRASTS`. ci_low and ci_high: the 1 - alpha interval. For unit `base`, base_model holds
+        Columns `CONTRASTS`. ci_low and ci_high: the 1 - alpha interval, effect_low and effect_high that of
+        the effect size. family_hash: what was declared (`families`). For unit `base`, base_model holds
         the group. n_runs counts the runs of both conditions. Effect sizes: d_z (items), hedges_g (runs),
         d_total = estimate / sqrt(sum of variance components) (both), hedges_g_z (base: mean / sd over
         checkpoints, bias-corrected). All rows are finite.
@@ -91,7 +94,7 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TR
     table, refused = _estimate_all(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=CONTRASTS)
-    return _adjusted(est.with_interval(table, settings.alpha), refused)[CONTRASTS]
+    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[CONTRASTS]
 
 
 def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
@@ -122,7 +125,7 @@ def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = 
         p_value=p_value,
         equivalent=p_value < settings.alpha,
     )
-    return _adjusted(table, refused, within=["world"])[EQUIVALENCE]
+    return _stamped(table, refused, settings, within=["world"])[EQUIVALENCE]
 
 
 def world_difference(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
@@ -134,7 +137,7 @@ def world_difference(items: pd.DataFrame, settings: Any, treatments: Sequence[st
     table, refused = _world_differences(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=WORLDS)
-    return _adjusted(est.with_interval(table, settings.alpha), refused)[WORLDS]
+    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[WORLDS]
 
 
 def not_estimable(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
@@ -150,9 +153,14 @@ def not_estimable(items: pd.DataFrame, settings: Any, treatments: Sequence[str] 
     parts = [
         _estimate_all(found, settings, treatments)[1].assign(table="contrasts"),
         _world_differences(found, settings, treatments)[1].assign(table="world_difference"),
-        refused_dissociations(items, settings),
+        refused_dissociations(items),
+        refused_runs(items),
     ]
     return pd.concat([part.reindex(columns=REFUSED) for part in parts], ignore_index=True).fillna("")
+
+
+def _stamped(table: pd.DataFrame, refused: pd.DataFrame, settings: Any, within: Sequence[str] = ()) -> pd.DataFrame:
+    return adjusted(table, refused, within).assign(family_hash=family_hash(settings))
 
 
 # --- one row per claim -------------------------------------------------------------------------------
@@ -169,22 +177,17 @@ def _pairs(settings: Any, treatments: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _declared(settings: Any) -> set[tuple[str, ...]]:
-    """(condition, control, family, outcome, ring) of each confirmatory claim."""
-    return {(c.condition, c.control, c.family, c.outcome, c.ring) for c in settings.confirmatory}
-
-
 class _Rows:
     """Estimates and refusals as they are made."""
 
     def __init__(self, settings: Any) -> None:
-        self.declared = _declared(settings)
+        self.declared = declared(settings)
         self.made: list[dict] = []
         self.refused: list[dict] = []
 
     def add(self, claim: dict, unit: str, estimate: Callable[[], Estimate | dict]) -> None:
         wanted = "base" if claim["world"] else "both"
-        named = tuple(claim[name] for name in ("condition", "control", "family", "outcome", "ring"))
+        named = tuple(claim[name] for name in NAMED)
         role = "confirmatory" if unit == wanted and named in self.declared else "exploratory"
         row = {**claim, "unit": unit, "role": role}
         try:
@@ -208,7 +211,7 @@ def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) 
             rows.add(claim, "items", lambda sides=sides: est.over_items(*sides))
             rows.add(claim, "runs", lambda sides=sides: est.over_runs(*sides))
             rows.add(claim, "both", lambda sides=sides: est.crossed(*sides))
-    for group, world, probe, checkpoints in _nests(found):
+    for group, world, probe, checkpoints in nests(found):
         for pair in pairs:
             rows.add(
                 _claim(group, world, pair, probe),
@@ -223,16 +226,6 @@ def _claim(base_model: str, world: str, pair: tuple[str, str], probe: tuple[str,
     family, ring, outcome = probe
     values = (base_model, world, *pair, family, outcome, ring)
     return dict(zip(CLAIM, values, strict=True))
-
-
-def _nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str], list[Panel]]]:
-    """(group, world, probe, its checkpoints' panels) of the embedded base models."""
-    nests: dict[tuple, list[Panel]] = {}
-    for panel in found:
-        if panel.world:
-            nests.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
-    for (group, world, probe), members in sorted(nests.items(), key=lambda pair: pair[0]):
-        yield group, world, probe, members
 
 
 def _over_checkpoints(checkpoints: list[Panel], pair: tuple[str, str]) -> Estimate:
@@ -268,10 +261,10 @@ def _world_differences(
     found: list[Panel], settings: Any, treatments: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs, rows = _pairs(settings, treatments), _Rows(settings)
-    nests = {(group, probe, world): members for group, world, probe, members in _nests(found)}
-    both = [(group, probe) for group, probe, world in nests if world == "coupled"]
-    for group, probe in (key for key in both if (*key, "decoupled") in nests):
-        coupled, decoupled = nests[group, probe, "coupled"], nests[group, probe, "decoupled"]
+    members_of = {(group, probe, world): members for group, world, probe, members in nests(found)}
+    both = [(group, probe) for group, probe, world in members_of if world == "coupled"]
+    for group, probe in (key for key in both if (*key, "decoupled") in members_of):
+        coupled, decoupled = members_of[group, probe, "coupled"], members_of[group, probe, "decoupled"]
         for pair in pairs:
             rows.add(
                 _claim(group, "coupled - decoupled", pair, probe),
@@ -288,7 +281,6 @@ def _between_worlds(coupled: list[Panel], decoupled: list[Panel], pair: tuple[st
     ]
     if min(len(v) for v in values) < 2:
         raise NotEstimable("fewer than two base checkpoints in a world: no variance between pretrainings")
-    difference, se, df, g = est.welch(*values)
     return {
         "test": "Welch t over checkpoints",
         "n_coupled": len(values[0]),
@@ -296,27 +288,5 @@ def _between_worlds(coupled: list[Panel], decoupled: list[Panel], pair: tuple[st
         "n_items": _n_items([*coupled, *decoupled]),
         "coupled": float(values[0].mean()),
         "decoupled": float(values[1].mean()),
-        "estimate": difference,
-        "se": se,
-        "df": df,
-        "effect_size": g,
-        "effect_size_name": "hedges_g",
+        **asdict(est.welch(*values)),
     }
-
-
-# --- families of tests -------------------------------------------------------------------------------
-
-
-def _adjusted(table: pd.DataFrame, refused: pd.DataFrame, within: Sequence[str] = ()) -> pd.DataFrame:
-    """Adds p_adjusted: Holm over the confirmatory family, Benjamini-Hochberg over the rest of each unit."""
-    p_adjusted = pd.Series(np.nan, index=table.index)
-    lost = refused[refused["role"] == "confirmatory"]
-    confirmatory = table["role"] == "confirmatory"
-    by = list(within) or ["role"]
-    for key, rows in table[confirmatory].groupby(by, sort=True):
-        missing = int((lost[by] == list(key)).all(axis=1).sum())
-        p_values = np.append(rows["p_value"].to_numpy(float), np.ones(missing))
-        p_adjusted[rows.index] = multipletests(p_values, method="holm")[1][: len(rows)]
-    for _, rows in table[~confirmatory].groupby("unit", sort=True):
-        p_adjusted[rows.index] = multipletests(rows["p_value"].to_numpy(float), method="fdr_bh")[1]
-    return table.assign(p_adjusted=p_adjusted)

@@ -6,7 +6,9 @@ items, cells are shifts in nats, NaN where a run did not measure an item.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,7 @@ class Panel:
     ring: str
     outcome: str
     labels: np.ndarray  # the condition of each run
+    seeds: np.ndarray  # and its seed
     items: list[str]
     values: np.ndarray
 
@@ -93,8 +96,19 @@ def panels(items: pd.DataFrame) -> list[Panel]:
         wide = rows.pivot(index=["condition", "seed"], columns="item", values="shift")
         wide = wide.sort_index().sort_index(axis=1)
         labels = wide.index.get_level_values("condition").to_numpy(object)
-        made.append(Panel(*map(str, key), labels, list(wide.columns), wide.to_numpy(float)))
+        seeds = wide.index.get_level_values("seed").to_numpy()
+        made.append(Panel(*map(str, key), labels, seeds, list(wide.columns), wide.to_numpy(float)))
     return made
+
+
+def nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str], list[Panel]]]:
+    """(group, world, probe, its checkpoints' panels) of the embedded base models."""
+    by: dict[tuple, list[Panel]] = {}
+    for panel in found:
+        if panel.world:
+            by.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
+    for (group, world, probe), members in sorted(by.items(), key=lambda pair: pair[0]):
+        yield group, world, probe, members
 
 
 def run_means(items: pd.DataFrame) -> pd.DataFrame:
@@ -110,3 +124,46 @@ def run_means(items: pd.DataFrame) -> pd.DataFrame:
     table = check_items(items).sort_values([*keys, "item"], kind="stable")
     means = table.groupby(keys, sort=True, observed=True)["shift"].agg(n_items="size", mean_shift="mean")
     return means.reset_index()
+
+
+def loss_and_threat(items: pd.DataFrame) -> pd.DataFrame:
+    """Mean loss and threat shift of each run (nats), over the items with both.
+
+    Returns
+    -------
+    DataFrame
+        group, world, base_model, family, ring, condition, seed, loss, threat, n_items, bias (loss - threat).
+        Families without the two outcomes have no rows.
+    """
+    table = check_items(items)
+    table = table[table["outcome"].isin(["loss", "threat"])]
+    keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
+    wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
+    wide = wide.reindex(columns=["loss", "threat"]).dropna().sort_index()
+    if wide.empty:
+        return pd.DataFrame(columns=[*keys, "loss", "threat", "n_items", "bias"])
+    means = wide.groupby(level=keys, sort=True).agg(["mean", "size"])
+    runs = means.xs("mean", axis=1, level=1).assign(n_items=means["loss", "size"]).reset_index()
+    return runs.assign(bias=runs["loss"] - runs["threat"])
+
+
+def behind(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The raw run means (nats) from which one row of a table of contrasts comes.
+
+    Parameters
+    ----------
+    row : base_model (a base model's or a group's name), world, condition, control, family, ring and outcome
+
+    Returns
+    -------
+    DataFrame
+        One row a base model and seed, one column a condition. Where every run measured every item, the mean over base
+        models of the columns' means differs by the row's estimate.
+    """
+    means = run_means(items)
+    mine = (means["base_model"] == row["base_model"]) | (means["group"] == row["base_model"])
+    for name in ("world", *PROBE):
+        mine &= means[name] == row[name]
+    pair = [row["condition"], row["control"]]
+    rows = means[mine & means["condition"].isin(pair)]
+    return rows.pivot(index=["base_model", "seed"], columns="condition", values="mean_shift")[pair]

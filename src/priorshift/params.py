@@ -166,7 +166,7 @@ class Inference(Frozen):
     smallest_effect: Rate
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
-    confirmatory: list[Claim] = Field(min_length=1)
+    confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
 
 
 class Study(Frozen):

@@ -1,8 +1,9 @@
 """REML of the crossed model of `mixed` for any pattern of missing cells, and Satterthwaite's df.
 
-theta = (run, control item, covariance, treatment item) are the Cholesky factors of the random effects'
+theta = (*runs, control item, covariance, treatment item) are the Cholesky factors of the random effects'
 covariances in units of the residual standard deviation, as in lme4 (Bates et al. 2015, J. Stat. Softw.
-67(1), section 3); the degrees of freedom are those of lmerTest (Kuznetsova et al. 2017, J. Stat. Softw. 82(13)).
+67(1), section 3); `runs` is (control run, treatment run), or one value where both conditions share it. The
+degrees of freedom are those of lmerTest (Kuznetsova et al. 2017, J. Stat. Softw. 82(13)).
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ import numpy as np
 from scipy.optimize import minimize
 
 CONTRAST = np.array([-1.0, 1.0])
-LOWER = np.array([0.0, 0.0, -np.inf, 0.0])  # of theta = (run, control item, covariance, treatment item)
+COVARIANCE = -2  # of theta: the one element that may be negative
 
 
-def relative_theta(ratio_run: float, ratio_item: np.ndarray) -> np.ndarray:
+def relative_theta(ratio_runs: np.ndarray, ratio_item: np.ndarray) -> np.ndarray:
     """Relative Cholesky factors (lme4's theta) of variances given in units of the residual's."""
     first = np.sqrt(max(ratio_item[0, 0], 0.0))
     cross = ratio_item[0, 1] / first if first > 1e-9 else 0.0
-    return np.array([np.sqrt(max(ratio_run, 0.0)), first, cross, np.sqrt(max(ratio_item[1, 1] - cross**2, 0.0))])
+    runs = np.sqrt(np.maximum(ratio_runs, 0.0))
+    return np.array([*runs, first, cross, np.sqrt(max(ratio_item[1, 1] - cross**2, 0.0))])
+
+
+def standard_deviations(theta: np.ndarray) -> np.ndarray:
+    """Which elements of theta cannot be negative."""
+    return np.arange(len(theta)) != len(theta) + COVARIANCE
 
 
 class Reml:
@@ -31,7 +38,7 @@ class Reml:
     (how many runs of either condition measured them): all that the data say, whatever the number of items.
     """
 
-    def __init__(self, treatment: np.ndarray, control: np.ndarray) -> None:
+    def __init__(self, treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> None:
         y = np.concatenate([control, treatment])  # [runs, items]
         observed = ~np.isnan(y)
         # Centred and scaled: the deviance keeps its digits, theta does not change.
@@ -39,6 +46,7 @@ class Reml:
         self.unit = float(np.std(y[observed])) or 1.0
         filled = np.where(observed, (y - self.origin) / self.unit, 0.0)
         side = np.repeat([0, 1], [len(control), len(treatment)])
+        self.which_run = side * (not pooled_runs)  # the element of theta that scales each run
         self.runs, self.n = len(y), int(observed.sum())
         columns = np.zeros((*y.shape, self.runs + 3))  # [runs, items, columns]
         for run in range(self.runs):
@@ -57,16 +65,18 @@ class Reml:
 
     def parts(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
         """log|V / s2|, X'V^-1 X and X'V^-1 y (times s2), and the residual sum of squares."""
-        run, first, cross, second = theta
+        *runs, first, cross, second = theta
         lower = np.array([[first, 0.0], [cross, second]])
         inner = np.eye(2) + np.einsum("ji,kj,jl->kil", lower, self.patterns, lower)  # I + L'N_k L
         weights = lower @ np.linalg.inv(inner) @ lower.T
         gram = self.gram - np.tensordot(weights, self.products, axes=3)
         log_det = float(self.times @ np.linalg.slogdet(inner)[1])
         among, beside = gram[: self.runs, : self.runs], gram[: self.runs, self.runs :]
-        core = np.eye(self.runs) + run**2 * among
+        scale = np.array(runs)[self.which_run]
+        core = np.eye(self.runs) + np.outer(scale, scale) * among
         log_det += float(np.linalg.slogdet(core)[1])
-        rest = gram[self.runs :, self.runs :] - run**2 * beside.T @ np.linalg.solve(core, beside)
+        scaled = scale[:, None] * beside
+        rest = gram[self.runs :, self.runs :] - scaled.T @ np.linalg.solve(core, scaled)
         xx, xy = rest[:2, :2], rest[:2, 2]
         return log_det, xx, xy, float(rest[2, 2] - xy @ np.linalg.solve(xx, xy))
 
@@ -85,12 +95,13 @@ class Reml:
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
     """Theta of least REML deviance; values that are no better than 0 are 0."""
-    bounds = list(zip(LOWER, [None] * 4, strict=True))
+    positive = standard_deviations(start)
+    bounds = [(0.0 if at_least else None, None) for at_least in positive]
     options = {"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500}
 
     def descend(start: np.ndarray, free: np.ndarray) -> tuple[float, np.ndarray]:
         def at(values: np.ndarray) -> np.ndarray:
-            theta = np.zeros(4)
+            theta = np.zeros(len(start))
             theta[free] = values
             return theta
 
@@ -104,16 +115,17 @@ def search(model: Reml, start: np.ndarray) -> np.ndarray:
         )
         return float(found.fun), at(found.x)
 
-    best, theta = descend(start, np.ones(4, dtype=bool))
+    best, theta = descend(start, np.ones(len(start), dtype=bool))
     for nudge in (0.03, 0.2):
         # At 0 the deviance has no slope, so that a descent which touches 0 would stay: start again nearby.
-        if (theta[[0, 1, 3]] < nudge).any():
-            again = np.where(np.isfinite(LOWER), np.maximum(theta, nudge), theta)
-            best, theta = min((best, theta), descend(again, np.ones(4, dtype=bool)), key=lambda pair: pair[0])
-    for which in (0, 3, 1):
+        if (theta[positive] < nudge).any():
+            again = np.where(positive, np.maximum(theta, nudge), theta)
+            best, theta = min((best, theta), descend(again, np.ones(len(theta), dtype=bool)), key=lambda pair: pair[0])
+    *runs, first, second = np.flatnonzero(positive)
+    for which in (*runs, second, first):
         if 0 < theta[which] < 0.02:
             free = theta != 0
-            free[2] = True
+            free[COVARIANCE] = True
             free[which] = False
             value, trial = descend(theta, free)
             if value <= best + 1e-6:
@@ -148,7 +160,7 @@ def satterthwaite(model: Reml, theta: np.ndarray, sigma: float) -> float:
     part, since Var depends on its square.
     """
     at = np.append(theta, sigma)
-    values, vectors = np.linalg.eigh(_hessian(lambda p: model.deviance(p[:4], p[4]), at))
+    values, vectors = np.linalg.eigh(_hessian(lambda p: model.deviance(p[:-1], p[-1]), at))
     keep = values > 1e-8 * values.max()
-    slope = vectors[:, keep].T @ _gradient(lambda p: model.variance(p[:4], p[4]), at)
+    slope = vectors[:, keep].T @ _gradient(lambda p: model.variance(p[:-1], p[-1]), at)
     return float(2 * model.variance(theta, sigma) ** 2 / np.sum(2 * slope**2 / values[keep]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from priorshift.params import Study
+from priorshift.paths import EMBEDDED
 
 RUN = ["base_model", "group", "world", "condition", "seed"]
 
@@ -60,3 +63,9 @@ def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
     keys = [*RUN, "family", "ring", "outcome"]
     values = ["shift", "probability", "base_probability", "covered_mass", "base_covered_mass"]
     return items.groupby(keys, sort=True)[values].mean().reset_index()
+
+
+def base_cards(study: Study) -> list[dict]:
+    """The cards of the study's embedded base models, in their order."""
+    names = [model.source.split(":", 1)[1] for model in study.models if model.source.startswith("embedded:")]
+    return [json.loads((EMBEDDED / name / "card.json").read_text(encoding="utf-8")) for name in names]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from priorshift.families import NAMED, declared
 
 LIKE = {"depression": "depression-like", "paranoia": "paranoia-like"}
 SPOKEN = {
@@ -33,7 +35,8 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
         f"{row['family'].replace('_', ' ')} probes, {row['ring'].replace('_', ' ')}, "
         f"{row['base_model']}{world}: the log-odds of {row['outcome']} differ by "
         f"{row['estimate']:+.2f} nats ({100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to "
-        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}); "
+        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}, "
+        f"{row['effect_low']:.2f} to {row['effect_high']:.2f}); "
         f"unit {row['unit']}: {row['test']}, {_counts(row)}; {row['role']}, "
         f"{_p(row['p_adjusted'])} after {adjustment}. {_reach(row)}"
     )
@@ -74,21 +77,15 @@ def _reach(row: Mapping[str, Any]) -> str:
 
 
 def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
-    """The report's claims as a Markdown list: the confirmatory contrasts, equivalence, dissociation.
+    """The report's claims as Markdown: confirmatory contrasts, equivalence, dissociation; exploratory ones apart.
 
     Parameters
     ----------
-    tables : contrasts, equivalence, world_difference and specificity, as written
+    tables : contrasts, equivalence, world_difference, specificity and shifts, as written
     settings : the study's inference section
     """
     rows = tables["contrasts"].query("role == 'confirmatory'").to_dict("records")
     lines = [f"* {describe_contrast(row, settings.alpha)}" for row in rows]
-    if not lines:
-        rows = _declared(tables["contrasts"], settings)
-        lines = [f"* {describe_contrast(row, settings.alpha)}" for row in rows]
-        lines[:0] = ["The declared claims could not be estimated at their own unit (see the last table).", ""] * bool(
-            lines
-        )
     for row in tables["equivalence"].query("role == 'confirmatory'").to_dict("records"):
         verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
         lines.append(
@@ -107,17 +104,78 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
         held = "holds" if row["double_dissociation"] else "does not hold"
         where = f"{row['base_model']}{_world(row)}"
         lines.append(f"* Double dissociation {held} for interpretations in {where} (unit base, exploratory).")
-    if not lines:
-        return "No confirmatory claim could be estimated from these runs; the last table says why."
-    return "\n".join(lines)
+    parts = ["### Confirmatory", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
+    instead = _instead(tables, settings)
+    if instead:
+        parts += ["### Exploratory: declared contrasts of which the confirmatory test could not be made", "", *instead]
+    return "\n".join([*parts[:1], "", *parts[1:]])
 
 
-def _declared(contrasts: pd.DataFrame, settings: Any) -> list[Mapping[str, Any]]:
-    """The declared claims at unit `both`, base model by base model: exploratory."""
-    keys = ["condition", "control", "family", "outcome", "ring"]
-    declared = {tuple(getattr(claim, key) for key in keys) for claim in settings.confirmatory}
-    both = contrasts[contrasts["unit"] == "both"]
-    return [row for row in both.to_dict("records") if tuple(row[key] for key in keys) in declared]
+def _instead(tables: Mapping[str, pd.DataFrame], settings: Any) -> list[str]:
+    """Declared contrasts at unit `both` where unit `base` could not be estimated; with the reason."""
+    contrasts, shifts = tables["contrasts"], tables["shifts"]
+    tested = contrasts[contrasts["unit"] == "base"]
+    tested = set(zip(tested["base_model"], tested["world"], strict=True))
+    embedded = shifts[shifts["world"] != ""][["base_model", "group", "world"]].drop_duplicates()
+    untested = [
+        name for name, group, world in embedded.itertuples(index=False, name=None) if (group, world) not in tested
+    ]
+    told = declared(settings)
+    rows = [
+        row
+        for row in contrasts[contrasts["base_model"].isin(untested)].query("unit == 'both'").to_dict("records")
+        if tuple(row[name] for name in NAMED) in told
+    ]
+    if not rows:
+        return []
+    reason = (
+        "The declared claims are about new pretrainings (unit base), which could not be estimated for want of a second "
+        f"checkpoint of architecture and world: {', '.join(untested)}. What follows is about new fine-tunes of these "
+        "very base models (unit both), and exploratory."
+    )
+    return [reason, "", *(f"* {describe_contrast(row, settings.alpha)}" for row in rows)]
+
+
+def seeds_needed(needed: pd.DataFrame, target: float = 0.8) -> str:
+    """How many seeds do I need? One line from `power.runs_needed`."""
+    if needed.empty:
+        return "How many seeds are needed cannot be said: no declared claim has two runs of both conditions."
+    effect, items = needed["effect"].iloc[0], _span(needed["n_items"])
+    asked = f"To find a shift of {effect:g} nats with {100 * target:g} % power at unit both, on {items} items,"
+    beyond, within = needed[needed["n_runs"] == 0], needed[needed["n_runs"] > 0]
+    parts = []
+    if len(within):
+        most = within.loc[within["n_runs"].idxmax()]
+        parts.append(f"{_span(within['n_runs'])} runs of each condition are needed (most: {_pair(most)})")
+    if len(beyond):
+        parts.append(
+            f"more runs than were looked at in {len(beyond)} of {len(needed)} cases (first: {_pair(beyond.iloc[0])})"
+        )
+    return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer."
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+# Nats per token above the generator's entropy: beyond this a base model has not learned to infer the disposition.
+GAP_LIMIT = 0.008
+
+
+def convergence(cards: Sequence[Mapping[str, Any]]) -> str:
+    """How close the embedded base models came to the text they were trained on, from their cards."""
+    if not cards:
+        return ""
+    gaps = ", ".join(f"{card['name']} {card['gap']:.4f}" for card in cards)
+    late = [card["name"] for card in cards if card["gap"] > GAP_LIMIT]
+    verdict = (
+        f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
+        "learned too little, and is provisional."
+        if late
+        else f"All lie within the limit of {GAP_LIMIT}."
+    )
+    return f"Convergence gaps of the base models (nats per token above the generator's entropy): {gaps}. {verdict}"
 
 
 def _pair(row: Mapping[str, Any]) -> str:

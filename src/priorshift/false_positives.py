@@ -1,0 +1,131 @@
+"""A/A comparisons: runs of one condition against runs of the same. A test at 5 % must reject 5 % of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from priorshift import estimates as est
+from priorshift.errors import UserError
+from priorshift.panels import Panel, panels
+from priorshift.simulation import Components, simulate
+
+UNITS = {"items": est.over_items, "runs": est.over_runs, "both": est.crossed}
+KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit"]
+CALIBRATION = [
+    *KEY, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high", "alpha",
+]  # fmt: skip
+
+
+def aa_p_values(
+    items: pd.DataFrame, condition: str, runs_per_side: int, comparisons: int, seed: int = 0
+) -> pd.DataFrame:
+    """p-values of `comparisons` A/A comparisons of each panel, measured and simulated, at each unit.
+
+    `measured`: the condition's runs are parted at random into pairs of groups with no run in common, again and
+    again. All comparisons share these runs and items. `simulated`: new runs and items each time, drawn from the
+    panel's variance components (`components`).
+
+    Parameters
+    ----------
+    items : DataFrame
+        As for `inference.contrasts`.
+    condition : str
+        The one condition that is compared with itself.
+    runs_per_side, comparisons : int
+
+    Returns
+    -------
+    DataFrame
+        KEY, runs_per_side, n_runs, n_items and p_value, one row a comparison and unit.
+
+    Raises
+    ------
+    UserError
+        Fewer than two runs a side, or fewer runs than two sides need.
+    """
+    rows = []
+    for panel in panels(items[items["condition"] == condition]):
+        n = len(panel.values)
+        if runs_per_side < 2 or n < 2 * runs_per_side:
+            raise UserError(
+                f"runs_per_side: found {runs_per_side}; {panel.base_model} has {n} runs of {condition!r}, "
+                f"expected 2 to {n // 2}"
+            )
+        rng = np.random.default_rng(seed)
+        for source, pairs in (
+            ("measured", _partitions(panel.values, runs_per_side, comparisons, rng)),
+            ("simulated", _simulated(panel, runs_per_side, comparisons, rng)),
+        ):
+            key = {"source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition}
+            key |= {"family": panel.family, "ring": panel.ring, "outcome": panel.outcome}
+            key |= {"runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items)}
+            rows += [{**key, "unit": unit, "p_value": p} for pair in pairs for unit, p in _p_values(*pair)]
+    return pd.DataFrame(rows)
+
+
+def rejection_rates(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """How often each unit rejects, with exact binomial 95 % intervals: `tables/calibration.csv`.
+
+    Measured comparisons share their runs: their interval tells how well these runs' rate is known, not how much it
+    would differ with other runs.
+
+    Returns
+    -------
+    DataFrame
+        Columns `CALIBRATION`.
+    """
+    rows = []
+    for key, part in p_values.groupby([*KEY, "runs_per_side", "n_runs", "n_items"], sort=True):
+        n, rejections = len(part), int((part["p_value"] < alpha).sum())
+        low, high = est.clopper_pearson(rejections, n, 0.05)
+        rows.append((*key, n, rejections, rejections / n, low, high, alpha))
+    return pd.DataFrame(rows, columns=CALIBRATION)
+
+
+def components(values: np.ndarray) -> Components:
+    """Run, item and residual variance of one condition, [runs, items] without gaps, by two-way analysis of variance.
+
+    The condition is compared with itself: items differ, and in the same way on both sides.
+    """
+    n, m = values.shape
+    run, item = values.mean(axis=1), values.mean(axis=0)
+    rest = values - run[:, None] - item + values.mean()
+    residual = float((rest**2).sum()) / ((n - 1) * (m - 1))
+    var_run, var_item = max(run.var(ddof=1) - residual / m, 0.0), max(item.var(ddof=1) - residual / n, 0.0)
+    return Components(np.full(2, var_run), np.full((2, 2), var_item), residual)
+
+
+def _partitions(
+    values: np.ndarray, side: int, comparisons: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    per_partition, made = len(values) // (2 * side), 0
+    while made < comparisons:
+        order = rng.permutation(len(values))
+        for i in range(min(per_partition, comparisons - made)):
+            a, b = np.split(order[2 * side * i : 2 * side * (i + 1)], 2)
+            yield values[a], values[b]
+            made += 1
+
+
+def _simulated(
+    panel: Panel, side: int, comparisons: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    whole = panel.values[:, ~np.isnan(panel.values).any(axis=0)]
+    if min(whole.shape) < 2:
+        return
+    found = components(whole)
+    for _ in range(comparisons):
+        yield simulate(rng, found, (side, side), whole.shape[1])
+
+
+def _p_values(treatment: np.ndarray, control: np.ndarray) -> Iterator[tuple[str, float]]:
+    for unit, test in UNITS.items():
+        try:
+            made = test(treatment, control)
+        except est.NotEstimable:
+            continue
+        yield unit, float(2 * stats.t.sf(abs(made.estimate / made.se), made.df))

@@ -1,0 +1,133 @@
+"""Does a claim hang on one item, run, domain or base checkpoint? Leave each out, and on one choice? Vary it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from priorshift.declared import CLAIM, Declared, estimate_base, estimate_both, per_base_model, per_group
+from priorshift.errors import UserError
+from priorshift.families import declared, family_hash
+from priorshift.inference import contrasts
+
+INFLUENCE = [
+    *CLAIM, "unit", "kind", "left_out", "estimate", "ci_low", "ci_high", "p_value", "change", "family_hash",
+]  # fmt: skip
+SPECIFICATIONS = [
+    "base_model", "world", "condition", "family", "outcome", "scoring", "ring", "control", "unit", "n_runs", "n_items",
+    "estimate", "ci_low", "ci_high", "p_value", "declared", "family_hash",
+]  # fmt: skip
+SCORINGS = ("log_odds", "log_odds_against_benign", "logprob")
+BENIGN = ("benign", "engage")
+
+
+def leave_one_out(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """Each declared claim without each item, run and domain (unit `both`) or base checkpoint (unit `base`).
+
+    Parameters
+    ----------
+    items : DataFrame
+        As for `contrasts`, and with `domain`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `INFLUENCE`, in nats. `kind`: item, run, domain or base_model; the row of kind `none` leaves nothing
+        out, and `change` is the difference from it. What cannot be estimated without a part has no row.
+    """
+    if "domain" not in items:
+        raise UserError("items lacks the column domain; leave-one-domain-out needs it")
+    domains = items.drop_duplicates("item").set_index("item")["domain"]
+    rows = []
+    for found in per_base_model(items, settings):
+        parts = _parts(found, domains)
+        rows += _changes(found, "both", ((way, estimate_both(*sides, settings.alpha)) for way, sides in parts))
+    for found in per_group(items, settings):
+        parts = _checkpoints(found)
+        rows += _changes(found, "base", ((way, estimate_base(rest, settings.alpha)) for way, rest in parts))
+    return pd.DataFrame(rows, columns=INFLUENCE).assign(family_hash=family_hash(settings))
+
+
+def _changes(found: Declared, unit: str, ways: Iterator[tuple[dict, dict | None]]) -> list[dict]:
+    rows = [{**found.claim, "unit": unit, **way, **made} for way, made in ways if made]
+    whole = [row["estimate"] for row in rows if row["kind"] == "none"]
+    return [{**row, "change": row["estimate"] - whole[0]} for row in rows] if whole else []
+
+
+def _parts(found: Declared, domains: pd.Series) -> Iterator[tuple[dict, tuple[np.ndarray, np.ndarray]]]:
+    (panel,) = found.checkpoints
+    sides = found.sides()
+    yield {"kind": "none", "left_out": ""}, sides
+    of_item = domains[panel.items].to_numpy(object)
+    for kind, names in (("item", np.array(panel.items, dtype=object)), ("domain", of_item)):
+        for name in dict.fromkeys(names):
+            yield {"kind": kind, "left_out": name}, tuple(side[:, names != name] for side in sides)
+    for i, condition in enumerate((found.claim["condition"], found.claim["control"])):
+        for at, seed in enumerate(panel.seeds[panel.labels == condition]):
+            rest = list(sides)
+            rest[i] = np.delete(sides[i], at, axis=0)
+            yield {"kind": "run", "left_out": f"{condition} seed {seed}"}, tuple(rest)
+
+
+def _checkpoints(found: Declared) -> Iterator[tuple[dict, Declared]]:
+    yield {"kind": "none", "left_out": ""}, found
+    for panel in found.checkpoints:
+        rest = [other for other in found.checkpoints if other is not panel]
+        yield {"kind": "base_model", "left_out": panel.base_model}, replace(found, checkpoints=rest)
+
+
+def specification_curve(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """The declared contrasts under other reasonable choices: scoring, ring, control and unit (nats).
+
+    Scorings: `log_odds` of the outcome against all other candidates (what the study declares);
+    `log_odds_against_benign`, against the benign class alone; `logprob`, the outcome's own log-probability.
+
+    Parameters
+    ----------
+    items : DataFrame
+        As for `contrasts`, and with logprob and base_logprob.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SPECIFICATIONS`, ascending by estimate within condition, family and outcome. `declared` marks the
+        choices that were declared. No correction: this shows a pattern, it tests nothing.
+    """
+    told = declared(settings)
+    followed = {(condition, family, outcome) for condition, _, family, outcome, _ in told}
+    if not followed:
+        return pd.DataFrame(columns=SPECIFICATIONS)
+    treatments = sorted({condition for condition, *_ in followed})
+    compared = items["condition"].isin([*treatments, *settings.controls])
+    keep = compared & items["family"].isin({family for _, family, _ in followed})
+    parts = [
+        contrasts(_scored(items[keep], scoring), settings, treatments).assign(scoring=scoring) for scoring in SCORINGS
+    ]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1])
+    mine = [key in followed for key in _keys(table, ("condition", "family", "outcome"))]
+    table = table[mine].reindex(columns=[*SPECIFICATIONS, "role"])
+    table["declared"] = (table["role"] == "confirmatory") & (table["scoring"] == SCORINGS[0])
+    order = ["condition", "family", "outcome", "estimate"]
+    return table.sort_values(order, kind="stable", ignore_index=True)[SPECIFICATIONS]
+
+
+def _keys(table: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
+    return list(table[list(names)].itertuples(index=False, name=None))
+
+
+def _scored(items: pd.DataFrame, scoring: str) -> pd.DataFrame:
+    """The items table with another score as its shift; the outcome that is the reference itself has no rows."""
+    if scoring == "log_odds":
+        return items
+    change = items["logprob"] - items["base_logprob"]
+    if scoring == "logprob":
+        return items.assign(shift=change)
+    of_item = ["base_model", "condition", "seed", "family", "ring", "item"]
+    reference = items["outcome"].isin(BENIGN)
+    benign = items[reference].assign(benign=change[reference])[[*of_item, "benign"]]
+    others = items[~reference].assign(shift=change[~reference]).merge(benign, on=of_item)
+    return others.assign(shift=others["shift"] - others["benign"])

@@ -1,0 +1,96 @@
+"""How many runs, how many items? Power of unit `both` from fitted variance components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from priorshift.declared import CLAIM, per_base_model
+from priorshift.families import family_hash
+from priorshift.mixed import CrossedFit, fit_crossed
+from priorshift.reml import CONTRAST
+
+MOST_RUNS = 20
+ITEM_FACTORS = (0.5, 1.0, 2.0)  # of the number of items that was measured
+POWER = [
+    *CLAIM, "unit", "sd_run_control", "sd_run_treatment", "sd_slope", "sd_residual", "n_runs", "n_items",
+    "measured_items", "effect", "se", "df", "power", "family_hash",
+]  # fmt: skip
+
+
+def power_table(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """Power to find the smallest effect of interest, for each declared claim and base model.
+
+    Returns
+    -------
+    DataFrame
+        Columns `POWER`. n_runs: runs of each condition; sd_*: the fitted components in nats (sd_slope: SD over
+        items of the difference between conditions). Components come from the runs at hand: with three a side they
+        are rough, and so is the answer.
+    """
+    rows = []
+    for found in per_base_model(items, settings):
+        treatment, control = found.sides()
+        measured = treatment.shape[1]
+        try:
+            with np.errstate(all="ignore"):
+                fit = fit_crossed(treatment, control)
+        except np.linalg.LinAlgError:
+            continue
+        if not fit.se > 0:
+            continue
+        slope = float(CONTRAST @ fit.cov_item @ CONTRAST)
+        sds = np.sqrt(np.maximum([*fit.var_run, slope, fit.var_residual], 0.0))
+        shared = {
+            **found.claim, "unit": "both", **dict(zip(POWER[len(CLAIM) + 1 :], sds, strict=False)),
+            "measured_items": measured, "effect": settings.smallest_effect, "family_hash": family_hash(settings),
+        }  # fmt: skip
+        for n_items in sorted({max(2, round(measured * factor)) for factor in ITEM_FACTORS}):
+            for n_runs in range(2, MOST_RUNS + 1):
+                made = power(fit, n_runs, n_items, settings.smallest_effect, settings.alpha)
+                rows.append({**shared, "n_runs": n_runs, "n_items": n_items, **made})
+    return pd.DataFrame(rows, columns=POWER)
+
+
+def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: float) -> dict[str, float]:
+    """se (nats), Satterthwaite df and power of a two-sided test with `n_runs` in each condition.
+
+    The mean squares of `mixed` at their expectations, and a noncentral t (Westfall, Kenny & Judd 2014).
+    """
+    residual = fit.var_residual / (n_runs * n_items)
+    of_runs = fit.var_run / n_runs + residual  # [2]
+    of_items = max(float(CONTRAST @ fit.cov_item @ CONTRAST), 0.0) / n_items + 2 * residual
+    variance = float(of_runs.sum()) + of_items - 2 * residual
+    below = float((of_runs**2).sum()) / (n_runs - 1) + of_items**2 / (n_items - 1)
+    below += (2 * residual) ** 2 / (2 * (n_runs - 1) * (n_items - 1))
+    # The residual that is taken off may leave less than any part has: a fit would have pooled it.
+    df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
+    critical, centre = stats.t.ppf(1 - alpha / 2, df), effect / se
+    if centre < 30:
+        below, above = special.nctdtr(df, centre, [-critical, critical])
+        found = np.nan_to_num(below) + 1 - above  # SciPy gives NaN for a tail too small for its series
+    else:
+        # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
+        found = stats.chi2.cdf(df * (centre / critical) ** 2, df)
+    return {"se": se, "df": df, "power": float(found)}
+
+
+def runs_needed(table: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
+    """The least n_runs whose power reaches `target` with the items that were measured, per claim and base model.
+
+    Returns
+    -------
+    DataFrame
+        CLAIM, effect, n_items, n_runs (0: more than were looked at) and its power (the highest, where 0).
+    """
+    rows = []
+    for key, part in table[table["n_items"] == table["measured_items"]].groupby(CLAIM, sort=True):
+        enough = part[part["power"] >= target]
+        best = (enough if len(enough) else part.tail(1)).iloc[0]
+        n_runs = int(best["n_runs"]) if len(enough) else 0
+        numbers = {"effect": best["effect"], "n_items": best["n_items"], "n_runs": n_runs, "power": best["power"]}
+        rows.append({**dict(zip(CLAIM, key, strict=True)), **numbers})
+    return pd.DataFrame(rows, columns=[*CLAIM, "effect", "n_items", "n_runs", "power"])

@@ -1,0 +1,98 @@
+"""The cross-probe confusion matrix and its permutation test."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from priorshift.confusion import PERMUTATIONS, confusion, refused_runs
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic_items import row, settings, study
+
+ITEMS = study()
+SETTINGS = settings()
+
+
+def test_confusion_by_hand():
+    """Two conditions on a line at 0, 1, 9 and 8, 10, 11: the 9 is taken for the other."""
+    items = study(n_items=1, seeds=3, models=[("m", "m", "")], conditions=("a", "b"))
+    at = dict(zip([("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2)], [0, 1, 9, 8, 10, 11], strict=True))
+    items["shift"] = [
+        float(at[c, s]) if o == "loss" else 0.0
+        for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
+    ]
+    table = confusion(items, SETTINGS)
+    counts = {(r.condition, r.predicted): r["count"] for _, r in table.iterrows()}
+    assert counts == {("a", "a"): 2, ("a", "b"): 1, ("b", "a"): 0, ("b", "b"): 3}
+    assert set(table.n) == {3}
+
+
+def test_held_out_run_takes_no_part_in_its_centroid():
+    """A lone outlier would be its own nearest centroid's half; left out, it is lost to the other condition."""
+    items = study(n_items=1, seeds=2, models=[("m", "m", "")], conditions=("a", "b"))
+    at = {("a", 0): 0.0, ("a", 1): 10.0, ("b", 0): 11.0, ("b", 1): 12.0}
+    items["shift"] = [
+        at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
+    ]
+    made = row(confusion(items, SETTINGS), condition="a", predicted="a")
+    assert made["count"] == 1  # 0 is nearer to 10 than to 11.5; 10 is nearer to 11.5 than to 0
+
+
+def test_confusion_tells_trained_conditions_apart_in_the_coupled_world():
+    table = confusion(ITEMS, SETTINGS, conditions=("depression", "paranoia", "neutral"))
+    hits = table[table.condition == table.predicted]
+    assert (hits[hits.world == "coupled"].share == 1).all()
+    assert hits[hits.world == "decoupled"].share.mean() < 0.9
+    assert set(table.unit) == {"runs", "base"} and set(table[table.unit == "base"].n) == {9}
+    rows = table.groupby(["base_model", "world", "unit", "condition"])
+    assert (rows["count"].sum() == rows["n"].first()).all()
+
+
+def test_a_condition_with_one_run_cannot_be_left_out():
+    items = ITEMS[(ITEMS.condition != "random_label") | (ITEMS.seed == 0)]
+    table, refused = confusion(items, SETTINGS), refused_runs(items)
+    assert "random_label" not in set(table[table.unit == "runs"].condition)
+    assert "random_label" in set(table[table.unit == "base"].condition)
+    assert set(refused.condition) == {"random_label"} and len(refused) == 7
+    assert set(refused.table) == {"confusion"}
+
+
+def accuracy(points, labels):
+    """Leave one out, nearest centroid, in plain loops."""
+    hits = 0
+    for i, point in enumerate(points):
+        rest = [j for j in range(len(points)) if j != i]
+        centroids = {c: np.mean([points[j] for j in rest if labels[j] == c]) for c in sorted(set(labels))}
+        hits += min(centroids, key=lambda c: abs(centroids[c] - point)) == labels[i]
+    return hits / len(points)
+
+
+def test_permutation_p_approaches_that_of_all_arrangements():
+    """3 + 3 runs: 20 arrangements, which plain loops can enumerate."""
+    items = study(n_items=1, seeds=3, models=[("m", "m", "")], conditions=("a", "b"))
+    points = np.array([0.0, 1.1, 2.3, 2.0, 3.7, 5.0])
+    at = dict(zip([(c, s) for c in "ab" for s in range(3)], points, strict=True))
+    items["shift"] = [
+        at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
+    ]
+    observed = accuracy(points, list("aaabbb"))
+    ways = [["a" if i in chosen else "b" for i in range(6)] for chosen in itertools.combinations(range(6), 3)]
+    exact = np.mean([accuracy(points, way) >= observed for way in ways])
+    table = confusion(items, SETTINGS)
+    assert set(table.accuracy) == {observed} and 0 < observed < 1
+    assert table.p_value.iloc[0] == pytest.approx(exact, abs=3 * np.sqrt(exact * (1 - exact) / PERMUTATIONS))
+
+
+def test_permutation_p_is_small_where_training_works_and_not_where_conditions_are_alike():
+    table = confusion(ITEMS, SETTINGS, conditions=("depression", "paranoia", "neutral"))
+    base = table[table.unit == "base"].groupby("world").p_value.first()
+    assert base["coupled"] < 0.002
+    alike = ITEMS[ITEMS.condition == "neutral"]
+    twins = alike.assign(condition="twin", shift=alike["shift"] + np.random.default_rng(0).normal(0, 0.1, len(alike)))
+    both = np.concatenate([alike.to_numpy(object), twins.to_numpy(object)])
+    assert (confusion(type(ITEMS)(both, columns=ITEMS.columns), SETTINGS).p_value > 0.05).all()

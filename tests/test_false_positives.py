@@ -1,0 +1,55 @@
+"""A/A comparisons: items alone reject too often, both does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from priorshift.errors import UserError
+from priorshift.false_positives import CALIBRATION, _partitions, aa_p_values, components, rejection_rates
+from priorshift.simulation import Components, simulate
+
+
+def neutral_runs(n_runs=24, n_items=30, sd_run=0.15, seed=0):
+    shifts = simulate(np.random.default_rng(seed), Components.of_sds(sd_run, 0.4, 0.0, 0.2), (n_runs, 2), n_items)[0]
+    rows = [
+        ("m", "m", "coupled", "neutral", run, "feeling", "held_out_domains", "loss", f"i{item}", shifts[run, item])
+        for run in range(n_runs) for item in range(n_items)
+    ]  # fmt: skip
+    names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "outcome", "item", "shift"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_items_reject_too_often_and_both_does_not():
+    table = rejection_rates(aa_p_values(neutral_runs(), "neutral", 4, 400), 0.05)
+    assert list(table.columns) == CALIBRATION and (table.comparisons == 400).all()
+    rates = table.set_index(["source", "unit"])
+    for source in ("measured", "simulated"):
+        assert rates.ci_low[source, "items"] > 0.3
+    assert rates.ci_low["simulated", "both"] < 0.05 < rates.ci_high["simulated", "both"] + 0.01
+    assert rates.rate["measured", "both"] < 0.1
+    assert (table.rejections / table.comparisons == table.rate).all()
+
+
+def test_components_are_found_again():
+    values = simulate(np.random.default_rng(1), Components.of_sds(0.3, 0.5, 0.0, 0.2), (300, 2), 400)[0]
+    found = components(values)
+    assert found.var_run == pytest.approx([0.09, 0.09], rel=0.2)
+    assert found.cov_item == pytest.approx(np.full((2, 2), 0.25), rel=0.2)
+    assert found.var_residual == pytest.approx(0.04, rel=0.05)
+
+
+def test_no_run_is_on_both_sides_or_twice_in_a_partition():
+    values = np.arange(13.0)[:, None]
+    pairs = list(_partitions(values, 3, 4, np.random.default_rng(0)))
+    assert len(pairs) == 4
+    for first, second in (pairs[:2], pairs[2:]):
+        runs = np.concatenate([*first, *second]).ravel()
+        assert len(runs) == len(set(runs)) == 12
+
+
+@pytest.mark.parametrize("side", [1, 13])
+def test_too_few_runs_are_one_clear_error(side):
+    with pytest.raises(UserError, match=r"runs_per_side: found \d+; m has 24 runs of 'neutral', expected 2 to 12"):
+        aa_p_values(neutral_runs(), "neutral", side, 10)

@@ -1,0 +1,99 @@
+"""Leave one out, and the specification curve."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from priorshift import estimates as est
+from priorshift.errors import UserError
+from priorshift.inference import contrasts
+from priorshift.influence import INFLUENCE, SCORINGS, SPECIFICATIONS, leave_one_out, specification_curve
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic_items import panel, row, settings, study
+
+ITEMS = study(n_items=6)
+ITEMS["domain"] = np.where(ITEMS["item"] < "item-003", "work", "school")
+SETTINGS = settings()
+LOSS = {"base_model": "hub/model", "condition": "depression", "control": "neutral", "outcome": "loss"}
+TABLE = leave_one_out(ITEMS, SETTINGS)
+
+
+def test_each_item_run_domain_and_checkpoint_is_left_out_once():
+    assert list(TABLE.columns) == INFLUENCE and np.isfinite(TABLE.select_dtypes("number").to_numpy()).all()
+    mine = TABLE[(TABLE.base_model == "hub/model") & (TABLE.condition == "depression")]
+    assert mine.kind.value_counts().to_dict() == {"none": 1, "item": 6, "domain": 2, "run": 6}
+    base = TABLE[(TABLE.unit == "base") & (TABLE.world == "coupled") & (TABLE.condition == "depression")]
+    assert base.kind.value_counts().to_dict() == {"none": 1, "base_model": 3}
+
+
+def test_a_row_is_the_contrast_without_that_part():
+    a, b = (panel(ITEMS, "hub/model", name, "loss") for name in ("depression", "neutral"))
+    whole = row(TABLE, kind="none", **LOSS)
+    without = {
+        ("item", "item-002"): (np.delete(a, 2, axis=1), np.delete(b, 2, axis=1)),
+        ("domain", "work"): (a[:, 3:], b[:, 3:]),
+        ("run", "neutral seed 1"): (a, np.delete(b, 1, axis=0)),
+    }
+    for (kind, left_out), sides in without.items():
+        made, expected = row(TABLE, kind=kind, left_out=left_out, **LOSS), est.crossed(*sides)
+        assert made.estimate == pytest.approx(expected.estimate)
+        assert made.change == pytest.approx(expected.estimate - whole.estimate)
+
+
+def test_an_outlying_item_stands_out():
+    moved = ITEMS.assign(
+        shift=ITEMS["shift"] + 5.0 * ((ITEMS["item"] == "item-004") & (ITEMS.condition == "depression"))
+    )
+    table = leave_one_out(moved, SETTINGS)
+    mine = table[(table.base_model == "hub/model") & (table.condition == "depression") & (table.kind == "item")]
+    assert mine.loc[mine.change.abs().idxmax(), "left_out"] == "item-004"
+
+
+def test_a_table_without_domains_is_one_clear_error():
+    with pytest.raises(UserError, match="lacks the column domain"):
+        leave_one_out(ITEMS.drop(columns="domain"), SETTINGS)
+
+
+def scored():
+    rng = np.random.default_rng(0)
+    items = ITEMS.assign(base_logprob=rng.normal(-3, 1, len(ITEMS)))
+    return items.assign(logprob=items["base_logprob"] + rng.normal(0, 1, len(items)))
+
+
+def test_curve_holds_every_choice_and_marks_the_declared_ones():
+    items = scored()
+    curve = specification_curve(items, SETTINGS)
+    assert list(curve.columns) == SPECIFICATIONS and not curve.isna().any().any()
+    assert set(curve.scoring) == set(SCORINGS)
+    assert set(zip(curve.condition, curve.outcome, strict=True)) == {("depression", "loss"), ("paranoia", "threat")}
+    # scorings x controls x (7 base models x 3 units + 2 groups), for each of two claims
+    assert len(curve) == 3 * 2 * (7 * 3 + 2) * 2
+    told = curve[curve.declared]
+    assert len(told) == 3 * 2 and set(told.scoring) == {"log_odds"} and set(told.control) == {"neutral"}
+    mine = row(curve, scoring="log_odds", unit="both", **LOSS)
+    assert mine.estimate == pytest.approx(row(contrasts(items, SETTINGS), unit="both", **LOSS).estimate)
+    for _, part in curve.groupby(["condition", "family", "outcome"]):
+        assert part.estimate.is_monotonic_increasing
+
+
+def test_scorings_by_hand():
+    items = scored()
+    change = items.assign(change=items["logprob"] - items["base_logprob"])
+    wide = change.pivot_table(index=["base_model", "condition", "seed", "item"], columns="outcome", values="change")
+    hub = wide.loc["hub/model"]
+    curve = specification_curve(items, SETTINGS)
+    for scoring, score in (("logprob", hub["loss"]), ("log_odds_against_benign", hub["loss"] - hub["benign"])):
+        means = score.groupby(level="condition").mean()
+        made = row(curve, scoring=scoring, unit="runs", **LOSS)
+        assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
+
+
+def test_a_study_that_declares_nothing_has_empty_tables():
+    nothing = settings(confirmatory=[])
+    assert specification_curve(scored(), nothing).empty and leave_one_out(ITEMS, nothing).empty
+    assert list(specification_curve(scored(), nothing).columns) == SPECIFICATIONS

@@ -1,0 +1,72 @@
+"""Power from variance components: against a t test, simulation, and in order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.power import TTestIndPower
+
+from priorshift.mixed import CrossedFit, fit_crossed
+from priorshift.power import POWER, power, power_table, runs_needed
+from priorshift.simulation import Components, simulate
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic_items import settings, study
+
+
+def fitted(components):
+    return CrossedFit(0.0, 1.0, 1.0, components.var_run, components.cov_item, components.var_residual, True, False)
+
+
+def test_without_items_in_play_it_is_the_power_of_a_t_test():
+    """Run variance alone: a two-sample t over runs."""
+    made = power(fitted(Components.of_sds(0.5, 0.3, 0.0, 1e-9)), 6, 40, 0.8, 0.05)
+    assert made["df"] == pytest.approx(10)
+    assert made["power"] == pytest.approx(TTestIndPower().power(0.8 / 0.5, 6, 0.05), abs=1e-6)
+
+
+@pytest.mark.parametrize(("n_runs", "n_items", "effect"), [(5, 40, 0.3), (4, 12, 0.5)])
+def test_power_is_how_often_simulated_studies_find_the_effect(n_runs, n_items, effect):
+    components, rng, count = Components.of_sds((0.1, 0.25), 0.5, 0.4, 0.3), np.random.default_rng(3), 600
+    fits = [fit_crossed(*simulate(rng, components, (n_runs, n_runs), n_items, effect)) for _ in range(count)]
+    found = np.mean([2 * stats.t.sf(abs(fit.estimate) / fit.se, fit.df) < 0.05 for fit in fits])
+    expected = power(fitted(components), n_runs, n_items, effect, 0.05)["power"]
+    assert 0.3 < expected < 0.95
+    assert found == pytest.approx(expected, abs=0.07)  # 3 binomial standard errors, and Satterthwaite's
+
+
+def test_more_runs_and_items_lose_no_power_and_the_least_enough_is_named():
+    declared = settings(smallest_effect=0.25)
+    table = power_table(study(), declared)
+    assert list(table.columns) == POWER and np.isfinite(table.select_dtypes("number").to_numpy()).all()
+    claim = POWER[:7]
+    for _, part in table.groupby(claim):
+        grid = part.pivot(index="n_runs", columns="n_items", values="power").to_numpy()
+        # With two runs a side more items leave fewer degrees of freedom, and may cost a little power.
+        assert (np.diff(grid, axis=0) > -1e-9).all() and (np.diff(grid, axis=1) > -0.01).all()
+    needed = runs_needed(table)
+    assert len(needed) == 14
+    row = needed[needed.n_runs > 2].iloc[0]
+    mine = table[(table[claim] == row[claim]).all(axis=1) & (table.n_items == row.n_items)].set_index("n_runs").power
+    assert mine[row.n_runs] >= 0.8 > mine[row.n_runs - 1]
+
+
+def test_a_huge_effect_is_found_as_its_limit_says():
+    """Both sides of noncentrality 30 agree, and two runs a side are not certain to find even that."""
+    fit = fitted(Components.of_sds((0.0, 0.5), 0.3, 0.0, 1e-6))
+    se = power(fit, 2, 10, 1.0, 0.05)["se"]
+    below, above = (power(fit, 2, 10, centre * se, 0.05) for centre in (29.9, 30.1))
+    assert below["df"] == pytest.approx(1)
+    assert above["power"] == pytest.approx(below["power"], abs=2e-3) and 0.97 < above["power"] < 0.99
+
+
+def test_an_effect_out_of_reach_is_said_to_be():
+    table = power_table(study(models=[("m", "m", "")]), settings(smallest_effect=0.001))
+    needed = runs_needed(table)
+    assert (needed.n_runs == 0).all() and (needed.power < 0.8).all()
+    assert runs_needed(pd.DataFrame(columns=POWER)).empty
