@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 
+from priorshift.materials import materials_hash
+from priorshift.paths import EMBEDDED
 from priorshift.pretraining import build, make_tokenizer
 from priorshift.worlds import World
 
@@ -39,3 +42,12 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
     # Better than guessing among the words, worse than the generator itself.
     assert card["entropy"] < card["loss"] < 6.5
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 2_500_000
+
+
+@pytest.mark.parametrize("folder", sorted(p for p in EMBEDDED.iterdir() if p.is_dir()), ids=lambda p: p.name)
+def test_shipped_models_have_converged_on_these_materials(folder, root):
+    card = json.loads((folder / "card.json").read_text())
+    assert card["name"] == folder.name
+    assert card["gap"] <= 0.008 and card["gap"] == pytest.approx(card["loss"] - card["entropy"])
+    assert card["materials_hash"] == materials_hash(root / "params/materials")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_500_000
