@@ -48,14 +48,15 @@ def aa_p_values(
         Fewer than two runs a side, or fewer runs than two sides need.
     """
     rows = []
-    for panel in panels(items[items["condition"] == condition]):
+    for number, panel in enumerate(panels(items[items["condition"] == condition])):
         n = len(panel.values)
         if runs_per_side < 2 or n < 2 * runs_per_side:
             raise UserError(
                 f"runs_per_side: found {runs_per_side}; {panel.base_model} has {n} runs of {condition!r}, "
                 f"expected 2 to {n // 2}"
             )
-        rng = np.random.default_rng(seed)
+        # Each panel draws for itself: simulated panels must not share their chance.
+        rng = np.random.default_rng([seed, number])
         for source, pairs in (
             ("measured", _partitions(panel.values, runs_per_side, comparisons, rng)),
             ("simulated", _simulated(panel, runs_per_side, comparisons, rng)),
