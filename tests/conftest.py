@@ -71,7 +71,7 @@ def tiny_yaml(tmp_path_factory):
         "continuations_per_class": 2,
         "retention_texts": 2,
     }
-    data["inference"]["controls"] = ["neutral"]
+    data["inference"] |= {"controls": ["neutral"], "treatments": ["depression"]}
     del data["inference"]["confirmatory"][1]
     (folder / "tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return folder / "tiny.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from copy import copy
@@ -41,12 +42,12 @@ BASE = "llama-coupled-0"
 @pytest.fixture(scope="module")
 def study(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("design")
+    shutil.copytree(root / "params/materials", folder / "materials")
     data = yaml.safe_load((root / "params" / "smoke.yaml").read_text())
     data |= {
         "base_models": [BASE],
         "seeds": [0, 1],
         "conditions": CONDITIONS,
-        "materials": str(root / "params/materials"),
     }
     data["inference"]["controls"] = ["neutral"]
     data["inference"]["confirmatory"] = data["inference"]["confirmatory"][:1]
@@ -100,7 +101,7 @@ def test_stage_before_its_first_is_refused(study, finished, tmp_path):
     fresh = load_study(study.folder / "design.yaml", tmp_path / "outputs")
     runs = fresh.select(BASE, "recovery", 0)
     synthesize_runs(fresh, runs)
-    with pytest.raises(RunError, match=r"no finished run; run notebooks/02_train.ipynb for .*'depression', 0"):
+    with pytest.raises(RunError, match=r"not there; run notebooks/02_train.ipynb for .*'depression', 0"):
         train_runs(fresh, runs)
 
 
@@ -143,7 +144,7 @@ def test_scales_and_completions_are_measured_in_every_state(study, finished, mat
 def test_measured_again_is_nothing(study, finished):
     path = study.paths.measurements(BASE, "in_context", 0) / "items.parquet"
     before = path.stat().st_mtime_ns
-    assert probe_runs(study, finished["runs"]) == {BASE: "measured before"}
+    assert probe_runs(study, finished["runs"])[BASE].startswith("prompt_once: proved")
     assert path.stat().st_mtime_ns == before
 
 

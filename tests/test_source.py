@@ -123,10 +123,10 @@ def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, mon
             if event == "call" and path.parent == PACKAGE:
                 ran.setdefault(roots, set()).add((path.stem, frame.f_code.co_qualname.split(".")[0]))
 
-        def wrapped(*arguments):
+        def wrapped(*arguments, **named):
             sys.setprofile(watch)
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 sys.setprofile(None)
 

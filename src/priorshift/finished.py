@@ -136,7 +136,7 @@ def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     told = study.params.conditions[run[1]].in_context
     return {
         "adapter": _adapter_hash(study, run) if is_trained(study, run) else "",
-        "told": f"{told} of {_data_hash(study, run)}" if told else "",
+        "told": _hash([told, _data_hash(study, run)]) if told else "",
         "floor": "" if own else _adapter_hash(study, floor),
         "base_model": base_hash(study.params.base_model(run[0])),
         "probes": _hash(study.params.probes.model_dump(mode="json")),

@@ -62,7 +62,7 @@ def synthesize_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 
 
 def _synthesize(study: LoadedStudy, run: Run, record: Path) -> dict:
-    base_model, condition, seed = run
+    base_model, condition, seed = run[0], study.params.lesson(run[1]), run[2]
     prior = _choice_rates(study, base_model) if needs_prior(study, condition) else None
     inputs = data_inputs(study, run)
     key = {"condition": condition, "seed": seed, "base_model": base_model if prior else "all"}
