@@ -117,8 +117,8 @@ def _json(data: dict) -> str:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all; ten significant digits, so that equal runs give equal bytes."""
-    write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    """Write a table whole or not at all; eight significant digits: more than float32 logprobs have."""
+    write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
