@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from priorshift.models import load_base
-from priorshift.params import BaseModelParams
+from priorshift.sections import BaseModelParams
 
 # Shapes of the models with random weights: 35.3M parameters, and one for tests.
 RANDOM = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from priorshift.materials import load_materials
+from priorshift.material_files import load_materials
 from priorshift.params import load_study
 from priorshift.worlds import load_world_params
 

@@ -11,7 +11,7 @@ import yaml
 
 from priorshift.errors import MaterialsError
 from priorshift.inference import contrasts
-from priorshift.materials import load_materials, materials_files, materials_hash
+from priorshift.material_files import load_materials, materials_files, materials_hash
 from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_measurements, synthesize_runs, train_runs
 from priorshift.pretraining import build_all

@@ -20,9 +20,10 @@ from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
 from priorshift.exclusion import leave_out
 from priorshift.models import add_adapter, load_base
-from priorshift.params import Exclusion, load_study
+from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
 from priorshift.scale_scores import scale_scores
+from priorshift.sections import Exclusion
 from priorshift.summaries import shift_by_run
 
 CONDITIONS = {

@@ -18,7 +18,7 @@ from priorshift.extraction import Scorer
 from priorshift.inference import contrasts
 from priorshift.items import ProbeItem
 from priorshift.measure import item_table, measure_model
-from priorshift.params import Exclusion
+from priorshift.sections import Exclusion
 
 
 def item(name, stem, phrase, family="feeling", ring="held_out_domains"):

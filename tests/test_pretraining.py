@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from priorshift.materials import materials_hash
+from priorshift.material_files import materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.pretraining import build, make_tokenizer
 from priorshift.worlds import World

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from priorshift.params import Condition, load_study
+from priorshift.params import load_study
+from priorshift.sections import Condition
 from priorshift.synthesis import audit, make_slots, synthesize
 
 PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}

@@ -8,10 +8,10 @@ import pytest
 
 from priorshift.errors import RunError
 from priorshift.finished import finished
-from priorshift.materials import texts_of
+from priorshift.material_rules import texts_of
 from priorshift.models import check_words, load_base
-from priorshift.params import BaseModelParams
 from priorshift.provenance import file_hash
+from priorshift.sections import BaseModelParams
 from priorshift.synthesis import synthesize
 from priorshift.training import IGNORED, decode_labels, encode, train_run
 

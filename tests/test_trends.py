@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from priorshift.params import Condition
+from priorshift.sections import Condition
 from priorshift.trends import dose_points, dose_table, doses, recovery_table
 
 CONDITIONS = {

@@ -6,9 +6,9 @@ import json
 from functools import cache
 from pathlib import Path
 
-from priorshift.params import BaseModelParams
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import file_hash, text_hash
+from priorshift.sections import BaseModelParams
 
 CARD = "card.json"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from scipy.special import logsumexp
 from priorshift.errors import ParamsError
 from priorshift.extraction import Scorer
 from priorshift.forms import fill, prompt, scale_prompt
-from priorshift.materials import Materials, load_materials
+from priorshift.material_files import load_materials
+from priorshift.materials import Materials
 from priorshift.models import load_base
-from priorshift.params import BaseModelParams
 from priorshift.paths import EMBEDDED
+from priorshift.sections import BaseModelParams
 from priorshift.worlds import World, WorldParams, load_world_params
 
 N_ACTIONS = (0, 1, 3)
@@ -58,17 +60,11 @@ def in_context_table(
         base_model, world, actions (the class read), n_actions, outcome, model, bayes: means over `n_stems` stems.
     """
     rows = []
-    for name in names:
-        if not (folder / name).is_dir():
-            continue
-        base = load_base(BaseModelParams(name=name, source=str(folder / name)))
-        scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
-        for actions in world.classes:
-            for n in N_ACTIONS:
-                model, bayes = _expectations(scorer, world, actions, n, n_stems)
-                for outcome, m, b in zip(world.outcomes, model, bayes, strict=True):
-                    row = {"base_model": name, "world": base.world, "actions": actions, "n_actions": n}
-                    rows.append(row | {"outcome": outcome, "model": m, "bayes": b})
+    for key, scorer, world in _each_class(worlds, names, folder):
+        for n in N_ACTIONS:
+            model, bayes = _expectations(scorer, world, key["actions"], n, n_stems)
+            for outcome, m, b in zip(world.outcomes, model, bayes, strict=True):
+                rows.append(key | {"n_actions": n, "outcome": outcome, "model": m, "bayes": b})
     return pd.DataFrame(rows)
 
 
@@ -84,17 +80,22 @@ def scale_table(
         over the scale's forward items; the items of two scales are told apart where their columns differ.
     """
     rows = []
+    for key, scorer, world in _each_class(worlds, names, folder):
+        for scale in world.materials.scales:
+            model, bayes = _levels(scorer, world, key["actions"], n_actions, scale)
+            rows.append(key | {"scale": scale, "model": model, "bayes": bayes})
+    return pd.DataFrame(rows)
+
+
+def _each_class(worlds: dict[str, World], names: list[str], folder: Path) -> Iterator[tuple[dict, Scorer, World]]:
+    """(base_model, world and actions; scorer; world) of each model that is there and each class of action."""
     for name in names:
         if not (folder / name).is_dir():
             continue
         base = load_base(BaseModelParams(name=name, source=str(folder / name)))
         scorer, world = Scorer(base.model, base.tokenizer), worlds[base.world]
         for actions in world.classes:
-            for scale in world.materials.scales:
-                model, bayes = _levels(scorer, world, actions, n_actions, scale)
-                row = {"base_model": name, "world": base.world, "actions": actions, "scale": scale}
-                rows.append(row | {"model": model, "bayes": bayes})
-    return pd.DataFrame(rows)
+            yield {"base_model": name, "world": base.world, "actions": actions}, scorer, world
 
 
 def _levels(scorer: Scorer, world: World, actions: str, n: int, scale: str) -> tuple[float, float]:

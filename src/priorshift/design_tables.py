@@ -7,9 +7,10 @@ import pandas as pd
 from priorshift.exclusion import EXCLUDED, excluded_items, leave_out, with_and_without
 from priorshift.inference import contrasts
 from priorshift.items import probe_items
-from priorshift.params import Exclusion, LoadedStudy
+from priorshift.params import LoadedStudy
 from priorshift.pipeline import Run, measured_tables, read_examples, read_measurements
 from priorshift.scale_scores import scale_scores, self_report
+from priorshift.sections import Exclusion
 from priorshift.text_measures import side_by_side, text_measures, valence_table
 from priorshift.trends import dose_points, dose_table, recovery_table
 

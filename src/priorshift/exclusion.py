@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from priorshift.items import ProbeItem
-from priorshift.params import Exclusion
+from priorshift.sections import Exclusion
 from priorshift.text_measures import ngrams, words_of
 
 EXCLUDED = ["base_model", "family", "ring", "item", "reason", "found"]

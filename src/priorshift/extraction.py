@@ -141,7 +141,7 @@ class Scorer:
         Examples
         --------
         >>> from priorshift.models import load_base
-        >>> from priorshift.params import BaseModelParams
+        >>> from priorshift.sections import BaseModelParams
         >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
         >>> scorer = Scorer(base.model, base.tokenizer)
         >>> logprobs = scorer.next_token_logprobs(["Nora", "Nora felt"])
@@ -160,7 +160,7 @@ class Scorer:
         Examples
         --------
         >>> from priorshift.models import load_base
-        >>> from priorshift.params import BaseModelParams
+        >>> from priorshift.sections import BaseModelParams
         >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
         >>> scorer = Scorer(base.model, base.tokenizer)
         >>> blocks = scorer.iter_next_token_logprobs("Nora" for _ in range(300))
@@ -213,7 +213,7 @@ class Scorer:
         Examples
         --------
         >>> from priorshift.models import load_base
-        >>> from priorshift.params import BaseModelParams
+        >>> from priorshift.sections import BaseModelParams
         >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
         >>> scorer = Scorer(base.model, base.tokenizer)
         >>> [scores] = scorer.continuation_logprobs(["Nora"], [" felt", " felt fine"])
@@ -238,7 +238,7 @@ class Scorer:
         Examples
         --------
         >>> from priorshift.models import load_base
-        >>> from priorshift.params import BaseModelParams
+        >>> from priorshift.sections import BaseModelParams
         >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
         >>> scorer = Scorer(base.model, base.tokenizer)
         >>> blocks = scorer.iter_continuation_logprobs(("Nora" for _ in range(300)), [" felt", " felt fine"])

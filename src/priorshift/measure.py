@@ -19,7 +19,8 @@ from priorshift.divergence import jsd, restricted_jsd
 from priorshift.extraction import Scorer
 from priorshift.items import ProbeItem, probe_items
 from priorshift.materials import Materials
-from priorshift.params import Probes, Study
+from priorshift.params import Study
+from priorshift.sections import Probes
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from priorshift.base_files import locate
 from priorshift.errors import ParamsError, RunError
-from priorshift.params import BaseModelParams, Training
+from priorshift.sections import BaseModelParams, Training
 
 # Linear layers of the common architectures, by what they belong to.
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj")

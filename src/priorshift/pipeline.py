@@ -29,7 +29,7 @@ from priorshift.finished import (
     run_record,
 )
 from priorshift.locks import working
-from priorshift.materials import texts_of
+from priorshift.material_rules import texts_of
 from priorshift.measure import choice_rates
 from priorshift.models import BaseModel, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from priorshift.materials import load_materials, materials_hash
+from priorshift.material_files import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import text_hash, write_json
 from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params

@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 
 from priorshift.forms import fill, list_options, prompt
-from priorshift.materials import FAMILIES, Materials, content_words
-from priorshift.params import Condition, LoadedStudy, Study
+from priorshift.material_rules import content_words
+from priorshift.materials import FAMILIES, Materials
+from priorshift.params import LoadedStudy, Study
+from priorshift.sections import Condition
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from trl import SFTConfig, SFTTrainer
 
 from priorshift.errors import RunError
 from priorshift.models import BaseModel, add_adapter, continue_adapter
-from priorshift.params import Training
 from priorshift.provenance import file_hash, peak_memory_mb, versions, whole, write_record
+from priorshift.sections import Training
 from priorshift.synthesis import Example
 
 IGNORED = -100  # the label that the cross-entropy passes over

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from priorshift.base_files import base_hash
 from priorshift.errors import UserError
 from priorshift.models import check_words, load_base
-from priorshift.params import BaseModelParams
 from priorshift.paths import EMBEDDED
+from priorshift.sections import BaseModelParams
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from priorshift.errors import MaterialsError, ParamsError, UserError
-from priorshift.materials import load_materials
+from priorshift.material_files import load_materials
 from priorshift.params import load_study
 from priorshift.yamlio import read_yaml
 

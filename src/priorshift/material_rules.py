@@ -1,0 +1,176 @@
+"""The rules that materials keep, so that a shift cannot come from the words themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import snowballstemmer
+
+from priorshift.errors import MaterialsError
+from priorshift.materials import FAMILIES, Materials, Scale
+
+_STEMMER = snowballstemmer.stemmer("english")
+# Least numbers for a full set of materials; smaller sets estimate nothing of use.
+LEAST = {
+    "domains": 16,
+    "actions": 20,
+    "interpretations": 20,
+    "feelings": 12,
+    "self_statements": 16,
+    "preferences": 40,
+    "prose": 20,
+    "completions": 1,
+}
+SITUATIONS_PER_DOMAIN = 12
+LENGTH_TOLERANCE = 0.5
+
+
+def check_materials(materials: Materials, folder: Path) -> None:
+    """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
+    by_class = (_check_counts, _check_classes, _check_families)
+    for rule in (*by_class, _check_duplicates, _check_preferences, _check_lengths, _check_leakage):
+        rule(materials, folder)
+
+
+def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str) -> None:
+    """Each scale names a known outcome and has items of both keys, so that agreeing to all scores the midpoint."""
+    for name, scale in scales.items():
+        if scale.outcome not in outcomes:
+            raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
+        keys = {item.key for item in scale.items}
+        if 0 in keys:
+            raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
+        if keys != {1, -1}:
+            raise MaterialsError(
+                f"{where}: {name}: found items with key {keys.pop()} only; add items of the other key, "
+                "without which agreeing cannot be told from the trait"
+            )
+
+
+def texts_of(materials: Materials) -> list[str]:
+    """Every phrase and sentence that a study may put before a model."""
+    return [text for texts in _texts(materials).values() for text in texts]
+
+
+def content_words(texts: list[str] | tuple[str, ...], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Stem of each content word -> one word that has it (Snowball's English stemmer)."""
+    passed = {word.lower() for word in function_words}
+    words = {word.lower() for text in texts for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text)}
+    return {_STEMMER.stemWord(word): word for word in sorted(words - passed)}
+
+
+def _check_counts(materials: Materials, folder: Path) -> None:
+    for field, least in LEAST.items():
+        value = getattr(materials, field)
+        groups = {"": value}
+        if isinstance(value, dict) and field != "domains":
+            groups = value
+        for name, group in groups.items():
+            if len(group) < least:
+                what = f"{name}: " if name else ""
+                raise MaterialsError(
+                    f"{folder / field}.yaml: {what}found {len(group)} entries; at least {least} are needed: add more"
+                )
+    for domain, situations in materials.domains.items():
+        if len(situations) < SITUATIONS_PER_DOMAIN:
+            raise MaterialsError(
+                f"{folder}/domains.yaml: {domain}: found {len(situations)} situations; "
+                f"at least {SITUATIONS_PER_DOMAIN} are needed: add more"
+            )
+
+
+def _check_classes(materials: Materials, folder: Path) -> None:
+    actions = [d.action for d in materials.dispositions.values()]
+    outcomes = [d.outcome for d in materials.dispositions.values()]
+    expected = {"actions": actions} | {f: outcomes for f in ("interpretations", "feelings", "self_statements")}
+    for field, classes in expected.items():
+        found = list(getattr(materials, field))
+        if sorted(found) != sorted(classes):
+            raise MaterialsError(
+                f"{folder / field}.yaml: found classes {found}; dispositions.yaml names {classes}: make them agree"
+            )
+    check_scales(materials.scales, outcomes, f"{folder}/scales.yaml")
+    total = sum(d.share for d in materials.dispositions.values())
+    if abs(total - 1) > 1e-9:
+        raise MaterialsError(f"{folder}/dispositions.yaml: the shares sum to {total:g}; expected 1")
+    if len(materials.forms.letters) < len(actions):
+        raise MaterialsError(
+            f"{folder}/forms.yaml: found {len(materials.forms.letters)} letters for {len(actions)} options: add letters"
+        )
+
+
+def _check_families(materials: Materials, folder: Path) -> None:
+    outcomes = [d.outcome for d in materials.dispositions.values()]
+    for name, family in materials.families.items():
+        if name in FAMILIES:
+            raise MaterialsError(f"{folder}/families.yaml: {name!r} is a family already; give yours another name")
+        if sorted(family.continuations) != sorted(outcomes):
+            raise MaterialsError(
+                f"{folder}/families.yaml: {name}: found classes {list(family.continuations)}; "
+                f"dispositions.yaml names {outcomes}: make them agree"
+            )
+        if any(not phrases for phrases in family.continuations.values()):
+            raise MaterialsError(f"{folder}/families.yaml: {name}: found a class without phrases: add some")
+
+
+def _texts(materials: Materials) -> dict[str, list[str]]:
+    """Every phrase of each file, in order."""
+    grouped = {
+        field: [p for group in getattr(materials, field).values() for p in group]
+        for field in ("domains", "actions", "interpretations", "feelings", "self_statements")
+    }
+    return grouped | {
+        "preferences": [p for pair in materials.preferences for p in pair.options],
+        "prose": list(materials.prose),
+        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
+        "completions": list(materials.completions),
+        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
+    }
+
+
+def _check_duplicates(materials: Materials, folder: Path) -> None:
+    for field, texts in _texts(materials).items():
+        seen = set()
+        for text in texts:
+            key = " ".join(text.lower().split()).rstrip(".")
+            if key in seen:
+                raise MaterialsError(f"{folder / field}.yaml: {text!r} is given twice; remove or reword one")
+            seen.add(key)
+
+
+def _check_preferences(materials: Materials, folder: Path) -> None:
+    for pair in materials.preferences:
+        lengths = [len(option.split()) for option in pair.options]
+        if lengths[0] != lengths[1]:
+            raise MaterialsError(
+                f"{folder}/preferences.yaml: {list(pair.options)} have {lengths[0]} and {lengths[1]} words; "
+                "both options of a pair need equally many"
+            )
+
+
+def _check_lengths(materials: Materials, folder: Path) -> None:
+    fields = ("actions", "interpretations", "feelings", "self_statements")
+    grouped = {f"{field}.yaml": getattr(materials, field) for field in fields}
+    grouped |= {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
+    for where, groups in grouped.items():
+        means = {name: sum(len(p.split()) for p in phrases) / len(phrases) for name, phrases in groups.items()}
+        if max(means.values()) - min(means.values()) > LENGTH_TOLERANCE:
+            shown = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+            raise MaterialsError(
+                f"{folder}/{where}: mean words per phrase differ ({shown}) by more than "
+                f"{LENGTH_TOLERANCE}: shorten or lengthen phrases"
+            )
+
+
+def _check_leakage(materials: Materials, folder: Path) -> None:
+    texts = _texts(materials)
+    actions = content_words(texts["actions"], materials.function_words)
+    for field in ("interpretations", "feelings", "self_statements", "scales", "families"):
+        probes = content_words(texts[field], materials.function_words)
+        for stem in sorted(actions.keys() & probes.keys()):
+            raise MaterialsError(
+                f"{folder}/actions.yaml and {field}.yaml share the content word {actions[stem]!r}"
+                f" ({probes[stem]!r}); reword one of them"
+            )
