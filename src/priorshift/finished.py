@@ -140,7 +140,8 @@ def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
         "floor": "" if own else _adapter_hash(study, floor),
         "base_model": base_hash(study.params.base_model(run[0])),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
-        "exclusion": _hash(study.params.exclusion.model_dump(mode="json")),
+        # The other criteria leave items out of the tests; every item is measured.
+        "ambiguous_tokenization": _hash(study.params.exclusion.ambiguous_tokenization),
         "domains": _hash([study.params.train_domains, study.params.held_out_domains]),
         "materials": study.materials_hash,
         "source": source_hash(*MEASUREMENT_CODE),
