@@ -24,7 +24,9 @@ from priorshift.finished import (
     measurement_inputs,
     measurement_record,
     needs_prior,
-    require,
+    require_data,
+    require_measurements,
+    require_run,
     run_inputs,
     run_record,
 )
@@ -78,9 +80,8 @@ def _synthesize(study: LoadedStudy, run: Run, record: Path) -> dict:
 
 def read_examples(study: LoadedStudy, run: Run) -> tuple[list[Example], Path]:
     """The training examples of a run, as 01 wrote them, and the file they came from."""
-    record = data_record(study, run)
-    require(record, "01_synthesize", run)
-    path = record.parent / "train.jsonl"
+    require_data(study, run)
+    path = data_record(study, run).parent / "train.jsonl"
     # Not splitlines: a phrase may hold one of the other line separators of Unicode.
     return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line], path
 
@@ -137,7 +138,7 @@ def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Training loss by step of each run."""
     rows = []
     for run in _trained(study, runs):
-        record = require(run_record(study, run), "02_train", run)
+        record = require_run(study, run)
         for step, loss in enumerate(record["losses"], start=1):
             rows.append({"base_model": run[0], "condition": run[1], "seed": run[2], "step": step, "loss": loss})
     return pd.DataFrame(rows, columns=["base_model", "condition", "seed", "step", "loss"])
@@ -159,7 +160,7 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
                 tolerant = study.params.exclusion.ambiguous_tokenization
                 scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
                 _probe_base(study, base, scorer, todo)
-            paths[base_model] = require(measurement_record(study, group[0]), "03_probe", group[0])["scoring"]
+            paths[base_model] = require_measurements(study, group[0])["scoring"]
     return paths
 
 
@@ -197,9 +198,8 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
 
 
 def _adapter(study: LoadedStudy, run: Run) -> Path:
-    record = run_record(study, run)
-    require(record, "02_train", run)
-    return record.parent / "adapter"
+    require_run(study, run)
+    return run_record(study, run).parent / "adapter"
 
 
 def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: dict[str, pd.DataFrame]) -> None:
@@ -219,8 +219,8 @@ def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: 
 
 
 def read_measurements(study: LoadedStudy, runs: list[Run], table: str) -> pd.DataFrame:
-    """One table of all the runs, in their order; a damaged one is never read."""
+    """One table of all the runs, in their order; a damaged or outdated one is never read."""
+    for run in runs:
+        require_measurements(study, run)
     records = [measurement_record(study, run) for run in runs]
-    for record, run in zip(records, runs, strict=True):
-        require(record, "03_probe", run)
     return pd.concat([pd.read_parquet(record.parent / f"{table}.parquet") for record in records], ignore_index=True)

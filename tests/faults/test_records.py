@@ -160,6 +160,8 @@ def changed(study, **parts):
     ("parts", "expected"),
     [
         ({"inference": {"alpha": 0.01}}, set()),
+        ({"exclusion": {"ngram": 4, "covered_mass": 0.1}}, set()),
+        ({"exclusion": {"ambiguous_tokenization": True}}, {"measurements"}),
         ({"probes": {"retention_texts": 3}}, {"measurements"}),
         ({"training": {"learning_rate": 0.001}}, {"data", "runs", "measurements"}),
         ({"held_out_domains": ["school", "family", "transport", "money", "offices"]}, {"data", "runs", "measurements"}),
@@ -167,6 +169,27 @@ def changed(study, **parts):
 )
 def test_changed_params_redo_what_depends_on_them(study, parts, expected):
     assert {name.partition("/")[0] for name in to_do(changed(study, **parts))} == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"probes": {"retention_texts": 3}}, r"measurements/.*: changed: probes; run notebooks/03_probe.ipynb"),
+        ({"training": {"learning_rate": 0.001}}, r"data/.*: changed: training; run notebooks/01_synthesize.ipynb"),
+        ({"conditions": {"neutral": {"task": "prose"}}}, r"data/.*: changed: condition; run notebooks/01"),
+    ],
+)
+def test_outdated_measurements_are_refused_by_name(study, parts, said):
+    """As by a notebook that runs alone after the study's YAML was edited."""
+    assert len(pipeline.read_measurements(study, [RUN], "items"))
+    with pytest.raises(RunError, match=said):
+        pipeline.read_measurements(changed(study, **parts), [RUN], "items")
+
+
+def test_measurements_of_a_run_that_is_outdated_are_refused(study, monkeypatch):
+    monkeypatch.setattr("priorshift.finished.RUN_CODE", ("report.write_report",))
+    with pytest.raises(RunError, match=r"runs/.*: changed: source; run notebooks/02_train.ipynb"):
+        pipeline.read_measurements(study, [RUN], "items")
 
 
 def test_a_new_seed_adds_its_runs_alone(study):
