@@ -36,7 +36,7 @@ from priorshift.measure import choice_rates
 from priorshift.models import BaseModel, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.probing import Probing, State
-from priorshift.provenance import file_hash, write_parquet, write_record, write_text
+from priorshift.provenance import file_hash, versions, write_parquet, write_record, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
 from priorshift.training import train_run
 
@@ -93,8 +93,15 @@ def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
         return kept["rates"]
     base = load_base(study.params.base_model(base_model))
     rates = choice_rates(Scorer(base.model, base.tokenizer), study.params, study.materials)
-    write_record(path, {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates})
+    record = {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates}
+    write_record(path, record | _settings(base))
     return rates
+
+
+def _settings(base: BaseModel) -> dict:
+    """What no input names and a result may still hang on, for the record beside it."""
+    dtype = str(base.model.dtype).removeprefix("torch.")
+    return {"device": base.device, "dtype": dtype, "versions": versions()}
 
 
 # -- 02: training ------------------------------------------------------------------------------
@@ -212,7 +219,8 @@ def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: 
         hashes[path.name] = file_hash(path)
     # Written last: with it the measurements are whole.
     scoring = f"{probing.scorer.path}: {probing.scorer.reason}"
-    write_record(record, {"inputs": measurement_inputs(study, run), "hashes": hashes, "scoring": scoring})
+    made = {"inputs": measurement_inputs(study, run), "hashes": hashes, "scoring": scoring}
+    write_record(record, made | _settings(base))
 
 
 # -- 04: reading measurements ------------------------------------------------------------------

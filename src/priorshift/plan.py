@@ -22,7 +22,7 @@ from priorshift.finished import (
     why_not,
 )
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, remove, text_hash, write_record
+from priorshift.provenance import file_hash, remove, text_hash, versions, write_record
 from priorshift.source import notebook_roots, source_hash
 
 NOTEBOOKS = Path("notebooks")
@@ -128,7 +128,7 @@ def write_mark(study: LoadedStudy, stage: str, base_model: str) -> None:
     if stage == "05_report":
         files += [*sorted(study.paths.figures.glob("*.*")), study.paths.report]
     hashes = {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in files}
-    mark = {"inputs": stage_inputs(study, stage, base_model), "hashes": hashes}
+    mark = {"inputs": stage_inputs(study, stage, base_model), "hashes": hashes, "versions": versions()}
     write_record(study.paths.mark(stage, base_model), mark)
 
 
