@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = ("slurm-wlm", "munge")
@@ -46,7 +47,7 @@ AccountingStorageType=accounting_storage/none
 ReturnToService=2
 SlurmdTimeout=30
 KillWait=5
-MinJobAge=600
+MinJobAge=7200
 SlurmdParameters=config_overrides
 GresTypes=gpu
 {nodes}
@@ -161,7 +162,7 @@ class Cluster:
     def kill(self, name: str) -> None:
         """-9 to a daemon, and for a node to all that it started."""
         daemon = self.daemons.pop(name)
-        for process in [*(_steps(daemon.pid) if name in NODES else ()), daemon.pid]:
+        for process in [daemon.pid, *(_steps(name) if name in NODES else ())]:
             _kill(process)
         daemon.wait()
 
@@ -171,9 +172,12 @@ class Cluster:
         return shown.partition(" State=")[2].partition(" ")[0]
 
     def jobs(self) -> list[dict[str, str]]:
-        """Every job that SLURM remembers: id, state, node, comment (the rule and its piece)."""
-        listed = self.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%k", check=False)
-        return [dict(zip(("id", "state", "node", "comment"), line.split("|"), strict=True)) for line in listed.splitlines()]
+        """Every job that SLURM remembers: id, state, node, memory, comment (the rule and its piece)."""
+        listed = self.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%m|%k", check=False)
+        return [
+            dict(zip(("id", "state", "node", "memory", "comment"), line.split("|"), strict=True))
+            for line in listed.splitlines()
+        ]
 
     def call(self, *command: str, check: bool = True) -> str:
         """What one of SLURM's commands says."""
@@ -188,30 +192,24 @@ class Cluster:
             time.sleep(0.5)
 
 
-def _steps(slurmd: int) -> list[int]:
-    """The slurmstepd processes of a slurmd and all that runs under them."""
-    parents: dict[int, list[int]] = {}
-    session = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents.setdefault(int(words[1]), []).append(int(entry.parent.name))
-    todo = [slurmd, *session]
+def _steps(node: str) -> list[int]:
+    """The jobs' processes on a node, known by their environment, and the slurmstepd above each."""
     found = []
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            step = Path(f"/proc/{parent}/comm").read_text().strip() == "slurmstepd"
+        except (OSError, ValueError):
+            continue
+        if {b"SLURM_CLUSTER_NAME=priorshift", f"SLURMD_NODENAME={node}".encode()} <= set(variables):
+            found += [parent, int(folder.name)] if step else [int(folder.name)]
     return found
 
 
 def _kill(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _memory_mb() -> int:

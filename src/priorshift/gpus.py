@@ -20,7 +20,7 @@ PAUSE = 1.0  # seconds between two looks for a free GPU
 
 
 def visible() -> list[str]:
-    """Identifiers of the GPUs that this process may use: CUDA_VISIBLE_DEVICES where it is set, or all of the machine."""
+    """Names of the GPUs that this process may use: those in CUDA_VISIBLE_DEVICES where it is set, or all."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
     try:
