@@ -25,13 +25,14 @@ def plan(study: LoadedStudy) -> int:
     return 0
 
 
-def mark(study: LoadedStudy, stage: str, base_model: str = "") -> int:
+def mark(study: LoadedStudy, stage: str, piece: str = "") -> int:
     """Record that a stage's notebook has just been executed."""
-    from priorshift.plan import STAGES, write_mark
+    from priorshift.grid import STAGES
+    from priorshift.plan import write_mark
 
     if stage not in STAGES:
         raise ParamsError(f"stage: found {stage!r}; expected one of {', '.join(STAGES)}")
-    write_mark(study, stage, base_model)
+    write_mark(study, stage, piece)
     return 0
 
 
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
     least = 3 if most == 4 else 2
     if not least <= len(arguments) <= most or arguments[0] not in COMMANDS:
         print("usage: python -m priorshift check|plan|report|manifest|verify|bundle STUDY.yaml", file=sys.stderr)
-        print("       python -m priorshift mark STUDY.yaml STAGE [BASE_MODEL]", file=sys.stderr)
+        print("       python -m priorshift mark STUDY.yaml STAGE [PIECE]", file=sys.stderr)
         return 2
     command, study, *rest = arguments
     try:

@@ -39,8 +39,9 @@ def verify(study: LoadedStudy) -> list[str]:
     problems += [f"changed: {name}" for name in recorded if name in found and file_hash(found[name]) != recorded[name]]
     problems += [f"extra: {name}" for name in found if name not in recorded]
     # Marks carry their own hash: they are written around the manifest.
-    marks = [path for path in sorted(study.paths.stages.glob("*")) if not path.name.endswith(".lock")]
-    problems += [f"changed: stages/{path.name}" for path in marks if read_record(path) is None]
+    marks = [path for path in sorted(study.paths.stages.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    root = study.paths.root
+    problems += [f"changed: {path.relative_to(root).as_posix()}" for path in marks if read_record(path) is None]
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
