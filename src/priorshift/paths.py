@@ -38,6 +38,11 @@ class StudyPaths:
         return self.notebooks / f"{_stage_name(stage, base_model)}.ipynb"
 
     @property
+    def begun(self) -> Path:
+        """What each stage's notebook, code, params and materials were when the study was begun last."""
+        return self.stages / "begun.json"
+
+    @property
     def stages(self) -> Path:
         return self.root / "stages"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from priorshift.errors import ParamsError
+from priorshift.errors import ParamsError, RunError
 from priorshift.finished import (
     Run,
     choice_inputs,
@@ -22,9 +22,9 @@ from priorshift.finished import (
     run_record,
     why_not,
 )
-from priorshift.grid import pieces, read_by
+from priorshift.grid import STAGES, pieces, read_by
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, remove, text_hash, versions, write_record
+from priorshift.provenance import file_hash, read_record, remove, text_hash, versions, write_record
 from priorshift.source import notebook_roots, source_hash
 
 NOTEBOOKS = Path("notebooks")
@@ -141,17 +141,30 @@ def _stage(
 
 
 def write_mark(study: LoadedStudy, stage: str, piece: str) -> None:
-    """Record that a stage's notebook has just been executed: what it was made from, and what it left."""
+    """Record that a stage's notebook has just been executed: what it was made from, and what it left.
+
+    Raises
+    ------
+    RunError
+        When the notebook, its code, the params or the materials are no longer what they were when the study was begun:
+        which of the two the results are made from cannot be known.
+    """
     known = pieces(study, stage)
     if piece not in known:
         raise ParamsError(f"piece: found {piece!r}; {stage} of {study.params.study!r} has {len(known)}: {_some(known)}")
+    shared = _shared_inputs(study, stage)
+    begun = (read_record(study.paths.begun) or {}).get(stage, {})
+    if edited := [key for key in shared if begun.get(key) != shared[key]]:
+        raise RunError(
+            f"{stage}: {', '.join(edited)} changed while the study ran; go on with `make study`: what is done is kept"
+        )
     files = [study.paths.executed(stage, piece)]
     if stage == "04_test":
         files += sorted(study.paths.tables.glob("*.csv"))
     if stage == "05_report":
         files += [*sorted(study.paths.figures.glob("*.*")), study.paths.report]
     hashes = {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in files}
-    inputs = _shared_inputs(study, stage) | _own_inputs(study, stage, known[piece])
+    inputs = shared | _own_inputs(study, stage, known[piece])
     write_record(study.paths.mark(stage, piece), {"inputs": inputs, "hashes": hashes, "versions": versions()})
 
 
@@ -189,7 +202,10 @@ def _hash_or_none(path: Path) -> str:
 
 
 def prepare(study: LoadedStudy) -> list[Stage]:
-    """Drop the marks of stages that are to be done, and what a killed study left half-written; returns the plan."""
+    """Drop the marks of stages that are to be done, and what a killed study left half-written; returns the plan.
+
+    What the stages begin with is written down, so that no mark can stand for what was edited while they ran.
+    """
     for path in sorted(study.paths.root.rglob(".*.tmp")):
         remove(path)
     stages = make_plan(study)
@@ -197,6 +213,9 @@ def prepare(study: LoadedStudy) -> list[Stage]:
         if stage.reason:
             study.paths.mark(stage.stage, stage.piece).unlink(missing_ok=True)
             study.paths.manifest.unlink(missing_ok=True)
+    begun = {stage: _shared_inputs(study, stage) for stage in STAGES}
+    if read_record(study.paths.begun) != begun:
+        write_record(study.paths.begun, begun)
     return stages
 
 
