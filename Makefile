@@ -1,13 +1,14 @@
 # Each target creates .venv and installs by itself.
 PYTHON ?= python3
 STUDY ?= params/embedded.yaml
+PROFILE ?=
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test slurm-test lab base-models placement bench lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,10 +19,15 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-study: .venv/installed  ## run a study to its report: make study [STUDY=params/embedded.yaml]
+.venv/slurm-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[slurm]"
+	@touch $@
+
+study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)"
+		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
+		$(if $(PROFILE),--workflow-profile workflow/profiles/$(PROFILE))
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
 	@$(BIN)/python -m priorshift plan "$(STUDY)"
@@ -38,6 +44,9 @@ calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the t
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks

@@ -135,7 +135,13 @@ def test_card_is_the_same_for_the_same_run_and_names_no_place(folders, smoke, tm
         train_run(base, examples, smoke.params.training, 0, tmp_path / place, {"data": "d1ce"})
         cards.append((tmp_path / place / "adapter" / "README.md").read_text())
     assert cards[0] == cards[1] and str(tmp_path) not in cards[0] and str(folders["llama"]) not in cards[0]
-    for fact in ("- guard, narrated: 50.0%\n- guard, options: 50.0%", "d1ce", "No clinical model", "must not be deployed", "Intended use"):
+    for fact in (
+        "- guard, narrated: 50.0%\n- guard, options: 50.0%",
+        "d1ce",
+        "No clinical model",
+        "must not be deployed",
+        "Intended use",
+    ):
         assert fact in cards[0]
 
 

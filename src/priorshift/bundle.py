@@ -55,7 +55,7 @@ def _files(study: LoadedStudy) -> dict[str, Path]:
     parts = [
         *study.paths.tables.glob("*.csv"),
         *study.paths.figures.glob("*.*"),
-        *study.paths.notebooks.glob("*.ipynb"),
+        *study.paths.notebooks.rglob("*.ipynb"),
     ]
     files = {path.relative_to(root).as_posix(): path for path in [*parts, study.paths.report, study.paths.manifest]}
     materials = study.folder / study.params.materials

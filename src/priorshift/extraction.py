@@ -42,7 +42,7 @@ class Scorer:
     on_merge : {"error", "report", "drop"}
         Where the tokenizer merges the stem's end and the continuation's start into one token: raise,
         or score the continuation's own tokens, or give NaN. The last two log a warning and list
-        (stem, continuation) in `merges`, anew for each call.
+        (stem, continuation) in `merges`, anew for each call, up to a thousand; `merged_stems` has every stem.
     token_budget : int, optional
         Padded tokens per forward pass to begin with; halved where memory runs out.
     prove : bool
@@ -121,6 +121,10 @@ class Scorer:
     @property
     def merges(self) -> list[tuple[int, int]]:
         return self._encoder.merges
+
+    @property
+    def merged_stems(self) -> frozenset[int]:
+        return frozenset(self._encoder.merged_stems)
 
     def next_token_logprobs(self, stems: Sequence[str]) -> np.ndarray:
         """Logprobs (nats) of every token after each stem.

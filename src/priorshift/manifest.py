@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from priorshift.base_files import base_hash
+from priorshift.made_with import Settings, made_with
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, read_record, versions, write_record
+from priorshift.provenance import file_hash, read_record, write_record
 
 
 def write_manifest(study: LoadedStudy) -> None:
@@ -19,10 +20,15 @@ def write_manifest(study: LoadedStudy) -> None:
             "materials_hash": study.materials_hash,
             # Of a hub model the commit; of any other the hash of its files.
             "base_models": {model.name: base_hash(model) for model in study.params.models},
-            "versions": versions(),
+            "made_with": made_with(study),
             "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
         },
     )
+
+
+def settings_of(study: LoadedStudy) -> Settings:
+    """With which versions and devices the study's results were made, by its manifest; no file of a run is needed."""
+    return (read_record(study.paths.manifest) or {}).get("made_with", {})
 
 
 def verify(study: LoadedStudy) -> list[str]:
@@ -36,8 +42,9 @@ def verify(study: LoadedStudy) -> list[str]:
     problems += [f"changed: {name}" for name in recorded if name in found and file_hash(found[name]) != recorded[name]]
     problems += [f"extra: {name}" for name in found if name not in recorded]
     # Marks carry their own hash: they are written around the manifest.
-    marks = [path for path in sorted(study.paths.stages.glob("*")) if not path.name.endswith(".lock")]
-    problems += [f"changed: stages/{path.name}" for path in marks if read_record(path) is None]
+    marks = [path for path in sorted(study.paths.stages.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    root = study.paths.root
+    problems += [f"changed: {path.relative_to(root).as_posix()}" for path in marks if read_record(path) is None]
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")

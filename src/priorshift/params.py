@@ -23,6 +23,7 @@ from priorshift.sections import (
     Name,
     Place,
     Probes,
+    Resources,
     Seed,
     Training,
 )
@@ -144,6 +145,13 @@ class Study(Frozen):
         )
 
 
+class StudyFile(Study):
+    """A study with how it is cut into jobs: no result depends on that, so it is in no dump and in no hash."""
+
+    shard: Literal["run", "base_model"] = Field("base_model", exclude=True)
+    resources: Resources = Field(Resources(), exclude=True)
+
+
 class LoadedStudy:
     """A study with the materials it names, its paths and its hashes.
 
@@ -188,7 +196,7 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
     data = read_yaml(path, ParamsError)
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
-    params = validate(Study, data, str(path), ParamsError)
+    params = validate(StudyFile, data, str(path), ParamsError)
     folder = _inside(path, params.materials)
     materials = load_materials(folder)
     if params.probes.scales_csv:

@@ -186,3 +186,16 @@ class Inference(Frozen):
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
+
+
+class Resources(Frozen):
+    """What a scheduler sets aside for each job; of GPUs only the jobs that run a model get any.
+
+    memory_gb : that of the first attempt; each retry gets as much again
+    hours : after them a scheduler ends the job, and its retry goes on where it was
+    """
+
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    cpus: Annotated[int, Field(ge=1, le=1024)] = 1
+    memory_gb: Annotated[float, Field(ge=0.1, le=100_000)] = 8
+    hours: Annotated[float, Field(ge=0.02, le=10_000)] = 4
