@@ -31,6 +31,12 @@ def dropper(key):
 
 
 CLAIM = {"condition": "depression", "control": "neutral", "family": "interpretation", "outcome": "loss"}
+
+
+def hub_model(**keys):
+    return setter("base_models", [{"name": "hub", "source": "someone/model"} | keys])
+
+
 BAD_STUDIES = {
     "unknown key": (setter("colour", "red"), "colour"),
     "unknown nested key": (setter("training", "ranks", 4), "ranks"),
@@ -119,6 +125,17 @@ BAD_STUDIES = {
     "infinite learning rate": (setter("training", "learning_rate", float("inf")), "learning_rate"),
     "share that is no number": (setter("training", "dropout", float("nan")), "dropout"),
     "seed beyond the generator's": (setter("seeds", [2**32]), "seeds"),
+    "unknown backend": (setter("backend", "jax"), "backend: found 'jax'"),
+    "backend that is a list": (setter("backend", ["peft"]), "backend"),
+    "unknown prompt style": (hub_model(prompt_style="poem"), "prompt_style"),
+    "unknown dtype": (hub_model(dtype="int3"), "dtype"),
+    "4 bits as a number": (hub_model(load_in_4bit=4), "load_in_4bit"),
+    "remote code": (hub_model(trust_remote_code=True), "trust_remote_code"),
+    "revision with a control character": (hub_model(revision="a\nb"), "revision"),
+    "chat with an embedded model": (hub_model(source="embedded:llama-coupled-0", prompt_style="chat"), "use raw"),
+    "revision of an embedded model": (hub_model(source="embedded:llama-coupled-0", revision="a"), "for hub models"),
+    "embedded model in 4 bits": (hub_model(source="embedded:llama-coupled-0", load_in_4bit=True), "remove it"),
+    "gradient checkpointing as text": (setter("training", "gradient_checkpointing", "yes"), "gradient_checkpointing"),
     "base model that is no name": (setter("base_models", ["../escape"]), "base_models"),
     "condition called all": (setter("conditions", "all", {"task": "preferences"}), "'all' means every one"),
     "right-to-left study name": (setter("study", "\u202esmoke"), "study"),

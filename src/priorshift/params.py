@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
 from priorshift.material_files import load_materials, materials_files, materials_hash
@@ -29,15 +29,24 @@ from priorshift.sections import (
 )
 from priorshift.yamlio import Frozen, read_yaml, validate
 
+# Told apart by type, so that a mistake in a map is told of the map.
+Named = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[BaseModelParams, Tag("model")],
+    Discriminator(lambda entry: "name" if isinstance(entry, str) else "model"),
+]
 RINGS = ("training_domains", "held_out_domains")
 
 
 class Study(Frozen):
-    """A whole study, checked against its materials; `load_study` makes it."""
+    """A whole study, checked against its materials; `load_study` makes it.
+
+    backend : who fine-tunes; `auto` is Unsloth where it and a CUDA device are there, else peft
+    """
 
     study: Name
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
     materials: Place
-    base_models: list[Name | BaseModelParams] = Field(min_length=1)
+    base_models: list[Named] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
     train_domains: list[str] = Field(min_length=1)
     held_out_domains: list[str] = Field(min_length=5)
