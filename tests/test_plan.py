@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
 from study_runs import workplace
 
 from priorshift.errors import RunError
+from priorshift.finished import why_not
 from priorshift.params import load_study
-from priorshift.plan import make_plan, prepare, write_mark
+from priorshift.paths import OWNED, StudyPaths
+from priorshift.plan import prepare, write_mark
 from priorshift.provenance import read_record
 
 
@@ -23,18 +26,18 @@ def place(root, tiny_yaml, tmp_path, monkeypatch):
     return folder
 
 
-def begin(stage, *written):
-    """The tiny study begun, and the files that executing a stage's notebook leaves."""
+def begin(stage):
+    """The tiny study begun, and a stage's notebook executed."""
     study = load_study("params/tiny.yaml")
     prepare(study)
-    for path in (study.paths.executed(stage), *(study.paths.root / name for name in written)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("executed")
+    write(study.paths.executed(stage))
     return study
 
 
-def reason(study, stage):
-    return next(s.reason for s in make_plan(study) if s.name == stage)
+def write(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("executed")
 
 
 def edit_notebook(folder):
@@ -75,3 +78,44 @@ def test_a_study_that_is_begun_again_unchanged_writes_nothing(place):
     prepare(study)
     assert study.paths.begun.stat().st_mtime_ns == before
     assert set(read_record(study.paths.begun)["01_synthesize"]) == {"notebook", "source", "params", "materials"}
+
+
+WRITTEN = {
+    "04_test": {"tables/contrasts.csv", "tables/dose.csv", "figures/power.png"},
+    "05_report": {"figures/jsd.png", "figures/dose.svg"},
+    "06_placement": {"tables/placement.csv", "figures/placement.svg"},
+    "07_calibration": {"tables/calibration.csv", "figures/calibration.png"},
+}
+
+
+@pytest.mark.parametrize("stage", WRITTEN)
+def test_each_stage_owns_what_it_writes_and_clears_that_alone(tmp_path, stage):
+    paths = StudyPaths(tmp_path)
+    write(*(tmp_path / name for names in WRITTEN.values() for name in names), paths.report)
+    assert {path.relative_to(tmp_path).as_posix() for path in paths.owned(stage)} == WRITTEN[stage]
+    paths.clear(stage)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert left == {"report.html"}.union(*(names for other, names in WRITTEN.items() if other != stage))
+
+
+def test_every_figure_and_table_of_a_notebook_has_its_owner(root):
+    """Names that notebooks 04, 06 and 07 give in so many words: 05 owns every other figure, 04 every other table."""
+    for stage in ("04_test", "06_placement", "07_calibration"):
+        code = "".join(
+            "".join(c["source"]) for c in json.loads((root / f"notebooks/{stage}.ipynb").read_text())["cells"]
+        )
+        figures = re.findall(r'save_figure\(figure, loaded.paths.figures, "(\w+)"\)', code)
+        assert figures and {f"figures/{name}.*" for name in figures} <= set(OWNED[stage])
+        assert f'loaded.paths.clear("{stage}")' in code
+
+
+def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(place):
+    study = begin("04_test")
+    power = study.paths.figures / "power.png"
+    write(power, study.paths.figures / "jsd.png")
+    write_mark(study, "04_test", "")
+    assert read_record(study.paths.mark("04_test"))["hashes"].keys() == {
+        "notebooks/04_test.ipynb", "figures/power.png",
+    }  # fmt: skip
+    power.unlink()
+    assert why_not(study.paths.mark("04_test"), None, study.paths.root) == "figures/power.png is missing"

@@ -158,11 +158,9 @@ def write_mark(study: LoadedStudy, stage: str, piece: str) -> None:
         raise RunError(
             f"{stage}: {', '.join(edited)} changed while the study ran; go on with `make study`: what is done is kept"
         )
-    files = [study.paths.executed(stage, piece)]
-    if stage == "04_test":
-        files += sorted(study.paths.tables.glob("*.csv"))
+    files = [study.paths.executed(stage, piece), *study.paths.owned(stage)]
     if stage == "05_report":
-        files += [*sorted(study.paths.figures.glob("*.*")), study.paths.report]
+        files.append(study.paths.report)
     hashes = {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in files}
     inputs = shared | _own_inputs(study, stage, known[piece])
     write_record(study.paths.mark(stage, piece), {"inputs": inputs, "hashes": hashes, "versions": versions()})
