@@ -38,9 +38,8 @@ verify: .venv/installed  ## prove every file of a study by its manifest
 bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
 	@$(BIN)/python -m priorshift bundle "$(STUDY)"
 
-calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the tests keep their level?
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake calibrate --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study=params/calibration.yaml
+calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their level?
+	@$(MAKE) study STUDY=params/calibration.yaml
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
@@ -55,9 +54,8 @@ base-models: .venv/installed  ## pretrain the embedded base models that are miss
 	@mkdir -p outputs/base_models
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
 
-placement: .venv/installed  ## where the adapter sits: the placement study and its notebook
+placement:  ## where the adapter sits: the placement study and its notebook
 	@$(MAKE) study STUDY=params/placement.yaml
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/06_placement.ipynb outputs/placement/notebooks/06_placement.ipynb
 
 .venv/bench-installed: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -210,11 +210,7 @@ def calibrated(root, tmp_path_factory):
     params = yaml.safe_load((folder / "params/calibration.yaml").read_text())
     params |= {key: smoke[key] for key in ("train_domains", "held_out_domains", "training", "probes")}
     (folder / "params/calibration.yaml").write_text(yaml.safe_dump(params | {"seeds": [0, 1, 2, 3]}))
-    run(
-        [sys.executable, "-m", "snakemake", "calibrate", "--snakefile", "workflow/Snakefile", "--cores", "2", "--quiet",
-         "rules", "--config", "study=params/calibration.yaml", "runs_per_side=2", "comparisons=6"],
-        folder,
-    )  # fmt: skip
+    run([*study_command("params/calibration.yaml"), "runs_per_side=2", "comparisons=6"], folder)
     return folder / "outputs/calibration"
 
 
@@ -226,7 +222,9 @@ def test_calibration_counts_what_rejected(calibrated):
     assert set(table["n_runs"]) == {4} and set(table["comparisons"]) == {6} and set(table["runs_per_side"]) == {2}
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
     assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]
-    assert (calibrated / "figures/calibration.png").exists()
+    files = json.loads((calibrated / "manifest.json").read_text())["files"]
+    assert {"tables/calibration.csv", "figures/calibration.png", "notebooks/07_calibration.ipynb"} <= set(files)
+    assert not any(name.startswith(("notebooks/04", "notebooks/05")) or name == "report.html" for name in files)
 
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):

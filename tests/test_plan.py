@@ -13,7 +13,7 @@ from priorshift.errors import RunError
 from priorshift.finished import why_not
 from priorshift.params import load_study
 from priorshift.paths import OWNED, StudyPaths
-from priorshift.plan import prepare, write_mark
+from priorshift.plan import make_plan, prepare, write_mark
 from priorshift.provenance import read_record
 
 
@@ -78,6 +78,18 @@ def test_a_study_that_is_begun_again_unchanged_writes_nothing(place):
     prepare(study)
     assert study.paths.begun.stat().st_mtime_ns == before
     assert set(read_record(study.paths.begun)["01_synthesize"]) == {"notebook", "source", "params", "materials"}
+
+
+def test_a_study_says_which_analyses_follow(place):
+    path = place / "params/tiny.yaml"
+    data = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(data | {"analyses": ["05_report", "06_placement", "04_test"]}))
+    study = load_study("params/tiny.yaml")
+    assert [s.stage for s in make_plan(study)][-3:] == ["04_test", "06_placement", "05_report"]
+    path.write_text(yaml.safe_dump(data | {"analyses": ["07_calibration"]}))
+    other = load_study("params/tiny.yaml")
+    assert [s.stage for s in make_plan(other)][-2:] == ["03_probe", "07_calibration"]
+    assert other.params_hash == study.params_hash
 
 
 WRITTEN = {

@@ -7,12 +7,14 @@ A piece is named as the folders of its results are: "" is the whole study, "<bas
 from __future__ import annotations
 
 import shlex
+from typing import get_args
 
 from priorshift.finished import Run, floor_run, is_trained
 from priorshift.params import LoadedStudy
+from priorshift.sections import Analysis
 
 BY_MODEL = ("02_train", "03_probe")
-STAGES = ("01_synthesize", *BY_MODEL, "04_test", "05_report")
+STAGES = ("01_synthesize", *BY_MODEL, *get_args(Analysis))
 
 
 def pieces(study: LoadedStudy, stage: str) -> dict[str, list[Run]]:

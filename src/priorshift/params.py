@@ -16,6 +16,7 @@ from priorshift.materials import FAMILIES, Materials
 from priorshift.paths import EMBEDDED, StudyPaths
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.sections import (
+    Analysis,
     BaseModelParams,
     Condition,
     Exclusion,
@@ -146,10 +147,23 @@ class Study(Frozen):
 
 
 class StudyFile(Study):
-    """A study with how it is cut into jobs: no result depends on that, so it is in no dump and in no hash."""
+    """A study with what follows its measurements and how it is cut into jobs.
+
+    No result depends on either, so they are in no dump and in no hash.
+    """
+
+    analyses: list[Analysis] = Field(["04_test", "05_report"], min_length=1, exclude=True)
 
     shard: Literal["run", "base_model"] = Field("base_model", exclude=True)
     resources: Resources = Field(Resources(), exclude=True)
+
+    @model_validator(mode="after")
+    def _analyses_fit(self) -> StudyFile:
+        if len(set(self.analyses)) < len(self.analyses):
+            raise ValueError(f"analyses: found {', '.join(self.analyses)}; name each once")
+        if "05_report" in self.analyses and "04_test" not in self.analyses:
+            raise ValueError("analyses: 05_report reads the tables of 04_test; name both or neither")
+        return self
 
 
 class LoadedStudy:

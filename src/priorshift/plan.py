@@ -22,7 +22,7 @@ from priorshift.finished import (
     run_record,
     why_not,
 )
-from priorshift.grid import STAGES, pieces, read_by
+from priorshift.grid import pieces, read_by
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, read_record, remove, text_hash, versions, write_record
 from priorshift.source import notebook_roots, source_hash
@@ -75,8 +75,13 @@ def make_plan(study: LoadedStudy) -> list[Stage]:
         for piece, runs in pieces(study, "03_probe").items()
     }
     probing = _stages(study, "03_probe", measured)
-    tests = _stages(study, "04_test", {}, "after the measurements" if any(stage.todo for stage in probing) else "")
-    return [*stages, *probing, *tests, *_stages(study, "05_report", {}, tests[0].reason and "after the tables")]
+    before, analyses = "after the measurements" if any(stage.todo for stage in probing) else "", []
+    # The report comes last: it shows the tables of the others.
+    for stage in sorted(study.params.analyses, key=lambda name: (name == "05_report", name)):
+        if stage == "05_report":
+            before = "after the tables" if any(other.reason for other in analyses) else ""
+        analyses += _stages(study, stage, {}, before)
+    return [*stages, *probing, *analyses]
 
 
 def _data_steps(study: LoadedStudy, rates: dict[str, Step]) -> dict[Path, Step]:
@@ -185,10 +190,13 @@ def _shared_inputs(study: LoadedStudy, stage: str) -> dict[str, str]:
 
 def _own_inputs(study: LoadedStudy, stage: str, runs: list[Run]) -> dict[str, str]:
     """What one piece of a stage is made from: files of earlier stages, or the records that hold their hashes."""
-    records = {"02_train": data_record, "03_probe": run_record, "04_test": measurement_record}
-    paths = [records[stage](study, run) for run in runs] if stage in records else []
-    if stage == "05_report":
+    if stage == "01_synthesize":
+        paths = []
+    elif stage == "05_report":
         paths = sorted(study.paths.tables.glob("*.csv"))
+    else:
+        record = {"02_train": data_record, "03_probe": run_record}.get(stage, measurement_record)
+        paths = [record(study, run) for run in runs]
     return {"files": text_hash("".join(f"{path.name} {_hash_or_none(path)}\n" for path in paths))}
 
 
@@ -211,7 +219,7 @@ def prepare(study: LoadedStudy) -> list[Stage]:
         if stage.reason:
             study.paths.mark(stage.stage, stage.piece).unlink(missing_ok=True)
             study.paths.manifest.unlink(missing_ok=True)
-    begun = {stage: _shared_inputs(study, stage) for stage in STAGES}
+    begun = {stage: _shared_inputs(study, stage) for stage in {each.stage for each in stages}}
     if read_record(study.paths.begun) != begun:
         write_record(study.paths.begun, begun)
     return stages

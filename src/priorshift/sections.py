@@ -16,6 +16,7 @@ Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 
 
