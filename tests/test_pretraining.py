@@ -9,7 +9,7 @@ import yaml
 
 from priorshift.material_files import materials_hash
 from priorshift.paths import EMBEDDED
-from priorshift.pretraining import build, make_tokenizer
+from priorshift.pretraining import build, make_tokenizer, settings_hash
 from priorshift.worlds import World
 
 
@@ -45,9 +45,10 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
 
 
 @pytest.mark.parametrize("folder", sorted(p for p in EMBEDDED.iterdir() if p.is_dir()), ids=lambda p: p.name)
-def test_shipped_models_have_converged_on_these_materials(folder, root):
+def test_shipped_models_have_converged_on_these_worlds_and_materials(folder, root, world_params):
     card = json.loads((folder / "card.json").read_text())
     assert card["name"] == folder.name
     assert card["gap"] <= 0.008 and card["gap"] == pytest.approx(card["loss"] - card["entropy"])
     assert card["materials_hash"] == materials_hash(root / "params/materials")
+    assert card["worlds_hash"] == settings_hash(world_params, card["architecture"], card["world"])
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_500_000
