@@ -17,9 +17,11 @@ def check(study: LoadedStudy) -> int:
 
 def plan(study: LoadedStudy) -> int:
     """Say what is done, what is to do and why; runs and writes nothing."""
+    from priorshift.made_with import describe_settings, made_with
     from priorshift.plan import describe, make_plan
 
     print(describe(make_plan(study)))
+    print(describe_settings(made_with(study)))
     return 0
 
 
@@ -54,9 +56,12 @@ def manifest(study: LoadedStudy) -> int:
 
 def verify(study: LoadedStudy) -> int:
     """Name every file that is not as the manifest says."""
-    from priorshift.manifest import verify
+    from priorshift.made_with import differences
+    from priorshift.manifest import settings_of, verify
 
     problems = verify(study)
+    if mixed := differences(settings_of(study)):
+        print(f"note: {mixed}")
     print("\n".join(problems) or f"{study.paths.root}: every file is as the manifest says")
     return 1 if problems else 0
 

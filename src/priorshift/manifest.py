@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from priorshift.base_files import base_hash
+from priorshift.made_with import Settings, made_with
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, read_record, versions, write_record
+from priorshift.provenance import file_hash, read_record, write_record
 
 
 def write_manifest(study: LoadedStudy) -> None:
@@ -16,10 +18,17 @@ def write_manifest(study: LoadedStudy) -> None:
             "study": study.params.study,
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
-            "versions": versions(),
+            # Of a hub model the commit; of any other the hash of its files.
+            "base_models": {model.name: base_hash(model) for model in study.params.models},
+            "made_with": made_with(study),
             "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
         },
     )
+
+
+def settings_of(study: LoadedStudy) -> Settings:
+    """With which versions and devices the study's results were made, by its manifest; no file of a run is needed."""
+    return (read_record(study.paths.manifest) or {}).get("made_with", {})
 
 
 def verify(study: LoadedStudy) -> list[str]:

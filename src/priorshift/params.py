@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
 from priorshift.material_files import load_materials, materials_files, materials_hash
@@ -29,15 +29,24 @@ from priorshift.sections import (
 )
 from priorshift.yamlio import Frozen, read_yaml, validate
 
+# Told apart by type, so that a mistake in a map is told of the map.
+Named = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[BaseModelParams, Tag("model")],
+    Discriminator(lambda entry: "name" if isinstance(entry, str) else "model"),
+]
 RINGS = ("training_domains", "held_out_domains")
 
 
 class Study(Frozen):
-    """A whole study, checked against its materials; `load_study` makes it."""
+    """A whole study, checked against its materials; `load_study` makes it.
+
+    backend : who fine-tunes; `auto` is Unsloth where it and a CUDA device are there, else peft
+    """
 
     study: Name
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
     materials: Place
-    base_models: list[Name | BaseModelParams] = Field(min_length=1)
+    base_models: list[Named] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
     train_domains: list[str] = Field(min_length=1)
     held_out_domains: list[str] = Field(min_length=5)
@@ -65,8 +74,9 @@ class Study(Frozen):
         names = [m.name for m in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"base_models: two have the same name among {names}; names must differ")
-        if "all" in {*names, *self.conditions}:
-            raise ValueError("'all' means every one of them; give the base model or condition another name")
+        for kind, taken in (("base_models", names), ("conditions", self.conditions)):
+            if "all" in taken:
+                raise ValueError(f"{kind}: one is named 'all', which asks for every one of them; give it another name")
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory

@@ -24,7 +24,7 @@ from priorshift.finished import (
 )
 from priorshift.grid import pieces, read_by
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, remove, text_hash, write_record
+from priorshift.provenance import file_hash, remove, text_hash, versions, write_record
 from priorshift.source import notebook_roots, source_hash
 
 NOTEBOOKS = Path("notebooks")
@@ -152,7 +152,7 @@ def write_mark(study: LoadedStudy, stage: str, piece: str) -> None:
         files += [*sorted(study.paths.figures.glob("*.*")), study.paths.report]
     hashes = {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in files}
     inputs = _shared_inputs(study, stage) | _own_inputs(study, stage, known[piece])
-    write_record(study.paths.mark(stage, piece), {"inputs": inputs, "hashes": hashes})
+    write_record(study.paths.mark(stage, piece), {"inputs": inputs, "hashes": hashes, "versions": versions()})
 
 
 def _some(names: Iterable[str]) -> str:
