@@ -55,8 +55,9 @@ def waits_for(study: LoadedStudy, stage: str) -> dict[str, list[str]]:
 
 def arguments(piece: str) -> str:
     """What papermill is given, so that a notebook works on a piece."""
+    values = piece.split("/") if piece else []
+    values[2:] = [value.removeprefix("seed-") for value in values[2:]]
     names = ("base_model", "condition", "seed")
-    values = piece.replace("/seed-", "/").split("/") if piece else []
     return " ".join(f"-p {name} {shlex.quote(value)}" for name, value in zip(names, values, strict=False))
 
 
