@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,9 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from priorshift.base_files import CARD
 from priorshift.material_files import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
-from priorshift.provenance import text_hash, write_json
+from priorshift.provenance import remove, text_hash, whole, write_json
 from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params
 
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
@@ -194,14 +194,12 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.to(torch.float16).save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    write_json(temporary / "card.json", card)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        remove(left)  # half-written by one that was killed
+    with whole(folder) as temporary:
+        model.to(torch.float16).save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / CARD, card)
     return card
 
 
