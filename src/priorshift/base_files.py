@@ -19,8 +19,13 @@ def locate(params: BaseModelParams) -> tuple[Path | str, dict]:
     folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
     if not folder.is_dir():
         return params.source, {}
-    card = folder / CARD  # a calibration model, shipped or rebuilt elsewhere
-    return folder, json.loads(card.read_text()) if card.exists() else {}
+    return folder, read_card(folder)
+
+
+def read_card(folder: Path) -> dict:
+    """The card of a calibration model, shipped or rebuilt elsewhere; empty for any other model."""
+    card = folder / CARD
+    return json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
 
 
 def base_hash(params: BaseModelParams) -> str:

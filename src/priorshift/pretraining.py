@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from priorshift.base_files import CARD
+from priorshift.base_files import CARD, read_card
 from priorshift.material_files import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import remove, text_hash, whole, write_json
@@ -159,6 +159,16 @@ def settings_hash(params: WorldParams, architecture: str, world_name: str) -> st
     return text_hash(json.dumps(settings, sort_keys=True))
 
 
+def made_from(params_path: Path, name: str) -> dict[str, str]:
+    """Hashes of the materials and of the settings that a base model (`architecture-world-seed`) is made from."""
+    params = load_world_params(params_path)
+    architecture, world_name, _ = name.rsplit("-", 2)
+    return {
+        "materials_hash": materials_hash(params_path.parent / params.materials),
+        "worlds_hash": settings_hash(params, architecture, world_name),
+    }
+
+
 def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
     """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card."""
     params = load_world_params(params_path)
@@ -189,8 +199,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "seconds": round(time.perf_counter() - start),
         **held_out_gap(model, tokenizer, world, params.held_out_texts),
         "data": "texts of priorshift's calibration worlds, generated from params/materials",
-        "materials_hash": materials_hash(materials_folder),
-        "worlds_hash": settings_hash(params, architecture, world_name),
+        **made_from(params_path, name),
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
@@ -204,8 +213,16 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
 
 
 def build_all(params_path: Path, names: list[str], rebuild: bool, folder: Path = EMBEDDED) -> None:
-    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`."""
+    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`.
+
+    Prints which of those kept were made from other materials or settings than they would be now.
+    """
     todo = [name for name in names if rebuild or not (folder / name).is_dir()]
+    for name in (name for name in names if name not in todo):
+        card = read_card(folder / name)
+        if other := [key for key, value in made_from(params_path, name).items() if card.get(key) != value]:
+            what = " and ".join(key.removesuffix("_hash") for key in other)
+            print(f"{name}: made from other {what}; rebuild by notebook 00 with base_model={name} rebuild=True")
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:
         return
