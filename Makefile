@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test slurm-test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test slurm-test unsloth-test lab base-models placement bench lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,16 @@ test: .venv/installed  ## units, properties and every notebook at smoke size
 
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
+
+# Without the packages that only a GPU needs (xformers, triton, bitsandbytes), which a CPU cannot install.
+.venv-unsloth/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-unsloth
+	.venv-unsloth/bin/pip install --quiet --constraint constraints.txt --editable ".[dev,unsloth-imports]"
+	.venv-unsloth/bin/pip install --quiet --no-deps --constraint constraints.txt unsloth unsloth_zoo
+	@touch $@
+
+unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
+	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
