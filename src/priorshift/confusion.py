@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from priorshift.estimates import clopper_pearson
+from priorshift.intervals import clopper_pearson
 from priorshift.panels import loss_and_threat
 
 CONFUSION = [

@@ -35,6 +35,7 @@ from priorshift.confusion import confusion, refused_runs
 from priorshift.errors import UserError
 from priorshift.estimates import Estimate, NotEstimable
 from priorshift.families import NAMED, adjusted, declared, family_hash
+from priorshift.intervals import t_interval, with_interval
 from priorshift.panels import Panel, nests, panels, run_means
 from priorshift.specificity import refused_dissociations, specificity
 from priorshift.wording import describe_contrast
@@ -94,7 +95,7 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TR
     table, refused = _estimate_all(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=CONTRASTS)
-    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[CONTRASTS]
+    return _stamped(with_interval(table, settings.alpha), refused, settings)[CONTRASTS]
 
 
 def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
@@ -113,12 +114,12 @@ def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = 
         return table.reindex(columns=EQUIVALENCE)
     estimate, se, df = (table[name].to_numpy(float) for name in ("estimate", "se", "df"))
     margin = float(settings.smallest_effect)
-    reach = stats.t.ppf(0.95, df) * se
+    low, high, _ = t_interval(estimate, se, df, 0.10)
     p_lower, p_upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
     p_value = np.maximum(p_lower, p_upper)
     table = table.assign(
-        ci90_low=estimate - reach,
-        ci90_high=estimate + reach,
+        ci90_low=low,
+        ci90_high=high,
         margin=margin,
         p_lower=p_lower,
         p_upper=p_upper,
@@ -137,7 +138,7 @@ def world_difference(items: pd.DataFrame, settings: Any, treatments: Sequence[st
     table, refused = _world_differences(panels(items), settings, treatments)
     if table.empty:
         return table.reindex(columns=WORLDS)
-    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[WORLDS]
+    return _stamped(with_interval(table, settings.alpha), refused, settings)[WORLDS]
 
 
 def not_estimable(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from priorshift import estimates as est
 from priorshift.estimates import NotEstimable
+from priorshift.intervals import with_interval
 from priorshift.panels import loss_and_threat
 
 SPECIFICITY = [
@@ -47,7 +48,7 @@ def specificity(items: pd.DataFrame, settings: Any, neutral: str = "neutral") ->
     made, _ = _dissociations(items, neutral)
     if not made:
         return pd.DataFrame(columns=SPECIFICITY)
-    table = est.with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
+    table = with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
     keys = SPECIFICITY[:5]
     holds = (table["ci_low"] > 0).groupby([table[key] for key in keys]).transform("sum")
     table["double_dissociation"] = holds == len(EFFECTS)

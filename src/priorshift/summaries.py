@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from priorshift.intervals import mean_interval
 from priorshift.params import Study
 from priorshift.paths import EMBEDDED
 
@@ -50,11 +50,7 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     runs = long.groupby([*keys, "seed"], sort=True)["bits"].mean().reset_index()
     rows = []
     for key, group in runs.groupby(keys, sort=True):
-        values, n = group["bits"].to_numpy(), len(group)
-        reach = stats.t.ppf(1 - alpha / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-        mean = values.mean()
-        row = {"n_runs": n, "estimate": mean, "ci_low": mean - reach, "ci_high": mean + reach}
-        rows.append(dict(zip(keys, key, strict=True)) | row)
+        rows.append(dict(zip(keys, key, strict=True)) | {"n_runs": len(group)} | mean_interval(group["bits"], alpha))
     return pd.DataFrame(rows)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from priorshift.intervals import t_interval
 from priorshift.materials import Materials
 from priorshift.params import Study
 
@@ -126,6 +127,5 @@ def _mean(values: np.ndarray, alpha: float) -> dict[str, float]:
 
 
 def _interval(estimate: float, se: float, df: int, alpha: float) -> dict[str, float]:
-    reach = stats.t.ppf(1 - alpha / 2, df) * se
-    p = 2 * stats.t.sf(abs(estimate) / se, df) if se > 0 else np.nan
-    return {"estimate": estimate, "ci_low": estimate - reach, "ci_high": estimate + reach, "df": df, "p_value": p}
+    low, high, p_value = t_interval(estimate, se, df, alpha)
+    return {"estimate": estimate, "ci_low": low, "ci_high": high, "df": df, "p_value": float(p_value)}
