@@ -45,7 +45,9 @@ def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """
     estimate, se, df, per_t = (table[name].to_numpy(float) for name in ("estimate", "se", "df", "effect_per_t"))
     ci_low, ci_high, p_value = t_interval(estimate, se, df, alpha)
-    low, high = noncentral_limits(table["effect_size"].to_numpy(float) / per_t, table["effect_df"], alpha)
+    low, high = noncentral_limits(
+        table["effect_size"].to_numpy(float) / per_t, table["effect_df"].to_numpy(float), alpha
+    )
     return table.assign(
         ci_low=ci_low,
         ci_high=ci_high,
