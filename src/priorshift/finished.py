@@ -64,7 +64,7 @@ def is_trained(study: LoadedStudy, run: Run) -> bool:
 def choice_inputs(study: LoadedStudy, base_model: str) -> dict[str, str]:
     """What a base model's choice rates are made from."""
     return {
-        "base_model": base_hash(study.params.base_model(base_model)),
+        "base_model": _base_hash(study, base_model),
         "domains": _hash(study.params.train_domains),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         "materials": study.materials_hash,
@@ -94,16 +94,34 @@ def data_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     return inputs
 
 
-def run_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
-    """What a run is made from."""
+def run_inputs(study: LoadedStudy, run: Run, backend: str = "") -> dict[str, str]:
+    """What a run is made from.
+
+    Parameters
+    ----------
+    backend : who trains it; where the study leaves the choice to the machine (auto), a run that is there is taken
+        as it is, whoever trained it
+    """
     earlier = study.params.predecessor(run[1])
+    if study.params.backend != "auto":
+        backend = study.params.backend
+    elif not backend:
+        backend = (read_record(run_record(study, run)) or {}).get("backend", "")
     return {
-        "base_model": base_hash(study.params.base_model(run[0])),
+        "base_model": _base_hash(study, run[0]),
         "data": _data_hash(study, run),
         "start": _adapter_hash(study, (run[0], earlier, run[2])) if earlier else "",
         "training": _hash(study.params.training_of(run[1]).model_dump(mode="json")),
-        "source": source_hash(*RUN_CODE),
+        "backend": backend,
+        "source": source_hash(*RUN_CODE, *(["unsloth_backend"] if backend == "unsloth" else [])),
     }
+
+
+def _base_hash(study: LoadedStudy, base_model: str) -> str:
+    """A base model's files (or commit) and how they are loaded and read."""
+    params = study.params.base_model(base_model)
+    loading = params.model_dump(include={"prompt_style", "load_in_4bit", "dtype"})
+    return _hash([base_hash(params), loading])
 
 
 def _data_hash(study: LoadedStudy, run: Run) -> str:
@@ -138,7 +156,7 @@ def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
         "adapter": _adapter_hash(study, run) if is_trained(study, run) else "",
         "told": _hash([told, _data_hash(study, run)]) if told else "",
         "floor": "" if own else _adapter_hash(study, floor),
-        "base_model": base_hash(study.params.base_model(run[0])),
+        "base_model": _base_hash(study, run[0]),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         "exclusion": _hash(study.params.exclusion.model_dump(mode="json")),
         "domains": _hash([study.params.train_domains, study.params.held_out_domains]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from priorshift.base_files import base_hash
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, read_record, versions, write_record
 
@@ -16,6 +17,8 @@ def write_manifest(study: LoadedStudy) -> None:
             "study": study.params.study,
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
+            # Of a hub model the commit; of any other the hash of its files.
+            "base_models": {model.name: base_hash(model) for model in study.params.models},
             "versions": versions(),
             "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
         },

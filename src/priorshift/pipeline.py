@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from priorshift.backends import choose_backend
 from priorshift.extraction import Scorer
 from priorshift.finished import (
     Run,
@@ -31,7 +32,7 @@ from priorshift.finished import (
 from priorshift.locks import working
 from priorshift.material_rules import texts_of
 from priorshift.measure import choice_rates
-from priorshift.models import BaseModel, check_words, load_adapters, load_base
+from priorshift.models import BaseModel, check_letters, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.probing import Probing, State
 from priorshift.provenance import file_hash, write_parquet, write_record, write_text
@@ -91,7 +92,7 @@ def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
     if kept := finished(path, inputs):
         return kept["rates"]
     base = load_base(study.params.base_model(base_model))
-    rates = choice_rates(Scorer(base.model, base.tokenizer), study.params, study.materials)
+    rates = choice_rates(Scorer(base.model, base.tokenizer, read=base.read), study.params, study.materials)
     write_record(path, {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates})
     return rates
 
@@ -104,21 +105,24 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 
     Runs that put decisions in context train nothing and have no row.
     """
-    rows = []
+    rows, backend = [], choose_backend(study.params.backend)
     with working(study.paths):
         for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
-            base = load_base(study.params.base_model(base_model))
+            group = list(group)
+            base = load_base(study.params.base_model(base_model), backend)
             check_words(base, texts_of(study.materials))
-            for run in tqdm(list(group), desc=f"training on {base_model}"):
+            if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in group):
+                check_letters(base, study.materials.forms.letters)
+            for run in tqdm(group, desc=f"training on {base_model}"):
                 rows.append(_train(study, base, run))
     return pd.DataFrame(rows)
 
 
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
     examples, _ = read_examples(study, run)
-    inputs = run_inputs(study, run)
-    record = finished(run_record(study, run), inputs)
+    record = finished(run_record(study, run), run_inputs(study, run))
     if record is None:
+        inputs = run_inputs(study, run, base.backend.name)
         earlier = study.params.predecessor(run[1])
         start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
         training = study.params.training_of(run[1])
@@ -157,7 +161,8 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
                 base = load_base(study.params.base_model(base_model))
                 check_words(base, texts_of(study.materials))
                 tolerant = study.params.exclusion.ambiguous_tokenization
-                scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
+                on_merge = "report" if tolerant else "error"
+                scorer = Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)
                 _probe_base(study, base, scorer, todo)
             paths[base_model] = require(measurement_record(study, group[0]), "03_probe", group[0])["scoring"]
     return paths

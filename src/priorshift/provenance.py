@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # planning a study needs no tables, and pandas takes half a s
     import pandas as pd
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels")
+OPTIONAL = ("unsloth", "bitsandbytes")
 SEAL = "sha256_of_the_rest"
 
 
@@ -41,7 +42,11 @@ def text_hash(text: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that make the numbers."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    found = {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def peak_memory_mb() -> float:

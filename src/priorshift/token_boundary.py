@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -33,12 +33,20 @@ class Encoder:
     on_merge : {"error", "report", "drop"}
         What to do where stem and continuation share a token. "report" scores the continuation's own
         tokens after the stem's own; "drop" gives NaN. Both list the item in `merges` and log a warning.
+    read : callable, str -> str
+        What the model reads of a stem.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int | None, on_merge: str = "error") -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int | None,
+        on_merge: str = "error",
+        read: Callable[[str], str] = str,
+    ) -> None:
         if on_merge not in MERGE_POLICIES:
             raise UserError(f"on_merge={on_merge!r}: expected one of {', '.join(MERGE_POLICIES)}")
-        self.tokenizer, self.max_length, self.on_merge = tokenizer, max_length, on_merge
+        self.tokenizer, self.max_length, self.on_merge, self.read = tokenizer, max_length, on_merge, read
         self.prefix = _special_prefix(tokenizer)
         self.merges: list[tuple[int, int]] = []
         self.n_merges = 0
@@ -62,8 +70,9 @@ class Encoder:
         new = [i for i, key in enumerate(keys) if key not in found]
         for i in new:
             _check_texts(first + i, *keys[i])
-        own = iter(self._tokenize([keys[i][0] for i in new]))
-        joint = iter(self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts]))
+        texts = {i: self.read(keys[i][0]) for i in new}
+        own = iter(self._tokenize(list(texts.values())))
+        joint = iter(self._tokenize([texts[i] + text for i in new for text in keys[i][1]]))
         encoded = []
         for i, key in enumerate(keys):
             if key in found:
