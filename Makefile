@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test colab-test lab base-models placement bench lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the t
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks

@@ -9,7 +9,7 @@ An estimate, not a measurement; `make gpu-check` measures. How it is reached:
   are frozen and get no gradient), and 2 more where gradient checkpointing computes the forward pass twice (Kaplan et
   al. 2020, arXiv 2001.08361, section 2.1). Attention's products of tokens with tokens are left out: texts are short.
 * Hours: those operations at a fifth of the GPU's peak by its data sheet, 5 ms for each block and optimizer step (the
-  GPU waits for Python), and four readings of the weights from a disk at half a gigabyte a second. Downloading the
+  GPU waits for Python), and the weights read twice, from a disk at half a gigabyte a second. Downloading the
   model, and the tests on the CPU afterwards, are not counted.
 * Memory of weights: 4 or 2 bytes a parameter; with 4 bits, 4.127 bits for each in the blocks' matrices (Dettmers et
   al. 2023, arXiv 2305.14314, section 3). Of the adapter: 16 bytes a parameter (weight, gradient and AdamW's two
@@ -46,7 +46,7 @@ CHAT_TOKENS = 30
 GPUS = {"T4": (15e9, 65e12), "A100": (80e9, 312e12), "H100": (80e9, 989e12)}
 SHARE_OF_PEAK = 0.2
 BYTES_READ_PER_S = 0.5e9
-READINGS = 4
+READINGS = 2
 LAUNCHING_S = 5e-3
 SAMPLE = 48  # examples of a condition that are written to see how long they are
 
