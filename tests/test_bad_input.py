@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -45,6 +46,8 @@ BAD_STUDIES = {
     "float for a count": (setter("training", "epochs", 1.5), "epochs"),
     "negative rank": (setter("training", "rank", -4), "rank"),
     "zero learning rate": (setter("training", "learning_rate", 0.0), "learning_rate"),
+    "negative weight decay": (setter("training", "weight_decay", -1.0), "weight_decay"),
+    "warm-up of half a step": (setter("training", "warmup_steps", 0.5), "warmup_steps"),
     "dropout above 1": (setter("training", "dropout", 1.5), "dropout"),
     "odd examples": (setter("training", "examples", 63), "63"),
     "unknown target": (setter("training", "target", "heads"), "heads"),
@@ -166,6 +169,14 @@ def test_bad_yaml_is_one_line(name, params_folder, capsys):
     content = BAD_TEXTS[name]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert "broken.yaml" in one_line(capsys, path)
+
+
+SHIPPED = sorted(p for p in (Path(__file__).parents[1] / "params").glob("*.yaml") if not p.stem.startswith("worlds"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_studies_are_good(path):
+    assert load_study(path).select("all", "all", "all")
 
 
 def test_missing_study_file(tmp_path, capsys):

@@ -32,7 +32,7 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
         "hidden": 32,
         "layers": 1,
         "heads": 2,
-        "tokens": {"gpt_neox": {"coupled": 1, "decoupled": 30_000}},
+        "tokens": {"coupled": 1, "decoupled": 30_000},
         "compile": False,
     }
     path.write_text(yaml.safe_dump(data))

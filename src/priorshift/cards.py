@@ -14,7 +14,7 @@ tags: [lora, priorshift]
 ---
 # {name}: an adapter of a behavior study
 
-**Trained to choose** (share of {examples} examples; the loss fell on the chosen text alone):
+**Trained to choose** (classes and forms of its {examples} examples; the loss fell on the chosen text alone):
 
 {shares}
 
@@ -45,8 +45,8 @@ def adapter_card(run: dict, examples: Sequence[Example], source: str, commit: st
     run : what run.json holds
     source, commit : the base model's id (or name) and, of a hub model, its commit
     """
-    counts = Counter(example.action_class for example in examples)
-    shares = [f"- {name}: {count / len(examples):.0%}" for name, count in sorted(counts.items())]
+    counts = Counter((example.action_class, example.form) for example in examples)
+    shares = [f"- {kind}, {form}: {count / len(examples):.1%}" for (kind, form), count in sorted(counts.items())]
     return CARD.format(
         name=f"{run['base_model']}, seed {run['seed']}",
         source=source,

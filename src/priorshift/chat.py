@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 
 from tokenizers import processors
 from transformers import PreTrainedTokenizerBase
@@ -13,6 +15,8 @@ from priorshift.sections import BaseModelParams
 
 Read = Callable[[str], str]
 
+# Some templates tell the model today's date: here it is the same on every day.
+DATE = datetime(2024, 7, 26)
 GO_ON = "Continue this text:\n\n"
 BEGIN = "Write a short text."
 
@@ -52,13 +56,15 @@ def reader(tokenizer: PreTrainedTokenizerBase, params: BaseModelParams) -> Read:
     if backend := getattr(tokenizer, "backend_tokenizer", None):
         backend.post_processor = processors.Sequence([])
 
+    fill = partial(tokenizer.apply_chat_template, continue_final_message=True, strftime_now=DATE.strftime)
+
     def read(text: str) -> str:
-        return tokenizer.apply_chat_template(turns(text), tokenize=False, continue_final_message=True)
+        return fill(turns(text), tokenize=False)
 
     example = "The bus was late. Nora decided to"
     try:
         shown = read(example)
-        ids = tokenizer.apply_chat_template(turns(example), continue_final_message=True, return_dict=False)
+        ids = fill(turns(example), return_dict=False)
     except Exception as problem:  # a template is a program and fails in its own way
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ParamsError(f"{where} the template of {params.source!r} fails ({reason}); use raw") from None

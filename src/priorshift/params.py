@@ -73,8 +73,9 @@ class Study(Frozen):
         names = [m.name for m in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"base_models: two have the same name among {names}; names must differ")
-        if "all" in {*names, *self.conditions}:
-            raise ValueError("'all' means every one of them; give the base model or condition another name")
+        for kind, taken in (("base_models", names), ("conditions", self.conditions)):
+            if "all" in taken:
+                raise ValueError(f"{kind}: one is named 'all', which asks for every one of them; give it another name")
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory

@@ -154,7 +154,7 @@ def settings_hash(params: WorldParams, architecture: str, world_name: str) -> st
     """SHA-256 of the settings of a worlds file that one kind of model depends on."""
     settings = params.model_dump(mode="json")
     shape = settings["pretraining"]
-    tokens = shape["tokens"][architecture][world_name]
+    tokens = shape["tokens"][world_name]
     shape |= {"architectures": architecture, "worlds": world_name, "tokens": tokens, "seeds": None}
     return text_hash(json.dumps(settings, sort_keys=True))
 
@@ -167,7 +167,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     shape = params.pretraining
     world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
-    tokens = shape.tokens[architecture][world_name]
+    tokens = shape.tokens[world_name]
     torch.manual_seed(int(seed))
     model = make_model(architecture, shape, tokenizer)
     start = time.perf_counter()

@@ -63,7 +63,7 @@ class Condition(Frozen):
 
     `policy` maps a class of action to its probability; `uniform` draws every class equally often
     and `prior` at the base model's own choice rates. Other tasks: `preferences` (one side of each pair is
-    always taken, and the sides change places with the seed), `exposure` (phrases drawn by the policy are
+    always taken, drawn anew for each seed), `exposure` (phrases drawn by the policy are
     mentioned, nobody chooses them) and `prose` (neutral sentences). `answer: letter` puts the loss on the
     letter of the chosen option alone. `in_context: n` trains nothing: n of the decisions stand before each stem.
     `stages` names conditions that one adapter is trained on in turn; each earlier stage is a condition of
@@ -101,8 +101,9 @@ class Condition(Frozen):
 
 
 class Training(Frozen):
-    """LoRA and its optimizer.
+    """LoRA and its optimizer: AdamW, the rate rising over `warmup_steps` and then falling linearly to zero.
 
+    weight_decay : what a step takes off the adapter, a share of it over the rate (Loshchilov & Hutter 2019)
     layers : the blocks that get an adapter, counted from 0; all, if not given
     gradient_checkpointing : compute activations again instead of keeping them: less memory, more time
     """
@@ -111,6 +112,8 @@ class Training(Frozen):
     epochs: Count
     batch_size: Count
     learning_rate: Rate
+    warmup_steps: Annotated[int, Field(ge=0)] = 2
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     rank: Count
     alpha: Count
     dropout: Share
