@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test colab-test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test colab-test lab base-models placement bench gpu-check lint clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,15 @@ placement: .venv/installed  ## where the adapter sits: the placement study and i
 
 bench: .venv/bench-installed  ## speed of the probability core against its peers, on idle cores (about ten minutes)
 	@$(BIN)/python -m bench
+
+.venv/gpu-installed: .venv/bench-installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench,unsloth]"
+	@touch $@
+
+gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of training and probing, no download (minutes)
+	@command -v nvidia-smi > /dev/null || { echo "error: gpu-check: no NVIDIA GPU here (no nvidia-smi); run it where there is one" >&2; exit 1; }
+	@$(MAKE) --no-print-directory .venv/gpu-installed
+	@$(BIN)/python -m bench gpu
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench
