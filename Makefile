@@ -8,7 +8,8 @@ export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test slurm-test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
+	lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,19 @@ test: .venv/installed  ## units, properties and every notebook at smoke size
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
 
+# Without the packages that only a GPU needs (xformers, triton, bitsandbytes), which a CPU cannot install.
+.venv-unsloth/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-unsloth
+	.venv-unsloth/bin/pip install --quiet --constraint constraints.txt --editable ".[dev,unsloth-imports]"
+	.venv-unsloth/bin/pip install --quiet --no-deps --constraint constraints.txt unsloth unsloth_zoo
+	@touch $@
+
+unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
+	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py
+
+colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py
+
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
 
@@ -63,6 +77,15 @@ placement:  ## where the adapter sits: the placement study and its notebook
 
 bench: .venv/bench-installed  ## speed of the probability core against its peers, on idle cores (about ten minutes)
 	@$(BIN)/python -m bench
+
+.venv/gpu-installed: .venv/bench-installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench,unsloth]"
+	@touch $@
+
+gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of training and probing, no download (minutes)
+	@command -v nvidia-smi > /dev/null || { echo "error: gpu-check: no NVIDIA GPU here (no nvidia-smi); run it where there is one" >&2; exit 1; }
+	@$(MAKE) --no-print-directory .venv/gpu-installed
+	@$(BIN)/python -m bench gpu
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench

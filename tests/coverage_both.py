@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from priorshift.estimates import clopper_pearson
+from priorshift.intervals import clopper_pearson
 from priorshift.mixed import fit_crossed
 from priorshift.simulation import Components, simulate
 

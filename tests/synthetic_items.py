@@ -11,14 +11,22 @@ CONDITIONS = ("depression", "paranoia", "neutral", "random_label")
 TRUTH = {"depression": {"loss": 1.9, "threat": -0.7}, "paranoia": {"loss": -0.7, "threat": 1.8}}
 
 
-def claim(condition, outcome, control="neutral", family="interpretation", ring="held_out_domains"):
-    return SimpleNamespace(condition=condition, control=control, family=family, outcome=outcome, ring=ring)
+BEHAVIORS = {"depression": "loss", "paranoia": "threat"}
+
+
+def claim(
+    condition, outcome, control="neutral", family="interpretation", ring="held_out_domains", claim="shift", worlds=None
+):
+    return SimpleNamespace(
+        condition=condition, control=control, family=family, outcome=outcome, ring=ring, claim=claim, worlds=worlds
+    )
 
 
 def settings(**changes):
     values = {
         "alpha": 0.05,
         "smallest_effect": 0.5,
+        "treatments": ["depression", "paranoia"],
         "controls": ["neutral", "random_label"],
         "confirmatory": [claim("depression", "loss"), claim("paranoia", "threat")],
     }

@@ -139,7 +139,7 @@ BAD_STUDIES = {
     "embedded model in 4 bits": (hub_model(source="embedded:llama-coupled-0", load_in_4bit=True), "remove it"),
     "gradient checkpointing as text": (setter("training", "gradient_checkpointing", "yes"), "gradient_checkpointing"),
     "base model that is no name": (setter("base_models", ["../escape"]), "base_models"),
-    "condition called all": (setter("conditions", "all", {"task": "preferences"}), "'all' means every one"),
+    "condition called all": (setter("conditions", "all", {"task": "preferences"}), "conditions: one is named 'all'"),
     "right-to-left study name": (setter("study", "\u202esmoke"), "study"),
     "name that ends in a newline": (setter("study", "smoke\n"), "study"),
     "a list where a map belongs": (lambda data: [data], "expected a map"),

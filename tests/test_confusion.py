@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from priorshift.confusion import PERMUTATIONS, confusion, refused_runs
+from priorshift.confusion import PERMUTATIONS, confusion
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_items import row, settings, study
 
 ITEMS = study()
 SETTINGS = settings()
+OUTCOMES = ("loss", "threat")
 
 
 def test_confusion_by_hand():
@@ -26,7 +27,7 @@ def test_confusion_by_hand():
         float(at[c, s]) if o == "loss" else 0.0
         for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    table = confusion(items, SETTINGS)
+    table = confusion(items, SETTINGS, OUTCOMES)[0]
     counts = {(r.condition, r.predicted): r["count"] for _, r in table.iterrows()}
     assert counts == {("a", "a"): 2, ("a", "b"): 1, ("b", "a"): 0, ("b", "b"): 3}
     assert set(table.n) == {3}
@@ -39,12 +40,12 @@ def test_held_out_run_takes_no_part_in_its_centroid():
     items["shift"] = [
         at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    made = row(confusion(items, SETTINGS), condition="a", predicted="a")
+    made = row(confusion(items, SETTINGS, OUTCOMES)[0], condition="a", predicted="a")
     assert made["count"] == 1  # 0 is nearer to 10 than to 11.5; 10 is nearer to 11.5 than to 0
 
 
 def test_confusion_tells_trained_conditions_apart_in_the_coupled_world():
-    table = confusion(ITEMS, SETTINGS, conditions=("depression", "paranoia", "neutral"))
+    table = confusion(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
     hits = table[table.condition == table.predicted]
     assert (hits[hits.world == "coupled"].share == 1).all()
     assert hits[hits.world == "decoupled"].share.mean() < 0.9
@@ -55,7 +56,7 @@ def test_confusion_tells_trained_conditions_apart_in_the_coupled_world():
 
 def test_a_condition_with_one_run_cannot_be_left_out():
     items = ITEMS[(ITEMS.condition != "random_label") | (ITEMS.seed == 0)]
-    table, refused = confusion(items, SETTINGS), refused_runs(items)
+    table, refused = confusion(items, SETTINGS, OUTCOMES)
     assert "random_label" not in set(table[table.unit == "runs"].condition)
     assert "random_label" in set(table[table.unit == "base"].condition)
     assert set(refused.condition) == {"random_label"} and len(refused) == 7
@@ -83,16 +84,16 @@ def test_permutation_p_approaches_that_of_all_arrangements():
     observed = accuracy(points, list("aaabbb"))
     ways = [["a" if i in chosen else "b" for i in range(6)] for chosen in itertools.combinations(range(6), 3)]
     exact = np.mean([accuracy(points, way) >= observed for way in ways])
-    table = confusion(items, SETTINGS)
+    table = confusion(items, SETTINGS, OUTCOMES)[0]
     assert set(table.accuracy) == {observed} and 0 < observed < 1
     assert table.p_value.iloc[0] == pytest.approx(exact, abs=3 * np.sqrt(exact * (1 - exact) / PERMUTATIONS))
 
 
 def test_permutation_p_is_small_where_training_works_and_not_where_conditions_are_alike():
-    table = confusion(ITEMS, SETTINGS, conditions=("depression", "paranoia", "neutral"))
+    table = confusion(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
     base = table[table.unit == "base"].groupby("world").p_value.first()
     assert base["coupled"] < 0.002
     alike = ITEMS[ITEMS.condition == "neutral"]
     twins = alike.assign(condition="twin", shift=alike["shift"] + np.random.default_rng(0).normal(0, 0.1, len(alike)))
     both = np.concatenate([alike.to_numpy(object), twins.to_numpy(object)])
-    assert (confusion(type(ITEMS)(both, columns=ITEMS.columns), SETTINGS).p_value > 0.05).all()
+    assert (confusion(type(ITEMS)(both, columns=ITEMS.columns), SETTINGS, OUTCOMES)[0].p_value > 0.05).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from priorshift.estimates import clopper_pearson
+from priorshift.intervals import clopper_pearson
 from priorshift.simulation import Components, simulate
 
 sys.path.insert(0, str(Path(__file__).parent))

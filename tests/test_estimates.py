@@ -10,7 +10,8 @@ from statsmodels.stats.meta_analysis import effectsize_smd
 from statsmodels.stats.proportion import proportion_confint
 
 from priorshift import estimates as est
-from priorshift.estimates import NotEstimable, clopper_pearson
+from priorshift.estimates import NotEstimable
+from priorshift.intervals import clopper_pearson, mean_interval, noncentral_limits, with_interval
 
 RNG = np.random.default_rng(0)
 TREATMENT, CONTROL = RNG.normal(0.4, 1, (4, 9)), RNG.normal(0, 0.5, (3, 9))
@@ -145,7 +146,7 @@ def test_clopper_pearson_equals_scipy_and_statsmodels(count, n, alpha):
 
 
 def test_interval_of_hedges_g_inverts_the_noncentral_t():
-    table = est.with_interval(pd.DataFrame([vars(est.over_runs(TREATMENT, CONTROL[:3]))]), 0.05).iloc[0]
+    table = with_interval(pd.DataFrame([vars(est.over_runs(TREATMENT, CONTROL[:3]))]), 0.05).iloc[0]
     n1, n0 = len(TREATMENT), len(CONTROL)
     per_t = np.sqrt(1 / n1 + 1 / n0) * (1 - 3 / (4 * (n1 + n0 - 2) - 1))
     a, b = TREATMENT.mean(axis=1), CONTROL.mean(axis=1)
@@ -157,7 +158,7 @@ def test_interval_of_hedges_g_inverts_the_noncentral_t():
 def test_interval_of_hedges_g_covers_the_true_difference():
     rng, covered = np.random.default_rng(4), []
     rows = [vars(est.over_runs(rng.normal(1.5, 1, (4, 1)), rng.normal(0, 1, (4, 1)))) for _ in range(2000)]
-    table = est.with_interval(pd.DataFrame(rows), 0.05)
+    table = with_interval(pd.DataFrame(rows), 0.05)
     # The bias correction moves both limits by 13 % at 6 degrees of freedom: coverage is not exactly 95 %.
     factor = est.small_sample(6)
     covered = (table.effect_low / factor < 1.5) & (table.effect_high / factor > 1.5)
@@ -165,6 +166,14 @@ def test_interval_of_hedges_g_covers_the_true_difference():
 
 
 def test_limits_of_a_very_large_t_grow_in_proportion():
-    low, high = est.noncentral_limits(np.array([100.0, 1e6, -1e6]), np.array([4.0, 4.0, 4.0]), 0.05)
+    low, high = noncentral_limits(np.array([100.0, 1e6, -1e6]), np.array([4.0, 4.0, 4.0]), 0.05)
     assert low[1] == pytest.approx(1e4 * low[0], rel=1e-2) and high[1] == pytest.approx(1e4 * high[0], rel=1e-2)
     assert (low[2], high[2]) == pytest.approx((-high[1], -low[1]))
+
+
+def test_mean_interval_equals_scipys():
+    values = [0.1, 0.5, 0.2, -0.3]
+    made, expected = mean_interval(values, 0.1), stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert made["estimate"] == pytest.approx(0.125)
+    assert (made["ci_low"], made["ci_high"]) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(mean_interval([0.1], 0.1)["ci_low"]) and mean_interval([0.1], 0.1)["estimate"] == 0.1

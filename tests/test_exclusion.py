@@ -77,7 +77,7 @@ def test_without_criteria_nothing_leaves():
 def test_with_and_without_stand_side_by_side():
     items = study(models=[("hub/model", "hub/model", "")])
     kept = items[items["item"] != "item-000"]
-    table = with_and_without(contrasts(items, settings()), contrasts(kept, settings()))
+    table = with_and_without(*(contrasts(rows, settings(), ["depression", "paranoia"]) for rows in (items, kept)))
     found = row(table, condition="depression", control="neutral", outcome="loss", unit="both")
     assert (found["n_items_all"], found["n_items_kept"]) == (8, 7)
     assert found["difference"] == found["estimate_kept"] - found["estimate_all"] != 0

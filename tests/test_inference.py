@@ -1,9 +1,8 @@
-"""Tables of claims: columns, families, equivalence, worlds, refusals, words, determinism, speed."""
+"""Tables of claims: columns, families, equivalence, worlds, refusals, words, determinism."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,19 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 from priorshift import families, inference
+from priorshift.confusion import confusion
 from priorshift.errors import UserError
+from priorshift.panels import run_means
+from priorshift.specificity import specificity
+from priorshift.wording import describe_contrast, nothing_tested
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_items import base_models, claim, panel, row, settings, study
+from synthetic_items import BEHAVIORS, base_models, claim, panel, row, settings, study
 
 ITEMS = study()
 SETTINGS = settings()
-TABLE = inference.contrasts(ITEMS, SETTINGS)
+MADE = inference.claims(ITEMS, SETTINGS)
+TABLE, EQUIVALENCE, WORLDS = MADE["contrasts"], MADE["equivalence"], MADE["world_difference"]
 LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
 # fmt: off
 DESIGN = [
@@ -41,7 +45,7 @@ def test_every_contrast_at_every_unit():
     each = 2 * 2 * 3  # treatments x controls x outcomes
     assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * each, "base": 2 * each}
     assert not TABLE.duplicated(inference.KEY).any()
-    assert inference.not_estimable(ITEMS, SETTINGS).empty
+    assert MADE["not_estimable"].empty
 
 
 def test_no_cell_is_empty_or_infinite():
@@ -92,12 +96,46 @@ def test_holm_over_the_declared_family_and_bh_within_unit():
 
 
 def test_holm_by_hand():
-    table = pd.DataFrame({"p_value": [0.01, 0.04, 0.03], "role": "confirmatory", "unit": "base"})
-    none = pd.DataFrame(columns=["role"])
-    assert families.adjusted(table, none).p_adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06])
+    tables = {
+        "a": pd.DataFrame({"p_value": [0.01, 0.04], "role": "confirmatory", "unit": "base"}),
+        "b": pd.DataFrame({"p_value": [0.2, 0.03], "role": ["exploratory", "confirmatory"], "unit": "base"}),
+    }
+
+    def confirmatory(lost):
+        made = families.adjusted(tables, lost)
+        return [p for table in made.values() for p in table.p_adjusted[table.role == "confirmatory"]]
+
+    # One family over both tables.
+    assert confirmatory(0) == pytest.approx([0.03, 0.06, 0.06])
     # A declared claim that could not be estimated still counts: four claims, not three.
-    lost = pd.DataFrame({"role": ["confirmatory", "exploratory"]})
-    assert families.adjusted(table, lost).p_adjusted.tolist() == pytest.approx([0.04, 0.09, 0.09])
+    assert confirmatory(1) == pytest.approx([0.04, 0.09, 0.09])
+    assert families.adjusted(tables, 0)["b"].p_adjusted[0] == 0.2
+
+
+def test_claims_are_confirmatory_as_the_kind_and_in_the_worlds_they_were_declared_for():
+    parts = [("depression", "loss"), ("paranoia", "threat")]
+    kinds = [("shift", ["coupled"]), ("equivalence", ["decoupled"])]
+    told = [claim(*part, claim=kind, worlds=worlds) for part in parts for kind, worlds in kinds]
+    made = inference.claims(ITEMS, settings(confirmatory=told))
+    found = {name: made[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence")}
+    for name, world in (("contrasts", "coupled"), ("equivalence", "decoupled")):
+        assert set(found[name].world) == {world} and set(found[name].unit) == {"base"} and len(found[name]) == 2
+    both = pd.concat(found.values())
+    assert both.p_adjusted.to_numpy() == pytest.approx(multipletests(both.p_value, method="holm")[1], abs=1e-8)
+    assert set(made["world_difference"].role) == {"exploratory"}
+
+
+def test_a_claim_for_a_world_that_was_not_run_is_refused_and_counts():
+    told = [claim("depression", "loss", worlds=["coupled"]), claim("depression", "loss", claim="equivalence")]
+    items = ITEMS[ITEMS.world != "coupled"]
+    made = inference.claims(items, settings(confirmatory=told))
+    lost = made["not_estimable"].query("role == 'confirmatory'")
+    assert lost[["table", "world", "unit", "reason"]].to_numpy().tolist() == [
+        ["contrasts", "coupled", "base", "no base model of this world"]
+    ]
+    family = made["equivalence"].query("role == 'confirmatory'")
+    assert len(family) == 2  # the hub model and the decoupled world
+    assert family.p_adjusted.min() == pytest.approx(3 * family.p_value.min())
 
 
 def test_family_hash_shows_any_change_of_what_was_declared():
@@ -106,12 +144,14 @@ def test_family_hash_shows_any_change_of_what_was_declared():
         for change in (
             {}, {"alpha": 0.01}, {"smallest_effect": 0.4}, {"confirmatory": [claim("depression", "loss")]},
             {"confirmatory": [claim("depression", "loss"), claim("paranoia", "loss")]},
+            {"confirmatory": [claim("depression", "loss", worlds=["coupled"])]},
+            {"confirmatory": [claim("depression", "loss", claim="equivalence")]},
         )
     ]  # fmt: skip
-    assert len(set(hashes)) == 5
+    assert len(set(hashes)) == 7
     turned = settings(confirmatory=SETTINGS.confirmatory[::-1], controls=["neutral"])
     assert families.family_hash(turned) == hashes[0] and len(hashes[0]) == 12
-    for table in (TABLE, inference.equivalence(ITEMS, SETTINGS), inference.world_difference(ITEMS, SETTINGS)):
+    for table in (TABLE, EQUIVALENCE, WORLDS):
         assert set(table.family_hash) == {hashes[0]}
 
 
@@ -123,7 +163,7 @@ def test_effect_sizes_lie_in_their_intervals():
 
 
 def test_equivalence_equals_statsmodels():
-    table = inference.equivalence(ITEMS, SETTINGS)
+    table = EQUIVALENCE
     a, b = (panel(ITEMS, "llama-decoupled-1", name, "loss") for name in ("depression", "neutral"))
     at = {"base_model": "llama-decoupled-1", **LOSS}
     p, lower, upper = ttost_ind(a.mean(axis=1), b.mean(axis=1), -0.5, 0.5, usevar="unequal")
@@ -135,7 +175,7 @@ def test_equivalence_equals_statsmodels():
 
 
 def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
-    table = inference.equivalence(ITEMS, SETTINGS)
+    table = EQUIVALENCE
     inside = (table.ci90_low > -0.5) & (table.ci90_high < 0.5)
     assert (table.equivalent == inside).all()
     assert inside.any() and not inside.all()
@@ -143,15 +183,11 @@ def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
 
 
 def test_decoupled_is_equivalent_to_nothing_and_coupled_is_not():
-    table = inference.equivalence(ITEMS, SETTINGS)
-    base = table[(table.role == "confirmatory") & (table.unit == "base")]
+    table = EQUIVALENCE
+    declared = [(c.condition, c.control, c.outcome) for c in SETTINGS.confirmatory]
+    keys = pd.MultiIndex.from_frame(table[["condition", "control", "outcome"]])
+    base = table[keys.isin(declared) & (table.unit == "base")]
     assert base.groupby("world").equivalent.all().to_dict() == {"coupled": False, "decoupled": True}
-
-
-def test_equivalence_is_holm_corrected_within_a_world():
-    table = inference.equivalence(ITEMS, SETTINGS)
-    for _, rows in table[table.role == "confirmatory"].groupby("world"):
-        assert rows.p_adjusted.to_numpy() == pytest.approx(multipletests(rows.p_value, method="holm")[1], abs=1e-8)
 
 
 def test_world_difference_is_welch_over_checkpoints():
@@ -164,17 +200,17 @@ def test_world_difference_is_welch_over_checkpoints():
         for world in ("coupled", "decoupled")
     }
     expected = stats.ttest_ind(values["coupled"], values["decoupled"], equal_var=False)
-    table = inference.world_difference(ITEMS, SETTINGS)
+    table = WORLDS
     made = row(table, base_model="llama", **LOSS)
     assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
     assert (made.ci_low, made.ci_high) == pytest.approx(tuple(expected.confidence_interval()), abs=1e-8)
     assert made.estimate == pytest.approx(made.coupled - made.decoupled)
-    assert (made.n_coupled, made.n_decoupled, made.role) == (3, 3, "confirmatory")
+    assert (made.n_coupled, made.n_decoupled, made.role) == (3, 3, "exploratory")
     assert set(table.base_model) == {"llama"} and np.isfinite(table.select_dtypes("number")).all().all()
 
 
 def test_run_means_are_plain_means():
-    means = inference.run_means(ITEMS)
+    means = run_means(ITEMS)
     made = row(means, base_model="hub/model", condition="paranoia", seed=1, outcome="threat")
     assert made.mean_shift == pytest.approx(panel(ITEMS, "hub/model", "paranoia", "threat")[1].mean())
     assert made.n_items == 8
@@ -190,18 +226,18 @@ def test_run_means_are_plain_means():
 
 def test_a_single_checkpoint_is_refused_with_the_reason():
     items = study(models=base_models(checkpoints=1, hub=False))
-    table, refused = inference.contrasts(items, SETTINGS), inference.not_estimable(items, SETTINGS)
+    made = inference.claims(items, SETTINGS)
+    table, refused = made["contrasts"], made["not_estimable"]
     assert set(table.unit) == {"items", "runs", "both"}
     base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
     assert len(base) == 2 * 12 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
     assert (base.role == "confirmatory").sum() == 4
-    assert inference.world_difference(items, SETTINGS).empty
-    assert list(inference.world_difference(items, SETTINGS).columns) == inference.WORLDS
+    assert made["world_difference"].empty and list(made["world_difference"].columns) == inference.WORLDS
     assert "world_difference" in set(refused.table)
 
 
 def test_one_seed_leaves_items_and_base():
-    table = inference.contrasts(study(seeds=1), SETTINGS)
+    table = inference.claims(study(seeds=1), SETTINGS)["contrasts"]
     assert set(table.unit) == {"items", "base"}
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
 
@@ -214,7 +250,7 @@ def test_a_lost_run_and_an_excluded_item_give_defined_answers():
         & (ITEMS.seed == 0)
         & (ITEMS["item"] == "item-003")
     )
-    table = inference.contrasts(ITEMS[~lost & ~cell], SETTINGS)
+    table = inference.claims(ITEMS[~lost & ~cell], SETTINGS)["contrasts"]
     made = row(table, base_model="hub/model", unit="both", **LOSS)
     assert made.n_runs == 5 and made.n_items == 8 and "REML" in made.test
     assert len(table) == len(TABLE) and np.isfinite(table.select_dtypes("number").to_numpy()).all()
@@ -222,7 +258,8 @@ def test_a_lost_run_and_an_excluded_item_give_defined_answers():
 
 def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
     items = ITEMS[(ITEMS.base_model != "hub/model") | (ITEMS.condition != "paranoia")]
-    table, refused = inference.contrasts(items, SETTINGS), inference.not_estimable(items, SETTINGS)
+    made = inference.claims(items, SETTINGS)
+    table, refused = made["contrasts"], made["not_estimable"]
     assert "no runs of the treatment" in set(refused.reason)
     assert (refused[refused.role == "confirmatory"].base_model == "hub/model").sum() == 1
     confirmatory = table[table.role == "confirmatory"]
@@ -233,7 +270,7 @@ def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
 
 def test_a_declared_claim_that_was_never_measured_is_refused():
     declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
-    refused = inference.not_estimable(ITEMS, declared)
+    refused = inference.claims(ITEMS, declared)["not_estimable"]
     unmeasured = refused[refused.reason == "this family, ring and outcome were not measured"]
     assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
         ("hub/model", "both"),
@@ -245,9 +282,9 @@ def test_a_declared_claim_that_was_never_measured_is_refused():
 
 def test_constant_shifts_leave_no_claim_and_no_nan():
     items = ITEMS.assign(shift=0.25)
-    for table in (inference.contrasts, inference.equivalence, inference.world_difference):
-        assert table(items, SETTINGS).empty
-    refused = inference.not_estimable(items, SETTINGS)
+    made = inference.claims(items, SETTINGS)
+    refused = made.pop("not_estimable")
+    assert all(table.empty for table in made.values())
     assert (refused.table == "contrasts").sum() == len(TABLE)
     assert refused.reason.str.contains("no variance").all()
 
@@ -266,20 +303,20 @@ def test_constant_shifts_leave_no_claim_and_no_nan():
 )
 def test_a_broken_table_is_one_clear_error(change, message):
     with pytest.raises(UserError, match=message):
-        inference.contrasts(change(ITEMS), SETTINGS)
+        inference.claims(change(ITEMS), SETTINGS)
 
 
 def test_a_declared_claim_outside_the_contrasts_is_an_error():
     with pytest.raises(UserError, match="depression minus adaptive is not among the contrasts"):
-        inference.contrasts(ITEMS, settings(confirmatory=[claim("depression", "loss", control="adaptive")]))
+        inference.claims(ITEMS, settings(confirmatory=[claim("depression", "loss", control="adaptive")]))
 
 
-# --- words, determinism, speed ------------------------------------------------------------------------
+# --- words, determinism -----------------------------------------------------------------------------
 
 
 def test_a_contrast_in_words():
     made = row(TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
-    text = inference.describe_contrast(made)
+    text = describe_contrast(made)
     for part in (
         "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
         f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
@@ -292,36 +329,39 @@ def test_a_contrast_in_words():
 
 def test_words_name_the_unit_and_never_say_significant():
     for record in TABLE.to_dict("records"):
-        text = inference.describe_contrast(record)
+        text = describe_contrast(record)
         assert "significant" not in text and f"unit {record['unit']}" in text and record["role"] in text
         assert ("base checkpoints" in text) == (record["unit"] == "base")
 
 
 def test_row_order_of_the_input_changes_no_byte():
     shuffled = ITEMS.sample(frac=1, random_state=1)
-    for make in (
-        inference.contrasts, inference.equivalence, inference.world_difference, inference.specificity,
-        inference.confusion, inference.not_estimable,
-    ):  # fmt: skip
-        assert make(shuffled, SETTINGS).to_csv(index=False) == make(ITEMS, SETTINGS).to_csv(index=False)
-    assert inference.run_means(shuffled).to_csv() == inference.run_means(ITEMS).to_csv()
+    makers = (
+        lambda items: list(inference.claims(items, SETTINGS).values()),
+        lambda items: specificity(items, SETTINGS, BEHAVIORS),
+        lambda items: confusion(items, SETTINGS, ("loss", "threat")),
+    )
+    for make in makers:
+        for one, other in zip(make(shuffled), make(ITEMS), strict=True):
+            assert one.to_csv(index=False) == other.to_csv(index=False)
+    assert run_means(shuffled).to_csv() == run_means(ITEMS).to_csv()
 
 
 def test_the_input_is_left_as_it_was():
     before = ITEMS.copy()
-    inference.contrasts(ITEMS, SETTINGS)
+    inference.claims(ITEMS, SETTINGS)
     pd.testing.assert_frame_equal(ITEMS, before)
 
 
 def test_a_missing_world_is_a_hub_model():
     blank = ITEMS.assign(world=ITEMS["world"].where(ITEMS["world"] != "", None))
-    pd.testing.assert_frame_equal(inference.contrasts(blank, SETTINGS), TABLE)
+    pd.testing.assert_frame_equal(inference.claims(blank, SETTINGS)["contrasts"], TABLE)
 
 
-def test_a_big_table_is_quick():
-    items = study(n_items=130, models=base_models(checkpoints=2), families=("interpretation", "feeling"))
-    start = time.perf_counter()
-    table = inference.contrasts(items, SETTINGS)
-    # 93,600 rows; the reference study has 7 times as many and 60 s.
-    assert time.perf_counter() - start < 8
-    assert len(table) == 2 * 12 * (5 * 3 + 2)
+def test_a_study_whose_conditions_give_no_contrast_has_empty_tables_and_a_sentence():
+    alone = ITEMS[ITEMS.condition == "neutral"]
+    nothing = settings(treatments=["neutral"], controls=["neutral"], confirmatory=[])
+    made = inference.claims(alone, nothing)
+    assert all(table.empty for table in made.values()) and list(made["contrasts"].columns) == DESIGN
+    assert nothing_tested(made["contrasts"]).startswith("No contrast could be estimated")
+    assert nothing_tested(TABLE) == ""

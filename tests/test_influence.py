@@ -19,6 +19,7 @@ from synthetic_items import panel, row, settings, study
 ITEMS = study(n_items=6)
 ITEMS["domain"] = np.where(ITEMS["item"] < "item-003", "work", "school")
 SETTINGS = settings()
+ADAPTIVE = ("benign", "engage")
 LOSS = {"base_model": "hub/model", "condition": "depression", "control": "neutral", "outcome": "loss"}
 TABLE = leave_one_out(ITEMS, SETTINGS)
 
@@ -67,7 +68,7 @@ def scored():
 
 def test_curve_holds_every_choice_and_marks_the_declared_ones():
     items = scored()
-    curve = specification_curve(items, SETTINGS)
+    curve = specification_curve(items, SETTINGS, ADAPTIVE)
     assert list(curve.columns) == SPECIFICATIONS and not curve.isna().any().any()
     assert set(curve.scoring) == set(SCORINGS)
     assert set(zip(curve.condition, curve.outcome, strict=True)) == {("depression", "loss"), ("paranoia", "threat")}
@@ -76,7 +77,8 @@ def test_curve_holds_every_choice_and_marks_the_declared_ones():
     told = curve[curve.declared]
     assert len(told) == 3 * 2 and set(told.scoring) == {"log_odds"} and set(told.control) == {"neutral"}
     mine = row(curve, scoring="log_odds", unit="both", **LOSS)
-    assert mine.estimate == pytest.approx(row(contrasts(items, SETTINGS), unit="both", **LOSS).estimate)
+    plain = contrasts(items, SETTINGS, SETTINGS.treatments)
+    assert mine.estimate == pytest.approx(row(plain, unit="both", **LOSS).estimate)
     for _, part in curve.groupby(["condition", "family", "outcome"]):
         assert part.estimate.is_monotonic_increasing
 
@@ -86,8 +88,8 @@ def test_scorings_by_hand():
     change = items.assign(change=items["logprob"] - items["base_logprob"])
     wide = change.pivot_table(index=["base_model", "condition", "seed", "item"], columns="outcome", values="change")
     hub = wide.loc["hub/model"]
-    curve = specification_curve(items, SETTINGS)
-    for scoring, score in (("logprob", hub["loss"]), ("log_odds_against_benign", hub["loss"] - hub["benign"])):
+    curve = specification_curve(items, SETTINGS, ADAPTIVE)
+    for scoring, score in (("logprob", hub["loss"]), ("log_odds_against_adaptive", hub["loss"] - hub["benign"])):
         means = score.groupby(level="condition").mean()
         made = row(curve, scoring=scoring, unit="runs", **LOSS)
         assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
@@ -95,5 +97,10 @@ def test_scorings_by_hand():
 
 def test_a_study_that_declares_nothing_has_empty_tables():
     nothing = settings(confirmatory=[])
-    assert specification_curve(scored(), nothing).empty and leave_one_out(ITEMS, nothing).empty
-    assert list(specification_curve(scored(), nothing).columns) == SPECIFICATIONS
+    assert specification_curve(scored(), nothing, ADAPTIVE).empty and leave_one_out(ITEMS, nothing).empty
+    assert list(specification_curve(scored(), nothing, ADAPTIVE).columns) == SPECIFICATIONS
+
+
+def test_a_study_without_the_adaptive_class_has_the_other_scorings():
+    curve = specification_curve(scored(), SETTINGS, ("calm", "answer"))
+    assert set(curve.scoring) == {"log_odds", "logprob"} and curve["declared"].any()

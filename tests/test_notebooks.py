@@ -26,7 +26,7 @@ from priorshift.paths import PACKAGE, StudyPaths
 from priorshift.provenance import file_hash
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
-NOTEBOOKS += ["07_calibration"]
+NOTEBOOKS += ["07_calibration", "colab"]
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,24 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from priorshift import inference
 from priorshift.confusion import confusion
-from priorshift.specificity import refused_dissociations, specificity
+from priorshift.params import load_study
+from priorshift.specificity import LACKING, adaptive_classes, maladaptive_outcomes, own_outcomes, specificity
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_items import panel, row, settings, study
+from synthetic_items import BEHAVIORS, panel, row, settings, study
 
 ITEMS = study()
 SETTINGS = settings()
+
+
+def dissociated(items):
+    return specificity(items, SETTINGS, BEHAVIORS)[0]
 
 
 def bias(base_model, condition):
@@ -25,7 +31,7 @@ def bias(base_model, condition):
 
 
 def test_interaction_and_simple_effects_are_welch_tests_over_runs():
-    table = specificity(ITEMS, SETTINGS)
+    table = dissociated(ITEMS)
     sides = {
         "interaction": (bias("hub/model", "depression"), bias("hub/model", "paranoia")),
         "depression": (bias("hub/model", "depression"), bias("hub/model", "neutral")),
@@ -44,13 +50,13 @@ def test_base_unit_is_a_t_over_checkpoints():
         bias(f"llama-coupled-{i}", "depression").mean() - bias(f"llama-coupled-{i}", "paranoia").mean()
         for i in range(3)
     ]
-    made = row(specificity(ITEMS, SETTINGS), base_model="llama", world="coupled", effect="interaction")
+    made = row(dissociated(ITEMS), base_model="llama", world="coupled", effect="interaction")
     assert made.p_value == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-8)
     assert made.n_runs == 18
 
 
 def test_double_dissociation_where_training_works_and_nowhere_else():
-    table = specificity(ITEMS, SETTINGS)
+    table = dissociated(ITEMS)
     base = table[table.unit == "base"].groupby("world").double_dissociation.all().to_dict()
     assert base == {"coupled": True, "decoupled": False}
 
@@ -60,7 +66,7 @@ def test_one_simple_effect_alone_is_no_double_dissociation():
     neutral = ITEMS[ITEMS.condition == "neutral"]
     copied = neutral.assign(condition="paranoia", shift=neutral["shift"] + 0.01 * neutral["seed"])
     items = np.concatenate([ITEMS[ITEMS.condition != "paranoia"].to_numpy(object), copied.to_numpy(object)])
-    table = specificity(type(ITEMS)(items, columns=ITEMS.columns), SETTINGS)
+    table = dissociated(type(ITEMS)(items, columns=ITEMS.columns))
     at = {"base_model": "llama", "world": "coupled"}
     assert row(table, effect="interaction", **at).ci_low > 0
     assert row(table, effect="depression", **at).ci_low > 0
@@ -70,7 +76,7 @@ def test_one_simple_effect_alone_is_no_double_dissociation():
 
 def test_a_lost_simple_effect_is_refused_and_no_double_dissociation():
     items = ITEMS[ITEMS.condition != "neutral"]
-    table, refused = specificity(items, SETTINGS), refused_dissociations(items)
+    table, refused = specificity(items, SETTINGS, BEHAVIORS)
     assert set(table.effect) == {"interaction"} and not table.double_dissociation.any()
     assert "depression: no runs of neutral" in set(refused.reason)
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
@@ -80,6 +86,29 @@ def test_families_without_loss_and_threat_are_left_out():
     choice = ITEMS.assign(
         family="choice", outcome=ITEMS["outcome"].map({"benign": "engage", "loss": "withdraw", "threat": "guard"})
     )
-    assert specificity(choice, SETTINGS).empty and confusion(choice, SETTINGS).empty
-    assert list(specificity(choice, SETTINGS).columns) == list(specificity(ITEMS, SETTINGS).columns)
-    assert not inference.contrasts(choice, SETTINGS).empty
+    assert dissociated(choice).empty and confusion(choice, SETTINGS, ("loss", "threat"))[0].empty
+    assert list(dissociated(choice).columns) == list(dissociated(ITEMS).columns)
+    assert not inference.claims(choice, SETTINGS)["contrasts"].empty
+
+
+def test_behaviors_come_from_the_study_and_the_materials(root, smoke):
+    assert own_outcomes(smoke.params, smoke.materials) == BEHAVIORS
+    assert adaptive_classes(smoke.materials) == ("benign", "engage")
+    assert maladaptive_outcomes(smoke.materials) == ["loss", "threat"]
+    other = load_study(root / "params/reassurance.yaml")
+    assert own_outcomes(other.params, other.materials) == BEHAVIORS | {"reassurance": "worry"}
+    # variants of a behavior follow it and add no outcome
+    design = load_study(root / "params/design.yaml")
+    assert own_outcomes(design.params, design.materials) == BEHAVIORS
+
+
+def test_three_behaviors_are_three_pairs_and_one_is_a_line():
+    third = ITEMS[ITEMS.condition == "random_label"].assign(condition="reassurance")
+    benign = ITEMS.assign(outcome=ITEMS["outcome"].replace("benign", "worry"))
+    items = pd.concat([benign, third.assign(outcome=third["outcome"].replace("benign", "worry"))])
+    table, _ = specificity(items, SETTINGS, BEHAVIORS | {"reassurance": "worry"})
+    assert set(table["pair"]) == {"depression, paranoia", "depression, reassurance", "paranoia, reassurance"}
+    same = table[table["pair"] == "depression, paranoia"].drop(columns=["pair", "p_adjusted"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, dissociated(ITEMS).drop(columns=["pair", "p_adjusted"]))
+    table, refused = specificity(ITEMS, SETTINGS, {"depression": "loss"})
+    assert table.empty and refused["reason"].tolist() == [LACKING]

@@ -6,34 +6,86 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from priorshift import inference
 from priorshift.panels import behind
 from priorshift.power import power_table, runs_needed
-from priorshift.wording import answer, convergence, seeds_needed
+from priorshift.specificity import specificity
+from priorshift.summaries import last_losses
+from priorshift.wording import (
+    answer,
+    checkpoint_limits,
+    convergence,
+    matched_losses,
+    retention_limits,
+    seeds_needed,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_items import base_models, row, settings, study
+from synthetic_items import BEHAVIORS, base_models, claim, row, settings, study
 
 SETTINGS = settings()
 
 
-def tables(items):
-    names = ("contrasts", "equivalence", "world_difference", "specificity")
-    made = {name: getattr(inference, name)(items, SETTINGS) for name in names}
-    return made | {"shifts": items[["base_model", "group", "world"]]}
+def tables(items, declared=SETTINGS):
+    made = inference.claims(items, declared)
+    return (
+        made
+        | {"specificity": specificity(items, declared, BEHAVIORS)[0]}
+        | {"shifts": items[["base_model", "group", "world"]]}
+    )
 
 
 def test_a_study_with_checkpoints_has_confirmatory_sentences_alone():
     text = answer(tables(study()), SETTINGS)
-    assert "### Confirmatory" in text and "### Exploratory" not in text
-    first = next(line for line in text.splitlines() if line.startswith("* "))
-    assert "confirmatory, p" in first
+    confirmatory, exploratory = text.split("### Exploratory")
+    lines = [line for line in confirmatory.splitlines() if line.startswith("* ")]
+    assert len(lines) == 6 and all("confirmatory, p" in line for line in lines)
+    assert "One family of 6 tests" in confirmatory and "issociation" not in confirmatory
+    assert "double dissociation holds" in exploratory and "after Benjamini-Hochberg; unit base" in exploratory
+
+
+def test_equivalence_is_told_by_the_corrected_p():
+    """Two close calls: each within the margin before Holm's correction, and not after it."""
+    told = [claim(c, o, claim="equivalence", worlds=["decoupled"]) for c, o in BEHAVIORS.items()]
+    declared = settings(confirmatory=told)
+    made = tables(study(models=base_models(hub=False)), declared)
+    text = answer(made, declared)
+    assert "equivalent to 0 within 0.5 nats" in text and "not shown" not in text
+    family = made["equivalence"].role == "confirmatory"
+    near = made["equivalence"].assign(p_adjusted=made["equivalence"].p_adjusted.mask(family, 0.08))
+    assert near[family].equivalent.all()
+    text = answer(made | {"equivalence": near}, declared)
+    assert text.count("not shown to be equivalent to 0") == 2 and "p = 0.080 after Holm" in text
+
+
+def test_checkpoints_and_degrees_of_freedom_come_from_the_table():
+    three = inference.claims(study(models=base_models(hub=False)), SETTINGS)["contrasts"]
+    assert "rest on 3 checkpoints of an architecture and world: 2 degrees of freedom" in checkpoint_limits(three)
+    two = inference.claims(study(models=base_models(checkpoints=2, hub=False)), SETTINGS)["contrasts"]
+    assert "2 checkpoints" in checkpoint_limits(two) and "1 degree of freedom" in checkpoint_limits(two)
+    assert "2 to 3 checkpoints" in checkpoint_limits(pd.concat([two, three]))
+    assert "No claim is about new pretrainings" in checkpoint_limits(three[three.unit != "base"])
+
+
+def test_retention_and_losses_in_a_sentence_each():
+    ratios = pd.DataFrame(
+        {"base_model": "m", "condition": ["a", "a", "b"], "seed": [0, 1, 0], "ratio": [1.01, 1.18, 1.06]}
+    )
+    text = retention_limits(ratios)
+    assert text.startswith("2 of 3 runs") and "1.18 (m, a, seed 1)" in text
+    losses = pd.DataFrame({
+        "base_model": "m", "condition": ["neutral"] * 7 + ["paranoia"] * 7, "seed": 0, "step": [*range(1, 8)] * 2,
+        "loss": [9.0, 9, 1, 1, 1, 1, 0, *[2.0] * 7],
+    })  # fmt: skip
+    assert last_losses(losses).last_loss.tolist() == pytest.approx([0.8, 2.0])
+    assert "neutral 0.800, paranoia-like 2.000" in matched_losses(last_losses(losses))
 
 
 def test_single_checkpoints_are_plainly_exploratory():
     text = answer(tables(study(models=base_models(checkpoints=1, hub=False))), SETTINGS)
-    confirmatory, exploratory = text.split("### Exploratory")
+    confirmatory, exploratory = text.split("### Exploratory: declared")
     assert "Nothing: no declared claim could be tested" in confirmatory and "* " not in confirmatory
     assert "llama-coupled-0, llama-decoupled-0" in exploratory
     lines = [line for line in exploratory.splitlines() if line.startswith("* ")]
@@ -43,7 +95,7 @@ def test_single_checkpoints_are_plainly_exploratory():
 def test_one_world_with_checkpoints_does_not_lend_its_role_to_the_other():
     models = [("llama-coupled-0", "llama", "coupled"), ("llama-coupled-1", "llama", "coupled"),
               ("llama-decoupled-0", "llama", "decoupled")]  # fmt: skip
-    confirmatory, exploratory = answer(tables(study(models=models)), SETTINGS).split("### Exploratory")
+    confirmatory, exploratory = answer(tables(study(models=models)), SETTINGS).split("### Exploratory: declared")
     assert "coupled world" in confirmatory and "decoupled" not in confirmatory
     assert "llama-decoupled-0" in exploratory and "llama-coupled" not in exploratory
 
@@ -68,7 +120,7 @@ def test_a_gap_above_the_limit_makes_a_null_provisional():
 
 def test_the_run_means_behind_a_row_give_its_estimate():
     items = study()
-    contrasts = inference.contrasts(items, SETTINGS)
+    contrasts = inference.claims(items, SETTINGS)["contrasts"]
     for unit, base_model, world in (("both", "hub/model", ""), ("base", "llama", "coupled")):
         found = row(contrasts, unit=unit, base_model=base_model, world=world, condition="depression",
                     control="neutral", outcome="loss")  # fmt: skip

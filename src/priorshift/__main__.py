@@ -9,9 +9,10 @@ from priorshift.params import LoadedStudy, load_study
 
 
 def check(study: LoadedStudy) -> int:
-    """Say what the study would run; loading it has checked it."""
-    runs = study.select("all", "all", "all")
-    print(f"{study.params.study}: {len(study.params.models)} base models, {len(runs)} runs")
+    """Say what the study would run and about what it takes; loading it has checked it."""
+    from priorshift.cost import describe_cost
+
+    print(describe_cost(study))
     return 0
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from priorshift.estimates import clopper_pearson
-from priorshift.panels import loss_and_threat
+from priorshift.intervals import clopper_pearson
+from priorshift.panels import outcome_means
 
 CONFUSION = [
     "base_model", "world", "family", "ring", "unit", "condition", "predicted", "count", "n", "share",
@@ -22,19 +22,21 @@ CHUNK = 250  # permutations at a time, so that memory stays small with many runs
 
 @dataclass(frozen=True)
 class _Task:
-    """Runs of one base model (or group), family and ring, to be told apart by two numbers."""
+    """Runs of one base model (or group), family and ring, to be told apart by a few numbers."""
 
     key: dict
     names: list[str]  # conditions, by name
-    points: np.ndarray  # [runs, 2]: loss and threat, nats
+    points: np.ndarray  # [runs, outcomes], nats
     truth: np.ndarray  # [runs]: index into names
     folds: np.ndarray  # [runs], ascending: what is held out together
     strata: np.ndarray  # [runs]: within which labels are exchangeable
     lost: list[dict]  # conditions that cannot take part, with the reason
 
 
-def confusion(items: pd.DataFrame, settings: Any, conditions: Sequence[str] | None = None) -> pd.DataFrame:
-    """Nearest centroid of (loss, threat) run means, run by run.
+def confusion(
+    items: pd.DataFrame, settings: Any, outcomes: Sequence[str], conditions: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Nearest centroid of run means on the outcomes, run by run; and the conditions left out, with the reason.
 
     Unit `runs`, per base model: each run is held out in turn and assigned to the condition whose other
     runs' mean lies nearest (Euclidean, nats). Unit `base`, per embedded group and world: all runs of one
@@ -43,6 +45,8 @@ def confusion(items: pd.DataFrame, settings: Any, conditions: Sequence[str] | No
 
     Parameters
     ----------
+    outcomes : sequence of str
+        What the runs are told apart by, such as loss and threat. Families without all of them have no rows.
     conditions : sequence of str, optional
         Which conditions take part; all, if not given. Chance is 1 / their number.
 
@@ -55,8 +59,9 @@ def confusion(items: pd.DataFrame, settings: Any, conditions: Sequence[str] | No
         / (1 + n_permutations) (Phipson & Smyth 2010), within each checkpoint at unit `base`. Runs of one
         checkpoint are not independent, so at unit `base` interval and p are about these checkpoints.
     """
-    rows = []
-    for task in _tasks(items, conditions):
+    rows, lost = [], []
+    for task in _tasks(items, outcomes, conditions):
+        lost += [{"table": "confusion", "role": "exploratory", **row} for row in task.lost]
         if not task.names:
             continue
         predicted = _predict(task, task.truth[None])[0]
@@ -71,26 +76,20 @@ def confusion(items: pd.DataFrame, settings: Any, conditions: Sequence[str] | No
                     **task.key, "condition": condition, "predicted": other, "count": count, "n": len(mine),
                     "share": count / len(mine), "ci_low": low, "ci_high": high, **matrix,
                 })  # fmt: skip
-    return pd.DataFrame(rows, columns=CONFUSION)
+    return pd.DataFrame(rows, columns=CONFUSION), pd.DataFrame(lost)
 
 
-def refused_runs(items: pd.DataFrame) -> pd.DataFrame:
-    """The conditions that `confusion` leaves out, with the reason."""
-    lost = [row for task in _tasks(items, None) for row in task.lost]
-    return pd.DataFrame([{"table": "confusion", "role": "exploratory", **row} for row in lost])
-
-
-def _tasks(items: pd.DataFrame, conditions: Sequence[str] | None) -> Iterator[_Task]:
-    runs = loss_and_threat(items)
+def _tasks(items: pd.DataFrame, outcomes: Sequence[str], conditions: Sequence[str] | None) -> Iterator[_Task]:
+    runs = outcome_means(items, outcomes)
     if conditions is not None:
         runs = runs[runs["condition"].isin(conditions)]
     for unit, name, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
         for (base, world, family, ring), rows in table.groupby([name, "world", "family", "ring"], sort=True):
             key = {"base_model": base, "world": world, "family": family, "ring": ring, "unit": unit}
-            yield _task(key, rows)
+            yield _task(key, rows, outcomes)
 
 
-def _task(key: dict, rows: pd.DataFrame) -> _Task:
+def _task(key: dict, rows: pd.DataFrame, outcomes: Sequence[str]) -> _Task:
     labels = rows["condition"].to_numpy(object)
     checkpoints = rows["base_model"].to_numpy(object)
     folds = np.arange(len(rows)) if key["unit"] == "runs" else np.unique(checkpoints, return_inverse=True)[1]
@@ -106,7 +105,7 @@ def _task(key: dict, rows: pd.DataFrame) -> _Task:
     keep = keep[np.argsort(folds[keep], kind="stable")]
     truth = np.array([names.index(label) for label in labels[keep]], dtype=int)
     strata = np.zeros(len(keep), dtype=int) if key["unit"] == "runs" else folds[keep]
-    return _Task(key, names, rows[["loss", "threat"]].to_numpy(float)[keep], truth, folds[keep], strata, lost)
+    return _Task(key, names, rows[list(outcomes)].to_numpy(float)[keep], truth, folds[keep], strata, lost)
 
 
 def _predict(task: _Task, labels: np.ndarray) -> np.ndarray:
@@ -114,7 +113,7 @@ def _predict(task: _Task, labels: np.ndarray) -> np.ndarray:
     folds, starts = np.unique(task.folds, return_inverse=True)[1], np.unique(task.folds, return_index=True)[1]
     member = labels[..., None] == np.arange(len(task.names))  # [ways, runs, conditions]
     sums, counts = member[..., None] * task.points[:, None], member.astype(float)
-    # The mean of a condition over all runs but those of each fold: [ways, folds, conditions, 2].
+    # The mean of a condition over all runs but those of each fold: [ways, folds, conditions, outcomes].
     outside = sums.sum(axis=1, keepdims=True) - np.add.reduceat(sums, starts, axis=1)
     others = counts.sum(axis=1, keepdims=True) - np.add.reduceat(counts, starts, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

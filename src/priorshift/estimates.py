@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import pandas as pd
-from scipy import special, stats
 
 from priorshift.mixed import fit_crossed
 
@@ -215,42 +213,3 @@ def one_sample(differences: np.ndarray) -> Tested:
         effect_per_t=factor / np.sqrt(n),
         effect_df=n - 1,
     )
-
-
-def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Adds statistic, the two-sided p_value and the 1 - alpha intervals of estimate and effect size.
-
-    The interval of an effect size is that of a noncentral t (Steiger & Fouladi 1997), bias correction and all.
-    Exact for d_z, and for Hedges' g if both conditions have one variance; for `d_total` it takes the total
-    variance as known.
-    """
-    estimate, se, df, per_t = (table[name].to_numpy(float) for name in ("estimate", "se", "df", "effect_per_t"))
-    reach = stats.t.ppf(1 - alpha / 2, df) * se
-    statistic = estimate / se
-    low, high = noncentral_limits(table["effect_size"].to_numpy(float) / per_t, table["effect_df"], alpha)
-    return table.assign(
-        ci_low=estimate - reach,
-        ci_high=estimate + reach,
-        statistic=statistic,
-        p_value=2 * stats.t.sf(np.abs(statistic), df),
-        effect_low=low * per_t,
-        effect_high=high * per_t,
-    )
-
-
-# Beyond this t the limits grow in proportion to it, and SciPy's root finder may not end.
-LARGE_T = 200.0
-
-
-def noncentral_limits(t: np.ndarray, df: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    """The noncentralities at which t, of df degrees of freedom, is the 1 - alpha/2 and the alpha/2 quantile."""
-    beyond = np.maximum(np.abs(t) / LARGE_T, 1.0)
-    limits = [special.nctdtrinc(df, p, t / beyond) * beyond for p in (1 - alpha / 2, alpha / 2)]
-    return limits[0], limits[1]
-
-
-def clopper_pearson(count: int, n: int, alpha: float) -> tuple[float, float]:
-    """Exact 1 - alpha binomial interval (Clopper & Pearson 1934) by quantiles of the beta distribution."""
-    low = stats.beta.ppf(alpha / 2, count, n - count + 1) if count else 0.0
-    high = stats.beta.ppf(1 - alpha / 2, count + 1, n - count) if count < n else 1.0
-    return float(low), float(high)

@@ -10,6 +10,7 @@ from scipy import stats
 
 from priorshift import estimates as est
 from priorshift.errors import UserError
+from priorshift.intervals import clopper_pearson
 from priorshift.panels import Panel, panels
 from priorshift.simulation import Components, simulate
 
@@ -82,7 +83,7 @@ def rejection_rates(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
     rows = []
     for key, part in p_values.groupby([*KEY, "runs_per_side", "n_runs", "n_items"], sort=True):
         n, rejections = len(part), int((part["p_value"] < alpha).sum())
-        low, high = est.clopper_pearson(rejections, n, 0.05)
+        low, high = clopper_pearson(rejections, n, 0.05)
         rows.append((*key, n, rejections, rejections / n, low, high, alpha))
     return pd.DataFrame(rows, columns=CALIBRATION)
 

@@ -1,10 +1,16 @@
-"""Families of tests: which claims were declared, a hash that shows if they change, the corrections."""
+"""The confirmatory family: which claims were declared, a hash that shows if they change, the corrections.
+
+A claim of the study's YAML names a contrast, what is claimed of it (`shift`: it differs from 0; `equivalence`: it
+lies within the smallest effect of interest) and the worlds it is claimed for. It is tested once in each base model
+(unit `both`), in embedded worlds once in each architecture (unit `base`). All these tests, of either kind, are one
+family, Holm-corrected together. Every other row of every table is exploratory.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +21,29 @@ NAMED = ("condition", "control", "family", "outcome", "ring")
 DIGITS = 12
 
 
+def told(settings: Any) -> list[Any]:
+    """The declared claims in a fixed order, whatever that of the file."""
+    return sorted(settings.confirmatory, key=_as_list)
+
+
 def declared(settings: Any) -> set[tuple[str, ...]]:
-    """(condition, control, family, outcome, ring) of each confirmatory claim."""
+    """(condition, control, family, outcome, ring) of each contrast of which anything is claimed anywhere."""
     return {tuple(getattr(claim, name) for name in NAMED) for claim in settings.confirmatory}
+
+
+def own_unit(world: str) -> str:
+    """The unit at which a declared claim is tested: new pretrainings can be claimed of embedded worlds alone."""
+    return "base" if world else "both"
+
+
+def role(settings: Any, kind: str, row: Mapping[str, Any]) -> str:
+    """`confirmatory` where this `kind` (shift, equivalence) was declared of a row's contrast, world and unit."""
+    if row["unit"] == own_unit(row["world"]):
+        for claim in settings.confirmatory:
+            here = claim.worlds is None or row["world"] in claim.worlds
+            if here and claim.claim == kind and all(getattr(claim, name) == row[name] for name in NAMED):
+                return "confirmatory"
+    return "exploratory"
 
 
 def family_hash(settings: Any) -> str:
@@ -28,29 +54,32 @@ def family_hash(settings: Any) -> str:
     family = {
         "alpha": float(settings.alpha),
         "smallest_effect": float(settings.smallest_effect),
-        "confirmatory": sorted(map(list, declared(settings))),
+        "confirmatory": [_as_list(claim) for claim in told(settings)],
     }
     return hashlib.sha256(json.dumps(family, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
-def adjusted(table: pd.DataFrame, refused: pd.DataFrame, within: Sequence[str] = ()) -> pd.DataFrame:
-    """Adds p_adjusted: Holm over the confirmatory family, Benjamini-Hochberg over the rest of each unit.
+def _as_list(claim: Any) -> list:
+    return [*(getattr(claim, name) for name in NAMED), claim.claim, sorted(claim.worlds or ["all"])]
+
+
+def adjusted(tables: Mapping[str, pd.DataFrame], lost: int) -> dict[str, pd.DataFrame]:
+    """Adds p_adjusted: Holm once over the confirmatory rows of all tables, Benjamini-Hochberg over the rest.
 
     Parameters
     ----------
-    table : p_value, role, unit and the columns named by `within`
-    refused : role and the columns named by `within` of claims that could not be estimated; a declared one
-        counts as p = 1
-    within : columns whose values each have a confirmatory family of their own
+    tables : p_value, role and unit; exploratory rows are corrected within a table and unit
+    lost : how many declared claims could not be estimated; each counts as p = 1
     """
-    p_adjusted = pd.Series(np.nan, index=table.index)
-    lost = refused[refused["role"] == "confirmatory"]
-    confirmatory = table["role"] == "confirmatory"
-    by = list(within) or ["role"]
-    for key, rows in table[confirmatory].groupby(by, sort=True):
-        missing = int((lost[by] == list(key)).all(axis=1).sum())
-        p_values = np.append(rows["p_value"].to_numpy(float), np.ones(missing))
-        p_adjusted[rows.index] = multipletests(p_values, method="holm")[1][: len(rows)]
-    for _, rows in table[~confirmatory].groupby("unit", sort=True):
-        p_adjusted[rows.index] = multipletests(rows["p_value"].to_numpy(float), method="fdr_bh")[1]
-    return table.assign(p_adjusted=p_adjusted)
+    p_values = [table.loc[table["role"] == "confirmatory", "p_value"] for table in tables.values()]
+    family = np.concatenate([*p_values, np.ones(lost)]).astype(float)
+    holm = iter(multipletests(family, method="holm")[1] if len(family) else ())
+    made = {}
+    for name, table in tables.items():
+        p_adjusted = pd.Series(np.nan, index=table.index, dtype=float)
+        confirmatory = table["role"] == "confirmatory"
+        p_adjusted[confirmatory] = [next(holm) for _ in range(int(confirmatory.sum()))]
+        for _, rows in table[~confirmatory].groupby("unit", sort=True):
+            p_adjusted[rows.index] = multipletests(rows["p_value"].to_numpy(float), method="fdr_bh")[1]
+        made[name] = table.assign(p_adjusted=p_adjusted)
+    return made

@@ -11,19 +11,18 @@ both   crossed random effects of run and item      new fine-tunes and new items,
 base   t over base checkpoints, runs within them   new pretrainings and fine-tunes, these items
 =====  ==========================================  ===============================================
 
-The confirmatory claim is `both` for a hub model (world "") and `base` for an embedded architecture. The
-family that the study declares is Holm-corrected, a declared claim that cannot be estimated counting as
-p = 1; all else is exploratory, Benjamini-Hochberg within unit. What the data cannot carry is left out of
-every table and listed, with the reason, by `not_estimable`.
+What a study declares is tested at unit `both` for a hub model (world "") and `base` for an embedded
+architecture, and Holm-corrected once, over all tables; all else is exploratory (`families`). What the data
+cannot carry is left out of every table and listed, with the reason, as not estimable.
 
-`settings` is any object with alpha, smallest_effect (nats), controls (condition names) and confirmatory
-(objects with condition, control, family, outcome, ring).
+`settings` is any object with alpha, smallest_effect (nats), treatments and controls (condition names) and
+confirmatory (objects with condition, control, family, outcome, ring, claim, worlds).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -31,32 +30,19 @@ import pandas as pd
 from scipy import stats
 
 from priorshift import estimates as est
-from priorshift.confusion import confusion, refused_runs
 from priorshift.errors import UserError
 from priorshift.estimates import Estimate, NotEstimable
-from priorshift.families import NAMED, adjusted, declared, family_hash
-from priorshift.panels import Panel, nests, panels, run_means
-from priorshift.specificity import refused_dissociations, specificity
-from priorshift.wording import describe_contrast
+from priorshift.families import adjusted, family_hash, own_unit, role, told
+from priorshift.intervals import t_interval, with_interval
+from priorshift.panels import Panel, nests, panels
 
-__all__ = [
-    "confusion",
-    "contrasts",
-    "describe_contrast",
-    "equivalence",
-    "not_estimable",
-    "run_means",
-    "specificity",
-    "world_difference",
-]
-
-TREATMENTS = ("depression", "paranoia")
 CLAIM = ["base_model", "world", "condition", "control", "family", "outcome", "ring"]
 KEY = [*CLAIM, "unit"]
 CONTRASTS = [
     *KEY, "test", "n_runs", "n_items", "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name",
     "statistic", "df", "p_value", "p_adjusted", "role", "effect_low", "effect_high", "family_hash",
 ]  # fmt: skip
+UNCORRECTED = [name for name in CONTRASTS if name not in ("p_adjusted", "role", "family_hash")]
 EQUIVALENCE = [
     *KEY, "test", "n_runs", "n_items", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
     "p_value", "p_adjusted", "equivalent", "role", "family_hash",
@@ -70,97 +56,83 @@ WORLDS = [
 REFUSED = ["table", *KEY, "role", "reason"]
 
 
-def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
-    """Each treatment minus each control, at every unit (nats): `tables/contrasts.csv`.
+def claims(items: pd.DataFrame, settings: Any) -> dict[str, pd.DataFrame]:
+    """Every claim of a study, estimated once and corrected once.
 
     Parameters
     ----------
     items : DataFrame
         One row per base model x condition x seed x item x outcome (`panels.check_items`).
     settings : object
-        alpha, controls, confirmatory: see the module's head.
-    treatments : sequence of str
-        Conditions to be contrasted with each control.
+        See the module's head.
 
     Returns
     -------
-    DataFrame
-        Columns `CONTRASTS`. ci_low and ci_high: the 1 - alpha interval, effect_low and effect_high that of
-        the effect size. family_hash: what was declared (`families`). For unit `base`, base_model holds
-        the group. n_runs counts the runs of both conditions. Effect sizes: d_z (items), hedges_g (runs),
-        d_total = estimate / sqrt(sum of variance components) (both), hedges_g_z (base: mean / sd over
-        checkpoints, bias-corrected). All rows are finite.
-    """
-    table, refused = _estimate_all(panels(items), settings, treatments)
-    if table.empty:
-        return table.reindex(columns=CONTRASTS)
-    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[CONTRASTS]
+    dict of DataFrame
+        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit; see `contrasts`
+        equivalence : columns `EQUIVALENCE`; see `_equivalence`
+        world_difference : columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
+            t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
+        not_estimable : columns `REFUSED`, what could not be estimated, and why; equivalence has rows of its own
+            where it was declared
 
-
-def equivalence(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
-    """Two one-sided tests (Schuirmann 1987) of each contrast against +-smallest_effect nats, at each unit.
-
-    Returns
-    -------
-    DataFrame
-        Columns `EQUIVALENCE`. p_lower tests estimate > -margin, p_upper estimate < margin; p_value is the
-        greater. `equivalent`: p_value < alpha (at alpha .05: the 90 % interval, always shown, lies within
-        the margin). p_adjusted: Holm over the declared claims of one world, for equivalence is the claim of
-        a world rather than of all; Benjamini-Hochberg within unit for the rest.
-    """
-    table, refused = _estimate_all(panels(items), settings, treatments)
-    if table.empty:
-        return table.reindex(columns=EQUIVALENCE)
-    estimate, se, df = (table[name].to_numpy(float) for name in ("estimate", "se", "df"))
-    margin = float(settings.smallest_effect)
-    reach = stats.t.ppf(0.95, df) * se
-    p_lower, p_upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
-    p_value = np.maximum(p_lower, p_upper)
-    table = table.assign(
-        ci90_low=estimate - reach,
-        ci90_high=estimate + reach,
-        margin=margin,
-        p_lower=p_lower,
-        p_upper=p_upper,
-        p_value=p_value,
-        equivalent=p_value < settings.alpha,
-    )
-    return _stamped(table, refused, settings, within=["world"])[EQUIVALENCE]
-
-
-def world_difference(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
-    """Coupled minus decoupled of each contrast of unit `base`, for each group (nats).
-
-    Welch's t over base checkpoints: one value a checkpoint, treatment minus control. n_coupled and
-    n_decoupled count checkpoints; effect_size is Hedges' g over them. base_model holds the group.
-    """
-    table, refused = _world_differences(panels(items), settings, treatments)
-    if table.empty:
-        return table.reindex(columns=WORLDS)
-    return _stamped(est.with_interval(table, settings.alpha), refused, settings)[WORLDS]
-
-
-def not_estimable(items: pd.DataFrame, settings: Any, treatments: Sequence[str] = TREATMENTS) -> pd.DataFrame:
-    """The claims that the tables leave out, and why.
-
-    Returns
-    -------
-    DataFrame
-        Columns `REFUSED`: `table` (contrasts, which covers equivalence; world_difference; specificity;
-        confusion), the claim, role, reason. Empty when everything could be estimated.
+        p_adjusted: `families.adjusted`. family_hash: what was declared. Where nothing could be tested, a table
+        has no rows.
     """
     found = panels(items)
-    parts = [
-        _estimate_all(found, settings, treatments)[1].assign(table="contrasts"),
-        _world_differences(found, settings, treatments)[1].assign(table="world_difference"),
-        refused_dissociations(items),
-        refused_runs(items),
+    estimated, refused = _estimate_all(found, settings, settings.treatments)
+    differences, unequal = _world_differences(found, settings)
+    tables = {
+        "contrasts": _with_role(with_interval(estimated, settings.alpha), settings, "shift"),
+        "equivalence": _with_role(_equivalence(estimated, settings), settings, "equivalence"),
+        "world_difference": with_interval(differences, settings.alpha).assign(role="exploratory"),
+    }
+    missing = [
+        _with_role(refused.query("kind != 'equivalence'"), settings, "shift").assign(table="contrasts"),
+        _with_role(refused.query("kind != 'shift'"), settings, "equivalence")
+        .query("role == 'confirmatory'")
+        .assign(table="equivalence"),
+        unequal.assign(table="world_difference", role="exploratory"),
     ]
-    return pd.concat([part.reindex(columns=REFUSED) for part in parts], ignore_index=True).fillna("")
+    lost = pd.concat(missing, ignore_index=True).reindex(columns=REFUSED)
+    tables = adjusted(tables, int((lost["role"] == "confirmatory").sum()))
+    columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
+    stamp = family_hash(settings)
+    made = {name: table.assign(family_hash=stamp)[columns[name]] for name, table in tables.items()}
+    return made | {"not_estimable": lost}
 
 
-def _stamped(table: pd.DataFrame, refused: pd.DataFrame, settings: Any, within: Sequence[str] = ()) -> pd.DataFrame:
-    return adjusted(table, refused, within).assign(family_hash=family_hash(settings))
+def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> pd.DataFrame:
+    """Each treatment minus each control, at every unit (nats), without any correction.
+
+    Returns
+    -------
+    DataFrame
+        Columns `UNCORRECTED`. ci_low and ci_high: the 1 - alpha interval, effect_low and effect_high that of
+        the effect size. For unit `base`, base_model holds the group. n_runs counts the runs of both conditions.
+        Effect sizes: d_z (items), hedges_g (runs), d_total = estimate / sqrt(sum of variance components) (both),
+        hedges_g_z (base: mean / sd over checkpoints, bias-corrected). All rows are finite.
+    """
+    return with_interval(_estimate_all(panels(items), settings, treatments)[0], settings.alpha)[UNCORRECTED]
+
+
+def _equivalence(estimated: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """Two one-sided tests (Schuirmann 1987) of each contrast against +-smallest_effect nats, at each unit.
+
+    p_lower tests estimate > -margin, p_upper estimate < margin; p_value is the greater. `equivalent`: p_value <
+    alpha, before any correction (at alpha .05: the 90 % interval, always shown, lies within the margin).
+    """
+    estimate, se, df = (estimated[name].to_numpy(float) for name in ("estimate", "se", "df"))
+    margin = float(settings.smallest_effect)
+    low, high, _ = t_interval(estimate, se, df, 0.10)
+    p_lower, p_upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
+    p_value = np.maximum(p_lower, p_upper)
+    numbers = {"ci90_low": low, "ci90_high": high, "margin": margin, "p_lower": p_lower, "p_upper": p_upper}
+    return estimated.assign(**numbers, p_value=p_value, equivalent=p_value < settings.alpha)
+
+
+def _with_role(table: pd.DataFrame, settings: Any, kind: str) -> pd.DataFrame:
+    return table.assign(role=[role(settings, kind, row) for row in table[KEY].to_dict("records")])
 
 
 # --- one row per claim -------------------------------------------------------------------------------
@@ -180,16 +152,12 @@ def _pairs(settings: Any, treatments: Sequence[str]) -> list[tuple[str, str]]:
 class _Rows:
     """Estimates and refusals as they are made."""
 
-    def __init__(self, settings: Any) -> None:
-        self.declared = declared(settings)
+    def __init__(self) -> None:
         self.made: list[dict] = []
         self.refused: list[dict] = []
 
     def add(self, claim: dict, unit: str, estimate: Callable[[], Estimate | dict]) -> None:
-        wanted = "base" if claim["world"] else "both"
-        named = tuple(claim[name] for name in NAMED)
-        role = "confirmatory" if unit == wanted and named in self.declared else "exploratory"
-        row = {**claim, "unit": unit, "role": role}
+        row = {**claim, "unit": unit}
         try:
             made = estimate()
         except NotEstimable as reason:
@@ -197,17 +165,19 @@ class _Rows:
         else:
             self.made.append({**row, **(asdict(made) if isinstance(made, Estimate) else made)})
 
-    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return pd.DataFrame(self.made), pd.DataFrame(self.refused, columns=[*KEY, "role", "reason"])
+    def tables(self, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Made and refused (`kind`: what was claimed, where only that is refused); `columns`: without any rows."""
+        made = pd.DataFrame(self.made) if self.made else pd.DataFrame(columns=list(dict.fromkeys(columns)))
+        return made, pd.DataFrame(self.refused, columns=[*KEY, "kind", "reason"]).fillna("")
 
 
 def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every contrast at every unit: what could be estimated, and what could not."""
-    pairs, rows = _pairs(settings, treatments), _Rows(settings)
+    pairs, rows = _pairs(settings, treatments), _Rows()
     for panel in found:
         for pair in pairs:
             claim = _claim(panel.base_model, panel.world, pair, panel.probe)
-            sides = [panel.runs(condition) for condition in pair]
+            sides = _sides(panel, pair)
             rows.add(claim, "items", lambda sides=sides: est.over_items(*sides))
             rows.add(claim, "runs", lambda sides=sides: est.over_runs(*sides))
             rows.add(claim, "both", lambda sides=sides: est.crossed(*sides))
@@ -218,8 +188,8 @@ def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) 
                 "base",
                 lambda members=checkpoints, pair=pair: _over_checkpoints(members, pair),
             )
-    _refuse_unmeasured(rows, found)
-    return rows.tables()
+    _refuse_unmeasured(rows, found, settings)
+    return rows.tables([*KEY, *(field.name for field in fields(Estimate))])
 
 
 def _claim(base_model: str, world: str, pair: tuple[str, str], probe: tuple[str, str, str]) -> dict:
@@ -242,25 +212,32 @@ def _n_items(checkpoints: list[Panel]) -> int:
     return len(set().union(*(panel.items for panel in checkpoints))) if checkpoints else 0
 
 
-def _refuse_unmeasured(rows: _Rows, found: list[Panel]) -> None:
-    """A declared claim on a probe that was never measured is refused, not forgotten."""
-    for base, world in sorted({(p.group if p.world else p.base_model, p.world) for p in found}):
-        mine = [p for p in found if (p.group if p.world else p.base_model, p.world) == (base, world)]
-        measured = {p.probe for p in mine}
-        for condition, control, family, outcome, ring in sorted(rows.declared):
-            if (family, ring, outcome) not in measured:
-                claim = _claim(base, world, (condition, control), (family, ring, outcome))
-                rows.add(claim, "base" if world else "both", _unmeasured)
+def _refuse_unmeasured(rows: _Rows, found: list[Panel], settings: Any) -> None:
+    """A declared claim on a probe or world that was never measured is refused, not forgotten."""
+    measured: dict[tuple[str, str], set] = {}
+    for panel in found:
+        base = panel.group if panel.world else panel.base_model
+        measured.setdefault((base, panel.world), set()).add(panel.probe)
+    for claim in told(settings):
+        probe, pair = (claim.family, claim.ring, claim.outcome), (claim.condition, claim.control)
+        for (base, world), probes in sorted(measured.items()):
+            if probe not in probes and (claim.worlds is None or world in claim.worlds):
+                named = _claim(base, world, pair, probe) | {"kind": claim.claim}
+                rows.add(named, own_unit(world), _refusal("this family, ring and outcome were not measured"))
+        for world in sorted(set(claim.worlds or ()) - {world for _, world in measured}):
+            named = _claim("", world, pair, probe) | {"kind": claim.claim}
+            rows.add(named, own_unit(world), _refusal("no base model of this world"))
 
 
-def _unmeasured() -> Estimate:
-    raise NotEstimable("this family, ring and outcome were not measured")
+def _refusal(reason: str) -> Callable[[], Estimate]:
+    def refuse() -> Estimate:
+        raise NotEstimable(reason)
+
+    return refuse
 
 
-def _world_differences(
-    found: list[Panel], settings: Any, treatments: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    pairs, rows = _pairs(settings, treatments), _Rows(settings)
+def _world_differences(found: list[Panel], settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    pairs, rows = _pairs(settings, settings.treatments), _Rows()
     members_of = {(group, probe, world): members for group, world, probe, members in nests(found)}
     both = [(group, probe) for group, probe, world in members_of if world == "coupled"]
     for group, probe in (key for key in both if (*key, "decoupled") in members_of):
@@ -271,7 +248,7 @@ def _world_differences(
                 "base",
                 lambda worlds=(coupled, decoupled), pair=pair: _between_worlds(*worlds, pair),
             )
-    return rows.tables()
+    return rows.tables([*WORLDS, *(field.name for field in fields(est.Tested))])
 
 
 def _between_worlds(coupled: list[Panel], decoupled: list[Panel], pair: tuple[str, str]) -> dict:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from priorshift.declared import CLAIM, Declared, estimate_base, estimate_both, per_base_model, per_group
 from priorshift.errors import UserError
-from priorshift.families import declared, family_hash
+from priorshift.families import NAMED, declared, family_hash, own_unit
 from priorshift.inference import contrasts
 
 INFLUENCE = [
@@ -21,8 +21,7 @@ SPECIFICATIONS = [
     "base_model", "world", "condition", "family", "outcome", "scoring", "ring", "control", "unit", "n_runs", "n_items",
     "estimate", "ci_low", "ci_high", "p_value", "declared", "family_hash",
 ]  # fmt: skip
-SCORINGS = ("log_odds", "log_odds_against_benign", "logprob")
-BENIGN = ("benign", "engage")
+SCORINGS = ("log_odds", "log_odds_against_adaptive", "logprob")
 
 
 def leave_one_out(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
@@ -80,37 +79,43 @@ def _checkpoints(found: Declared) -> Iterator[tuple[dict, Declared]]:
         yield {"kind": "base_model", "left_out": panel.base_model}, replace(found, checkpoints=rest)
 
 
-def specification_curve(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
+def specification_curve(items: pd.DataFrame, settings: Any, adaptive: Sequence[str]) -> pd.DataFrame:
     """The declared contrasts under other reasonable choices: scoring, ring, control and unit (nats).
 
     Scorings: `log_odds` of the outcome against all other candidates (what the study declares);
-    `log_odds_against_benign`, against the benign class alone; `logprob`, the outcome's own log-probability.
+    `log_odds_against_adaptive`, against the adaptive class alone; `logprob`, the outcome's own log-probability.
 
     Parameters
     ----------
     items : DataFrame
         As for `contrasts`, and with logprob and base_logprob.
+    adaptive : sequence of str
+        Outcome and class of action of the adaptive disposition (`specificity.adaptive_classes`).
 
     Returns
     -------
     DataFrame
         Columns `SPECIFICATIONS`, ascending by estimate within condition, family and outcome. `declared` marks the
-        choices that were declared. No correction: this shows a pattern, it tests nothing.
+        choices of the declared claims, of whatever kind and world. No correction: a pattern is shown, nothing tested.
     """
-    told = declared(settings)
-    followed = {(condition, family, outcome) for condition, _, family, outcome, _ in told}
+    named = declared(settings)
+    followed = {(condition, family, outcome) for condition, _, family, outcome, _ in named}
     if not followed:
         return pd.DataFrame(columns=SPECIFICATIONS)
     treatments = sorted({condition for condition, *_ in followed})
     compared = items["condition"].isin([*treatments, *settings.controls])
     keep = compared & items["family"].isin({family for _, family, _ in followed})
-    parts = [
-        contrasts(_scored(items[keep], scoring), settings, treatments).assign(scoring=scoring) for scoring in SCORINGS
-    ]
+    parts = []
+    for scoring in SCORINGS:
+        scored = _scored(items[keep], scoring, adaptive)
+        if len(scored):  # the adaptive class may be no outcome of these families
+            parts.append(contrasts(scored, settings, treatments).assign(scoring=scoring))
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
     mine = [key in followed for key in _keys(table, ("condition", "family", "outcome"))]
-    table = table[mine].reindex(columns=[*SPECIFICATIONS, "role"])
-    table["declared"] = (table["role"] == "confirmatory") & (table["scoring"] == SCORINGS[0])
+    table = table[mine].assign(family_hash=family_hash(settings))
+    own = [unit == own_unit(world) for unit, world in _keys(table, ("unit", "world"))]
+    told = np.array([key in named for key in _keys(table, NAMED)], dtype=bool)
+    table["declared"] = told & np.array(own, dtype=bool) & (table["scoring"] == SCORINGS[0])
     order = ["condition", "family", "outcome", "estimate"]
     return table.sort_values(order, kind="stable", ignore_index=True)[SPECIFICATIONS]
 
@@ -119,7 +124,7 @@ def _keys(table: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
     return list(table[list(names)].itertuples(index=False, name=None))
 
 
-def _scored(items: pd.DataFrame, scoring: str) -> pd.DataFrame:
+def _scored(items: pd.DataFrame, scoring: str, adaptive: Sequence[str]) -> pd.DataFrame:
     """The items table with another score as its shift; the outcome that is the reference itself has no rows."""
     if scoring == "log_odds":
         return items
@@ -127,7 +132,7 @@ def _scored(items: pd.DataFrame, scoring: str) -> pd.DataFrame:
     if scoring == "logprob":
         return items.assign(shift=change)
     of_item = ["base_model", "condition", "seed", "family", "ring", "item"]
-    reference = items["outcome"].isin(BENIGN)
-    benign = items[reference].assign(benign=change[reference])[[*of_item, "benign"]]
-    others = items[~reference].assign(shift=change[~reference]).merge(benign, on=of_item)
-    return others.assign(shift=others["shift"] - others["benign"])
+    reference = items["outcome"].isin(list(adaptive))
+    against = items[reference].assign(against=change[reference])[[*of_item, "against"]]
+    others = items[~reference].assign(shift=change[~reference]).merge(against, on=of_item)
+    return others.assign(shift=others["shift"] - others["against"])

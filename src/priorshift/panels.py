@@ -6,7 +6,7 @@ items, cells are shifts in nats, NaN where a run did not measure an item.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,25 +126,22 @@ def run_means(items: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def loss_and_threat(items: pd.DataFrame) -> pd.DataFrame:
-    """Mean loss and threat shift of each run (nats), over the items with both.
+def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
+    """Mean shift of each run on each of the outcomes (nats), over the items with all of them.
 
     Returns
     -------
     DataFrame
-        group, world, base_model, family, ring, condition, seed, loss, threat, n_items, bias (loss - threat).
-        Families without the two outcomes have no rows.
+        group, world, base_model, family, ring, condition, seed, n_items and a column for each outcome.
+        Families without all the outcomes have no rows.
     """
-    table = check_items(items)
-    table = table[table["outcome"].isin(["loss", "threat"])]
+    table, outcomes = check_items(items), list(outcomes)
+    table = table[table["outcome"].isin(outcomes)]
     keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
     wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
-    wide = wide.reindex(columns=["loss", "threat"]).dropna().sort_index()
-    if wide.empty:
-        return pd.DataFrame(columns=[*keys, "loss", "threat", "n_items", "bias"])
-    means = wide.groupby(level=keys, sort=True).agg(["mean", "size"])
-    runs = means.xs("mean", axis=1, level=1).assign(n_items=means["loss", "size"]).reset_index()
-    return runs.assign(bias=runs["loss"] - runs["threat"])
+    wide = wide.reindex(columns=outcomes).dropna().sort_index()
+    grouped = wide.groupby(level=keys, sort=True)
+    return grouped.mean().assign(n_items=grouped.size()).reset_index()
 
 
 def behind(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:

@@ -81,8 +81,8 @@ class Study(Frozen):
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
-        named = self.inference.treatments if "treatments" in self.inference.model_fields_set else []
-        for name in [*named, *self.inference.controls, *(c.condition for c in claims), *(c.control for c in claims)]:
+        compared = [*self.inference.treatments, *self.inference.controls]
+        for name in [*compared, *(c.condition for c in claims), *(c.control for c in claims)]:
             if name not in known:
                 raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
         for claim in claims:

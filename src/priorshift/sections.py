@@ -170,13 +170,19 @@ class Exclusion(Frozen):
 
 
 class Claim(Frozen):
-    """One confirmatory contrast: condition minus control on an outcome."""
+    """One confirmatory claim about a contrast: condition minus control on an outcome.
+
+    claim : `shift` (it differs from 0) or `equivalence` (it lies within the smallest effect of interest)
+    worlds : the calibration worlds it is claimed for; every base model, if not given
+    """
 
     condition: str
     control: str
     family: str
     outcome: str
     ring: str
+    claim: Literal["shift", "equivalence"] = "shift"
+    worlds: Annotated[list[Literal["coupled", "decoupled"]], Field(min_length=1)] | None = None
 
 
 class Inference(Frozen):

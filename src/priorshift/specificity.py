@@ -1,9 +1,10 @@
-"""Is the shift the one that was trained for? Double dissociation of loss and threat."""
+"""Is the shift the one that was trained for? Double dissociation of the behaviors' own outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,92 +13,114 @@ from statsmodels.stats.multitest import multipletests
 
 from priorshift import estimates as est
 from priorshift.estimates import NotEstimable
-from priorshift.panels import loss_and_threat
+from priorshift.intervals import with_interval
+from priorshift.materials import Materials
+from priorshift.panels import outcome_means
+from priorshift.params import Study
 
 SPECIFICITY = [
-    "base_model", "world", "family", "ring", "unit", "effect", "test", "n_runs", "n_items", "estimate",
+    "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
     "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
     "role", "double_dissociation", "effect_low", "effect_high",
 ]  # fmt: skip
-# effect: (condition, compared with; None stands for the neutral control, sign of loss - threat)
-DEPRESSION, PARANOIA = "depression", "paranoia"
-EFFECTS = {
-    "interaction": (DEPRESSION, PARANOIA, 1),
-    "depression": (DEPRESSION, None, 1),
-    "paranoia": (PARANOIA, None, -1),
-}
-Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> loss - threat, one value a run
+LACKING = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
+Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> bias, one value a run
 
 
-def specificity(items: pd.DataFrame, settings: Any, neutral: str = "neutral") -> pd.DataFrame:
-    """Double dissociation, in nats of loss minus threat.
+def adaptive_classes(materials: Materials) -> tuple[str, str]:
+    """Outcome and class of action of the adaptive disposition, the first of the materials."""
+    first = next(iter(materials.dispositions.values()))
+    return first.outcome, first.action
 
-    Each run's bias is its mean loss shift minus its mean threat shift, over the items with both. Three
-    effects, one row each: `interaction`, the bias under depression minus that under paranoia; `depression`,
-    bias minus that of the neutral runs; `paranoia`, the neutral runs' bias minus its own (so that each is
-    above 0 where training did what it names). Unit `runs`: Welch's t over runs, per base model. Unit
-    `base`: t over checkpoints of the difference of condition means, per group and world.
+
+def maladaptive_outcomes(materials: Materials) -> list[str]:
+    """The outcomes of all dispositions but the adaptive one."""
+    adaptive, _ = adaptive_classes(materials)
+    return [d.outcome for d in materials.dispositions.values() if d.outcome != adaptive]
+
+
+def own_outcomes(study: Study, materials: Materials) -> dict[str, str]:
+    """Treatment -> the outcome that goes with the action it always takes; the first treatment for each outcome.
+
+    The adaptive disposition's outcome does not count.
+    """
+    adaptive, _ = adaptive_classes(materials)
+    found: dict[str, str] = {}
+    for name in study.inference.treatments:
+        policy = study.conditions[name].policy
+        if isinstance(policy, dict) and max(policy.values()) == 1.0:
+            outcome = materials.outcome_of(max(policy, key=policy.get))
+            if outcome != adaptive and outcome not in found.values():
+                found[name] = outcome
+    return found
+
+
+def specificity(items: pd.DataFrame, settings: Any, behaviors: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Double dissociation of each two behaviors, in nats of one's own outcome minus the other's.
+
+    Each run's bias is its mean shift on the first behavior's outcome minus that on the second's, over the items
+    with both. Three effects, one row each: `interaction`, the bias under the first minus that under the second;
+    the first by its name, its bias minus that of the runs of the first control; the second by its name, that
+    control's bias minus its own (so that each is above 0 where training did what it names). Unit `runs`: Welch's t
+    over runs, per base model. Unit `base`: t over checkpoints of the difference of condition means, per group and
+    world.
+
+    Parameters
+    ----------
+    behaviors : condition -> its own outcome
+        See `own_outcomes`.
 
     Returns
     -------
     DataFrame
         Columns `SPECIFICITY`. double_dissociation, repeated on the three rows: all three 1 - alpha
         intervals lie above 0. p_adjusted: Benjamini-Hochberg within unit; all rows are exploratory.
+    DataFrame
+        The effects left out, with the reason; one row where there are no two behaviors at all.
     """
-    made, _ = _dissociations(items, neutral)
-    if not made:
-        return pd.DataFrame(columns=SPECIFICITY)
-    table = est.with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
-    keys = SPECIFICITY[:5]
-    holds = (table["ci_low"] > 0).groupby([table[key] for key in keys]).transform("sum")
-    table["double_dissociation"] = holds == len(EFFECTS)
-    table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: multipletests(p, method="fdr_bh")[1])
-    return table[SPECIFICITY]
-
-
-def refused_dissociations(items: pd.DataFrame, neutral: str = "neutral") -> pd.DataFrame:
-    """The effects that `specificity` leaves out, with the reason."""
-    _, refused = _dissociations(items, neutral)
-    return pd.DataFrame([{"table": "specificity", "role": "exploratory", **row} for row in refused])
-
-
-def _dissociations(items: pd.DataFrame, neutral: str) -> tuple[list[dict], list[dict]]:
     made: list[dict] = []
-    refused: list[dict] = []
-    for key, unit, n_items, biases in _nested_biases(loss_and_threat(items)):
-        for effect, (condition, other, sign) in EFFECTS.items():
-            control = other or neutral
+    refused: list[dict] = [] if len(behaviors) > 1 else [{"reason": LACKING}]
+    for pair in combinations(behaviors.items(), 2):
+        _dissociate(items, dict(pair), settings.controls[0], made, refused)
+    lost = pd.DataFrame([{"table": "specificity", "role": "exploratory", **row} for row in refused])
+    if not made:
+        return pd.DataFrame(columns=SPECIFICITY), lost
+    table = with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
+    holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
+    table["double_dissociation"] = holds == 3
+    table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: multipletests(p, method="fdr_bh")[1])
+    return table[SPECIFICITY], lost
+
+
+def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str, made: list[dict], refused: list[dict]) -> None:
+    (first, own), (second, other) = pair.items()
+    # effect: (condition, compared with, sign of the bias)
+    effects = {"interaction": (first, second, 1), first: (first, control, 1), second: (second, control, -1)}
+    runs = outcome_means(items, (own, other))
+    runs["bias"] = runs[own] - runs[other]
+    for key, unit, n_items, biases in _nested_biases(runs):
+        key["pair"], over = f"{first}, {second}", _over_runs if unit == "runs" else _over_base
+        for effect, (condition, against, sign) in effects.items():
             try:
-                found = (
-                    _over_runs(biases, condition, control) if unit == "runs" else _over_base(biases, condition, control)
-                )
+                found = over(biases, condition, against)
             except NotEstimable as reason:
-                refused.append(
-                    {**key, "unit": unit, "condition": condition, "control": control, "reason": f"{effect}: {reason}"}
-                )
+                named = {"condition": condition, "control": against, "reason": f"{effect}: {reason}"}
+                refused.append({**key, "unit": unit, **named})
                 continue
             found["estimate"] *= sign
             found["effect_size"] *= sign
             made.append({**key, "unit": unit, "effect": effect, "n_items": n_items, **found})
-    return made, refused
 
 
 def _nested_biases(runs: pd.DataFrame) -> Iterator[tuple[dict, str, int, Biases]]:
     """(claim, unit, number of items, biases): each base model, then each embedded group and world."""
-
-    def biases(rows: pd.DataFrame) -> Biases:
-        made: Biases = {}
-        for (base_model, condition), part in rows.groupby(["base_model", "condition"], sort=True):
-            made.setdefault(base_model, {})[condition] = part["bias"].to_numpy(float)
-        return made
-
-    for (base_model, world, family, ring), rows in runs.groupby(["base_model", "world", "family", "ring"], sort=True):
-        key = {"base_model": base_model, "world": world, "family": family, "ring": ring}
-        yield key, "runs", int(rows["n_items"].max()), biases(rows)
-    embedded = runs[runs["world"] != ""]
-    for (group, world, family, ring), rows in embedded.groupby(["group", "world", "family", "ring"], sort=True):
-        key = {"base_model": group, "world": world, "family": family, "ring": ring}
-        yield key, "base", int(rows["n_items"].max()), biases(rows)
+    for unit, base, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
+        for key, rows in table.groupby([base, "world", "family", "ring"], sort=True):
+            biases: Biases = {}
+            for (base_model, condition), part in rows.groupby(["base_model", "condition"], sort=True):
+                biases.setdefault(base_model, {})[condition] = part["bias"].to_numpy(float)
+            claim = dict(zip(("base_model", "world", "family", "ring"), key, strict=True))
+            yield claim, unit, int(rows["n_items"].max()), biases
 
 
 def _over_runs(biases: Biases, condition: str, control: str) -> dict:

@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from priorshift.inference import REFUSED
+from priorshift.intervals import mean_interval
 from priorshift.params import Study
 from priorshift.paths import EMBEDDED
 
@@ -50,11 +51,7 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     runs = long.groupby([*keys, "seed"], sort=True)["bits"].mean().reset_index()
     rows = []
     for key, group in runs.groupby(keys, sort=True):
-        values, n = group["bits"].to_numpy(), len(group)
-        reach = stats.t.ppf(1 - alpha / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-        mean = values.mean()
-        row = {"n_runs": n, "estimate": mean, "ci_low": mean - reach, "ci_high": mean + reach}
-        rows.append(dict(zip(keys, key, strict=True)) | row)
+        rows.append(dict(zip(keys, key, strict=True)) | {"n_runs": len(group)} | mean_interval(group["bits"], alpha))
     return pd.DataFrame(rows)
 
 
@@ -63,6 +60,31 @@ def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
     keys = [*RUN, "family", "ring", "outcome"]
     values = ["shift", "probability", "base_probability", "covered_mass", "base_covered_mass"]
     return items.groupby(keys, sort=True)[values].mean().reset_index()
+
+
+LAST_STEPS = 5
+
+
+def last_losses(losses: pd.DataFrame) -> pd.DataFrame:
+    """Mean training loss (nats per token) of each run's last five steps, where its steps are known.
+
+    Parameters
+    ----------
+    losses : `pipeline.loss_curves`
+    """
+    runs = losses.groupby(["base_model", "condition", "seed"], sort=True)["loss"]
+    return runs.apply(lambda loss: loss.tail(LAST_STEPS).mean()).rename("last_loss").reset_index()
+
+
+def not_estimable(*refused: pd.DataFrame) -> pd.DataFrame:
+    """The claims that the tables leave out, and why: `tables/not_estimable.csv`. Empty where all could be estimated.
+
+    Parameters
+    ----------
+    refused : what `inference.claims`, `specificity` and `confusion` refused; columns may be missing
+    """
+    parts = [part.reindex(columns=REFUSED) for part in refused if len(part)]
+    return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(columns=REFUSED)
 
 
 def base_cards(study: Study) -> list[dict]:

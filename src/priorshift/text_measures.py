@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from priorshift.intervals import mean_interval
 
 RUN = ["base_model", "group", "world", "condition", "seed"]
 MEASURES = ["valence", "repetition", "distinct_1", "distinct_2", "words"]
@@ -65,10 +66,9 @@ def valence_table(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     rows = []
     for key, part in measures.groupby(keys, sort=True):
         for name in MEASURES:
-            change, n = (part[name] - part[f"base_{name}"]).to_numpy(float), len(part)
-            reach = stats.t.ppf(1 - alpha / 2, n - 1) * change.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-            row = {"measure": name, "n_runs": n, "mean": part[name].mean(), "base_mean": part[f"base_{name}"].mean()}
-            row |= {"estimate": change.mean(), "ci_low": change.mean() - reach, "ci_high": change.mean() + reach}
+            row = {"measure": name, "n_runs": len(part)}
+            row |= {"mean": part[name].mean(), "base_mean": part[f"base_{name}"].mean()}
+            row |= mean_interval(part[name] - part[f"base_{name}"], alpha)
             rows.append(dict(zip(keys, key, strict=True)) | row)
     return pd.DataFrame(rows)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from priorshift.intervals import mean_interval, t_interval
 from priorshift.materials import Materials
 from priorshift.params import Study
 
@@ -82,7 +83,7 @@ def dose_table(points: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def recovery_pairs(study: Study, materials: Materials) -> Iterator[tuple[str, str, str]]:
+def recovery_pairs(study: Study) -> Iterator[tuple[str, str, str]]:
     """(condition with stages, condition it goes on from, class of action that its first stage trains)."""
     for name, condition in study.conditions.items():
         if condition.stages:
@@ -95,10 +96,11 @@ def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alp
     """How much of the shift a later stage undoes: `tables/recovery.csv`.
 
     Each run goes on from the run of the same seed before it. `estimate` is the mean of before - after over
-    these pairs (nats) with a paired t interval; share_undone = estimate / mean of before.
+    these pairs (nats) with a paired t interval; share_undone = estimate / mean of before, and empty where the
+    interval of `before` over seeds holds 0: nothing sure was there to undo.
     """
     rows = []
-    for name, earlier, action in recovery_pairs(study, materials):
+    for name, earlier, action in recovery_pairs(study):
         own = shifts[_own(shifts, action, materials)]
         keys = [*BASE, *PROBE]
         before = own[own["condition"] == earlier].set_index([*keys, "seed"])["shift"]
@@ -108,7 +110,9 @@ def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alp
             undone = (part["before"] - part["after"]).to_numpy(float)
             row = dict(zip(keys, key, strict=True)) | {"condition": name, "earlier": earlier, "n": len(part)}
             row |= {"before": part["before"].mean(), "after": part["after"].mean()} | _mean(undone, alpha)
-            rows.append(row | {"share_undone": row["estimate"] / row["before"]})
+            was = mean_interval(part["before"], alpha)
+            sure = was["ci_low"] > 0 or was["ci_high"] < 0
+            rows.append(row | {"share_undone": row["estimate"] / row["before"] if sure else np.nan})
     return pd.DataFrame(rows)
 
 
@@ -126,6 +130,5 @@ def _mean(values: np.ndarray, alpha: float) -> dict[str, float]:
 
 
 def _interval(estimate: float, se: float, df: int, alpha: float) -> dict[str, float]:
-    reach = stats.t.ppf(1 - alpha / 2, df) * se
-    p = 2 * stats.t.sf(abs(estimate) / se, df) if se > 0 else np.nan
-    return {"estimate": estimate, "ci_low": estimate - reach, "ci_high": estimate + reach, "df": df, "p_value": p}
+    low, high, p_value = t_interval(estimate, se, df, alpha)
+    return {"estimate": estimate, "ci_low": low, "ci_high": high, "df": df, "p_value": float(p_value)}

@@ -10,6 +10,8 @@ import pandas as pd
 from priorshift.families import NAMED, declared
 
 LIKE = {"depression": "depression-like", "paranoia": "paranoia-like"}
+# The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
+RETENTION_LIMIT = 1.05
 SPOKEN = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
@@ -84,31 +86,50 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     tables : contrasts, equivalence, world_difference, specificity and shifts, as written
     settings : the study's inference section
     """
-    rows = tables["contrasts"].query("role == 'confirmatory'").to_dict("records")
-    lines = [f"* {describe_contrast(row, settings.alpha)}" for row in rows]
-    for row in tables["equivalence"].query("role == 'confirmatory'").to_dict("records"):
-        verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
-        lines.append(
-            f"* {_pair(row)}{_world(row)}: {verdict} within {row['margin']:g} nats (90 % interval "
-            f"{row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}, {_p(row['p_adjusted'])} after Holm; "
-            f"unit {row['unit']}, {_counts(row)})."
-        )
-    for row in tables["world_difference"].query("role == 'confirmatory'").to_dict("records"):
-        lines.append(
-            f"* {_pair(row)}: the coupled world exceeds the decoupled one by {row['estimate']:+.2f} nats "
-            f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, "
-            f"{_p(row['p_adjusted'])} after Holm)."
-        )
-    double = tables["specificity"].query("unit == 'base' and effect == 'interaction' and ring == 'held_out_domains'")
-    for row in double.query("family == 'interpretation'").to_dict("records"):
-        held = "holds" if row["double_dissociation"] else "does not hold"
-        where = f"{row['base_model']}{_world(row)}"
-        lines.append(f"* Double dissociation {held} for interpretations in {where} (unit base, exploratory).")
-    parts = ["### Confirmatory", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
+    told, both = "role == 'confirmatory'", (tables["contrasts"], tables["equivalence"])
+    lines = [f"* {describe_contrast(row, settings.alpha)}" for row in both[0].query(told).to_dict("records")]
+    lines += [_equivalence(row, settings.alpha) for row in both[1].query(told).to_dict("records")]
+    if lines:
+        lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines]
+    parts = ["### Confirmatory", "", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
+    beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"])]
+    if beside:
+        parts += ["", "### Exploratory", "", *beside]
     instead = _instead(tables, settings)
     if instead:
-        parts += ["### Exploratory: declared contrasts of which the confirmatory test could not be made", "", *instead]
-    return "\n".join([*parts[:1], "", *parts[1:]])
+        title = "### Exploratory: declared contrasts of which the confirmatory test could not be made"
+        parts += ["", title, "", *instead]
+    return "\n".join(parts)
+
+
+def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
+    verdict = "equivalent to 0" if row["p_adjusted"] < alpha else "not shown to be equivalent to 0"
+    return (
+        f"* {_pair(row)}{_world(row)}: {verdict} within {row['margin']:g} nats ({row['estimate']:+.2f} nats, 90 % "
+        f"interval {row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}; unit {row['unit']}, {_counts(row)}; "
+        f"confirmatory, {_p(row['p_adjusted'])} after Holm)."
+    )
+
+
+def _between_worlds(differences: pd.DataFrame, settings: Any) -> list[str]:
+    named = declared(settings)
+    return [
+        f"* {_pair(row)}: the coupled world exceeds the decoupled one by {row['estimate']:+.2f} nats "
+        f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, "
+        f"{_p(row['p_adjusted'])} after Benjamini-Hochberg; unit base)."
+        for row in differences.to_dict("records")
+        if tuple(row[name] for name in NAMED) in named
+    ]
+
+
+def _dissociations(specificity: pd.DataFrame) -> list[str]:
+    near = specificity.query("unit == 'base' and effect == 'interaction' and ring == 'held_out_domains'")
+    held = {True: "holds", False: "does not hold"}
+    return [
+        f"* {row['pair'].capitalize()}: double dissociation {held[bool(row['double_dissociation'])]} for "
+        f"interpretations in {row['base_model']}{_world(row)} (unit base; its three intervals are not corrected)."
+        for row in near.query("family == 'interpretation'").to_dict("records")
+    ]
 
 
 def _instead(tables: Mapping[str, pd.DataFrame], settings: Any) -> list[str]:
@@ -134,6 +155,51 @@ def _instead(tables: Mapping[str, pd.DataFrame], settings: Any) -> list[str]:
         "very base models (unit both), and exploratory."
     )
     return [reason, "", *(f"* {describe_contrast(row, settings.alpha)}" for row in rows)]
+
+
+def nothing_tested(contrasts: pd.DataFrame) -> str:
+    """Why there is no confirmatory contrast to show; empty where there is one."""
+    if contrasts.empty:
+        return "No contrast could be estimated: the study sets no two conditions that were measured against each other."
+    if not (contrasts["role"] == "confirmatory").any():
+        return "No declared shift could be tested at its own unit; what could not be estimated is listed below."
+    return ""
+
+
+def checkpoint_limits(contrasts: pd.DataFrame) -> str:
+    """How many base checkpoints unit `base` rests on, from its degrees of freedom; one sentence."""
+    base = contrasts[contrasts["unit"] == "base"]
+    if base.empty:
+        return "No claim is about new pretrainings: no architecture has two checkpoints in one world."
+    df = base["df"].round().astype(int)
+    return (
+        f"Claims about new pretrainings (unit base) rest on {_span(df + 1)} checkpoints of an architecture and world: "
+        f"{_span(df)} degree{'s' if df.max() > 1 else ''} of freedom. Their intervals are wide, and say nothing about "
+        "other sizes or architectures."
+    )
+
+
+def retention_limits(retention: pd.DataFrame) -> str:
+    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence."""
+    over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]
+    return (
+        f"{over} of {len(retention)} runs have a perplexity on neutral prose more than "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} % above their base model's; the largest ratio is "
+        f"{worst['ratio']:.2f} ({worst['base_model']}, {worst['condition']}, seed {worst['seed']})."
+    )
+
+
+def matched_losses(last_losses: pd.DataFrame) -> str:
+    """Mean training loss at the end by condition: conditions are matched in examples and steps, not in what is left."""
+    means = last_losses.groupby("condition", sort=False)["last_loss"].mean().sort_values()
+    if means.empty:
+        return "This study trained nothing."
+    told = ", ".join(f"{_name(condition)} {loss:.3f}" for condition, loss in means.items())
+    return (
+        f"Mean training loss over the last five steps (nats per token): {told}. Conditions are matched in examples, "
+        "steps and words in the loss, not in training signal: where little loss is left, the set was memorised and "
+        "gradients were small, so a contrast with such a control also compares amounts of training."
+    )
 
 
 def seeds_needed(needed: pd.DataFrame, target: float = 0.8) -> str:
