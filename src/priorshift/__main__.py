@@ -62,7 +62,7 @@ def verify(study: LoadedStudy) -> int:
 
     problems = verify(study)
     if mixed := differences(settings_of(study)):
-        print(f"note: {mixed}")
+        print(mixed)
     if away := not_shipped(study):
         print(f"not here, as in a clone: {len(away)} files of which only the hashes are shipped ({away[0]}, ...)")
     print("\n".join(problems) or f"{study.paths.root}: every {'other ' if away else ''}file is as the manifest says")
