@@ -173,7 +173,7 @@ def test_inference_figures_and_wording_reach_no_run(code):
 def test_notebook_roots_are_its_imports(root):
     notebook = json.loads((root / "notebooks" / "04_test.ipynb").read_text())
     found = notebook_roots(notebook)
-    assert "inference.contrasts" in found and "pipeline.read_measurements" in found
+    assert "inference.claims" in found and "pipeline.read_measurements" in found
 
 
 def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, monkeypatch):
@@ -212,3 +212,29 @@ def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, mon
         # <module>, <listcomp>, <lambda>: parts of what is there already, or run at import.
         called = {(module, name) for module, name in called if not name.startswith("<")}
         assert len(called) > 3 and called <= reachable(PACKAGE, roots), called - reachable(PACKAGE, roots)
+
+
+def test_keys_and_their_checks_do_not_count_but_what_a_section_computes_does(tmp_path):
+    section = """
+class Section(Frozen):
+    size: int
+    @model_validator(mode="after")
+    def _check(self):
+        return self
+    @property
+    def twice(self):
+        return 2 * self.size
+"""
+    changes = {
+        "as it is": ("", ""),
+        "key": ("size: int", "size: int\n    colour: str = 'red'"),
+        "check": ("return self\n", "return bool(self)\n"),
+        "property": ("2 *", "3 *"),
+    }
+    hashes = {}
+    for name, (old, new) in changes.items():
+        folder = tmp_path / name / "pkg"
+        folder.mkdir(parents=True)
+        (folder / "top.py").write_text(section.replace(old, new, 1) if old else section)
+        hashes[name] = _hash(folder, ("top.Section",))
+    assert hashes["as it is"] == hashes["key"] == hashes["check"] != hashes["property"]

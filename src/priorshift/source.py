@@ -115,18 +115,26 @@ def _read(package: Path, module: str) -> _Module:
         else:
             for name in _defined(statement) or [LOOSE]:
                 definitions.setdefault(name, []).append(statement)
-                forms[name] = forms.get(name, "") + _form(statement) + "\n"
+                forms[name] = forms.get(name, "") + _form(_without_keys(statement)) + "\n"
     return _Module(definitions, forms, imports)
 
 
 class _Bare(ast.NodeTransformer):
-    """Leaves out what does nothing: docstrings, imports from the package itself, what only a type checker reads."""
+    """Leaves out what does nothing: docstrings, imports from the package itself, what only a type checker reads.
+
+    The checks of a file's keys are left out too: a check refuses or passes, and what passes is hashed for itself.
+    """
 
     def __init__(self, package: Path) -> None:
         self.package = package
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        calls = [part.func for part in node.decorator_list if isinstance(part, ast.Call)]
+        checks = any(isinstance(call, ast.Name) and call.id.endswith("_validator") for call in calls)
+        return None if checks else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.If | None:
         typing = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
@@ -138,6 +146,14 @@ class _Bare(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
         return None if (node.module or "").partition(".")[0] == self.package.name else node
+
+
+def _without_keys(statement: ast.stmt) -> ast.stmt:
+    """A section of the YAML less its keys: their values are hashed for themselves."""
+    if not isinstance(statement, ast.ClassDef) or "Frozen" not in {getattr(base, "id", "") for base in statement.bases}:
+        return statement
+    rest = [part for part in statement.body if not isinstance(part, ast.AnnAssign)]
+    return ast.ClassDef(statement.name, statement.bases, statement.keywords, rest, statement.decorator_list)
 
 
 def _form(node: object) -> str:
