@@ -243,10 +243,13 @@ def specification_figure(curve: pd.DataFrame) -> Figure:
 
 def p_value_figure(p_values: pd.DataFrame) -> Figure:
     """How many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
+    sides = p_values["runs_per_side"].astype(str) + " runs a side"
+    ratio = p_values["run_sd_ratio"].map(", run SDs 1 : {:g}".format).where(p_values["run_sd_ratio"] != 1, "")
     grid = sns.displot(
-        p_values, kind="ecdf", x="p_value", hue="unit", col="source", height=3.2, aspect=1.1, linewidth=1.2
-    )
+        p_values.assign(sides=sides, way=p_values["source"] + ratio), kind="ecdf", x="p_value", hue="unit", col="way",
+        row="sides", height=2.8, aspect=1.1, linewidth=1.2,
+    )  # fmt: skip
     for axis in grid.axes.flat:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
-    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share of comparisons below").set_titles("{col_name}")
+    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share below").set_titles("{row_name}, {col_name}")
     return grid.figure

@@ -209,6 +209,22 @@ def matched_losses(last_losses: pd.DataFrame) -> str:
     )
 
 
+def kept_level(rates: pd.DataFrame) -> str:
+    """What units `runs` and `both` reject of nothing, by runs a side and ratio of run SDs: means over panels.
+
+    Parameters
+    ----------
+    rates : `false_positives.rejection_rates`
+    """
+    keys = ["runs_per_side", "source", "run_sd_ratio"]
+    lines = []
+    for (side, source, ratio), part in rates.groupby(keys, sort=True):
+        mean = part.groupby("unit")["rate"].mean()
+        told = ", ".join(f"{unit} {100 * mean[unit]:.1f} %" for unit in ("runs", "both") if unit in mean)
+        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
+    return "\n".join(lines)
+
+
 def seeds_needed(needed: pd.DataFrame, target: float = 0.8) -> str:
     """How many seeds do I need? One line from `power.runs_needed`."""
     if needed.empty:
