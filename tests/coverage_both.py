@@ -30,11 +30,11 @@ SCENARIOS = {
 }
 
 
-def p_values(name: str, pooled_runs: bool, effect: float, count: int = SIMULATIONS) -> np.ndarray:
-    """Two-sided p of the true effect, in `count` simulated studies; the n-th study has a seed of its own."""
+def p_values(name: str, pooled_runs: bool, effect: float, count: int = SIMULATIONS, first: int = 0) -> np.ndarray:
+    """Two-sided p of the true effect, in `count` simulated studies from the `first`; each has a seed of its own."""
     n_runs, n_items, *sds = SCENARIOS[name]
     components, made = Components.of_sds(*sds), []
-    for i in range(count):
+    for i in range(first, first + count):
         rng = np.random.default_rng([list(SCENARIOS).index(name), effect > 0, i])
         fit = fit_crossed(*simulate(rng, components, n_runs, n_items, effect), pooled_runs)
         made.append(2 * stats.t.sf(abs(fit.estimate - effect) / fit.se, fit.df))

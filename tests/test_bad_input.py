@@ -117,6 +117,15 @@ BAD_STUDIES = {
         setter("inference", "confirmatory", [CLAIM | {"outcome": "gain", "ring": "held_out_domains"}]), "gain",
     ),
     "claim on unknown ring": (setter("inference", "confirmatory", [CLAIM | {"ring": "moon"}]), "moon"),
+    "claim on unknown world": (
+        setter("inference", "confirmatory", [CLAIM | {"ring": "held_out_domains", "worlds": ["real"]}]), "worlds",
+    ),
+    "claim of an unknown kind": (
+        setter("inference", "confirmatory", [CLAIM | {"ring": "held_out_domains", "claim": "big"}]), "claim",
+    ),
+    "treatments left out where their default does not fit": (
+        setter("conditions", {"paranoia": {"task": "prose"}, "neutral": {"task": "preferences"}}), "'depression'",
+    ),
     "alpha above one half": (setter("inference", "alpha", 0.9), "alpha"),
     "unknown family": (setter("probes", "families", ["dream"]), "families"),
     "too many situations": (setter("probes", "situations_per_domain", 99), "99"),

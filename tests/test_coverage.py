@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from priorshift.intervals import clopper_pearson
 from priorshift.simulation import Components, simulate
 
 sys.path.insert(0, str(Path(__file__).parent))
-from coverage_both import ALPHA, EFFECT, PATH, SCENARIOS, p_values
+from coverage_both import ALPHA, EFFECT, PATH, SCENARIOS, SIMULATIONS, p_values
 
 TABLE = pd.read_csv(PATH)
 SEPARATE = TABLE[TABLE.run_variances == "separate"].set_index("scenario")
@@ -27,6 +27,14 @@ def test_five_runs_and_sixty_items_keep_coverage_and_level():
     assert rates.type_i.between(0.04, 0.06).all()
 
 
+def test_three_runs_are_conservative_where_sides_vary_alike_and_reject_up_to_nine_percent_where_not():
+    """A/A comparisons of one condition can't show the second."""
+    rates = SEPARATE.loc[["three runs", "three unequal runs"]]
+    assert (rates.simulations == 2000).all()
+    assert 0.025 < rates.type_i["three runs"] < 0.05 < rates.type_i["three unequal runs"]
+    assert rates.type_i_high["three unequal runs"] < 0.09 and rates.coverage_low["three unequal runs"] > 0.905
+
+
 def test_separate_run_variances_reject_less_where_runs_differ_and_lose_little_where_they_do_not():
     pooled = TABLE[TABLE.run_variances == "pooled"].set_index("scenario").type_i
     for name in ("unequal runs", "three unequal runs"):
@@ -34,15 +42,18 @@ def test_separate_run_variances_reject_less_where_runs_differ_and_lose_little_wh
     assert (SEPARATE.type_i["even"] - pooled["even"]) > -0.01
 
 
-@pytest.mark.parametrize("name", ["even", "unequal runs", "three runs"])
+@pytest.mark.parametrize("name", ["even", "unequal runs", "three runs", "three unequal runs"])
 def test_the_committed_rates_are_found_again(name):
-    count = 300
+    """By studies that are not among those behind the committed rates."""
+    count = 400
     for column, hits in (
-        ("coverage", p_values(name, False, EFFECT, count) >= ALPHA),
-        ("type_i", p_values(name, False, 0.0, count) < ALPHA),
+        ("coverage", p_values(name, False, EFFECT, count, first=SIMULATIONS) >= ALPHA),
+        ("type_i", p_values(name, False, 0.0, count, first=SIMULATIONS) < ALPHA),
     ):
-        low, high = clopper_pearson(int(hits.sum()), count, 0.002)
-        assert low < SEPARATE[column][name] < high
+        # Both rates are counts of independent studies: are they of one probability?
+        committed = round(SEPARATE[column][name] * SIMULATIONS)
+        both = [[int(hits.sum()), count - int(hits.sum())], [committed, SIMULATIONS - committed]]
+        assert stats.fisher_exact(both).pvalue > 0.005
 
 
 def test_simulated_panels_have_the_variances_they_were_asked_for():

@@ -9,6 +9,7 @@ import pytest
 from priorshift.errors import UserError
 from priorshift.false_positives import CALIBRATION, _partitions, aa_p_values, components, rejection_rates
 from priorshift.simulation import Components, simulate
+from priorshift.wording import kept_level
 
 
 def neutral_runs(n_runs=24, n_items=30, sd_run=0.15, seed=0):
@@ -53,3 +54,16 @@ def test_no_run_is_on_both_sides_or_twice_in_a_partition():
 def test_too_few_runs_are_one_clear_error(side):
     with pytest.raises(UserError, match=r"runs_per_side: found \d+; m has 24 runs of 'neutral', expected 2 to 12"):
         aa_p_values(neutral_runs(), "neutral", side, 10)
+
+
+def test_a_side_that_varies_more_is_simulated_with_its_ratio():
+    table = rejection_rates(aa_p_values(neutral_runs(), "neutral", 3, 1000, (1.0, 9.0)), 0.05)
+    assert set(zip(table.source, table.run_sd_ratio, strict=True)) == {
+        ("measured", 1.0), ("simulated", 1.0), ("simulated", 9.0),
+    }  # fmt: skip
+    rates = table[table.source == "simulated"].set_index(["unit", "run_sd_ratio"])
+    # 3.6 % and 5.8 % of normal run means (Welch, by simulation); exact binomial intervals of 1000 hold them.
+    for ratio, known in ((1.0, 0.036), (9.0, 0.058)):
+        assert rates.ci_low["runs", ratio] < known < rates.ci_high["runs", ratio]
+    text = kept_level(table)
+    assert text.count("\n") == 2 and "* 3 runs a side, simulated, run SDs 1 : 9: runs " in text

@@ -16,7 +16,9 @@ from priorshift import families, inference
 from priorshift.confusion import confusion
 from priorshift.errors import UserError
 from priorshift.panels import run_means
+from priorshift.provenance import write_csv
 from priorshift.specificity import specificity
+from priorshift.tables import read_tables
 from priorshift.wording import describe_contrast, nothing_tested
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -365,3 +367,10 @@ def test_a_study_whose_conditions_give_no_contrast_has_empty_tables_and_a_senten
     assert all(table.empty for table in made.values()) and list(made["contrasts"].columns) == DESIGN
     assert nothing_tested(made["contrasts"]).startswith("No contrast could be estimated")
     assert nothing_tested(TABLE) == ""
+
+
+def test_names_that_look_like_nothing_survive_a_table(tmp_path):
+    names = ["None", "NA", "null", "007", "neutral"]
+    table = pd.DataFrame({"world": "", "condition": names, "estimate": [0.5, np.nan, 1, 2, 3], "role": "exploratory"})
+    write_csv(tmp_path / "a.csv", table)
+    pd.testing.assert_frame_equal(read_tables(tmp_path)["a"], table)

@@ -24,6 +24,7 @@ from priorshift.manifest import verify
 from priorshift.params import load_study
 from priorshift.paths import PACKAGE, StudyPaths
 from priorshift.provenance import file_hash
+from priorshift.tables import read_tables
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
 NOTEBOOKS += ["07_calibration", "colab"]
@@ -38,7 +39,7 @@ def finished(root, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(finished):
-    return {path.stem: pd.read_csv(path) for path in (finished / "outputs/smoke/tables").glob("*.csv")}
+    return read_tables(finished / "outputs/smoke/tables")
 
 
 def test_contrasts_hold_what_the_contract_says(tables):
@@ -187,11 +188,12 @@ def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
 
 def test_robustness_tables_are_whole(tables):
     models = {"llama-coupled-0", "gpt_neox-coupled-0"}
-    for name in ("bootstrap", "power", "influence", "specifications", "jsd_tests"):
+    assert set(tables["jsd_tests"]["base_model"]) == {"llama", "gpt_neox"}  # groups
+    for name in ("bootstrap", "power", "influence", "specifications"):
         assert set(tables[name]["base_model"]) >= models, name
         numbers = tables[name].select_dtypes("number")
         assert np.isfinite(numbers.to_numpy()).all(), name
-    assert tables["specifications"]["declared"].sum() == 0  # one checkpoint: nothing confirmatory
+    assert tables["specifications"]["declared"].sum() == 0  # one checkpoint: no row of unit base
     hashes = {digits for name in ("contrasts", "equivalence", "power") for digits in tables[name]["family_hash"]}
     assert len(hashes) == 1
 
@@ -218,8 +220,8 @@ def calibrated(root, tmp_path_factory):
 def test_calibration_counts_what_rejected(calibrated):
     table = pd.read_csv(calibrated / "tables/calibration.csv")
     assert list(table.columns) == CALIBRATION
-    # sources x units x families x rings x outcomes
-    assert len(table) == 2 * 3 * 4 * 2 * 3
+    # ways (measured, and simulated with three ratios) x units x families x rings x outcomes
+    assert len(table) == 4 * 3 * 4 * 2 * 3
     assert set(table["n_runs"]) == {4} and set(table["comparisons"]) == {6} and set(table["runs_per_side"]) == {2}
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
     assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,20 +16,26 @@ from priorshift.panels import Panel, panels
 from priorshift.simulation import Components, simulate
 
 UNITS = {"items": est.over_items, "runs": est.over_runs, "both": est.crossed}
-KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit"]
+KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]
 CALIBRATION = [
     *KEY, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high", "alpha",
 ]  # fmt: skip
 
 
 def aa_p_values(
-    items: pd.DataFrame, condition: str, runs_per_side: int, comparisons: int, seed: int = 0
+    items: pd.DataFrame,
+    condition: str,
+    runs_per_side: int,
+    comparisons: int,
+    run_sd_ratios: Sequence[float] = (1.0,),
+    seed: int = 0,
 ) -> pd.DataFrame:
     """p-values of `comparisons` A/A comparisons of each panel, measured and simulated, at each unit.
 
     `measured`: the condition's runs are parted at random into pairs of groups with no run in common, again and
     again. All comparisons share these runs and items. `simulated`: new runs and items each time, drawn from the
-    panel's variance components (`components`).
+    panel's variance components (`components`). Measured comparisons are of one condition, so that both sides vary
+    alike; a treatment may make its runs differ more. Simulated ones therefore also multiply the run SD of one side.
 
     Parameters
     ----------
@@ -37,6 +44,8 @@ def aa_p_values(
     condition : str
         The one condition that is compared with itself.
     runs_per_side, comparisons : int
+    run_sd_ratios : sequence of float
+        Run SD of the one side over that of the other, in simulated comparisons.
 
     Returns
     -------
@@ -58,11 +67,11 @@ def aa_p_values(
             )
         # Each panel draws for itself: simulated panels must not share their chance.
         rng = np.random.default_rng([seed, number])
-        for source, pairs in (
-            ("measured", _partitions(panel.values, runs_per_side, comparisons, rng)),
-            ("simulated", _simulated(panel, runs_per_side, comparisons, rng)),
-        ):
+        ways = [("measured", 1.0, _partitions(panel.values, runs_per_side, comparisons, rng))]
+        ways += [("simulated", r, _simulated(panel, runs_per_side, comparisons, r, rng)) for r in run_sd_ratios]
+        for source, ratio, pairs in ways:
             key = {"source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition}
+            key |= {"run_sd_ratio": ratio}
             key |= {"family": panel.family, "ring": panel.ring, "outcome": panel.outcome}
             key |= {"runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items)}
             rows += [{**key, "unit": unit, "p_value": p} for pair in pairs for unit, p in _p_values(*pair)]
@@ -114,12 +123,13 @@ def _partitions(
 
 
 def _simulated(
-    panel: Panel, side: int, comparisons: int, rng: np.random.Generator
+    panel: Panel, side: int, comparisons: int, run_sd_ratio: float, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     whole = panel.values[:, ~np.isnan(panel.values).any(axis=0)]
     if min(whole.shape) < 2:
         return
     found = components(whole)
+    found = replace(found, var_run=found.var_run * [1.0, run_sd_ratio**2])
     for _ in range(comparisons):
         yield simulate(rng, found, (side, side), whole.shape[1])
 

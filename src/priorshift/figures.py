@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from priorshift.families import NAMED
 from priorshift.provenance import whole
 
 # Okabe and Ito's colour-blind-safe palette.
@@ -52,46 +55,89 @@ def _tinted(name: str) -> str | None:
     return None
 
 
+MARKERS = "os^DvP*X"
+
+
 def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
     """Shift by condition and outcome: a panel for each group and world, a point for each run.
 
+    No interval is drawn: runs of one checkpoint are not independent, and an interval over all of them would pass them
+    off as if they were. Markers tell the checkpoints apart; the bar is the mean over checkpoints of their means. What
+    can be said of new runs and checkpoints is in `claim_figure`.
+
     Parameters
     ----------
-    runs : DataFrame
-        `summaries.shift_by_run`; bars are means with 95 % bootstrap intervals over runs.
+    runs : `summaries.shift_by_run`
     """
     data = runs[(runs["family"] == family) & (runs["ring"] == ring)].copy()
     data["panel"] = (data["group"] + " · " + data["world"]).str.strip(" ·")
     order = list(dict.fromkeys(data["condition"]))
     order = [c for c in PALETTE if c in order] + [c for c in order if c not in PALETTE]
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.2, aspect=1.7, sharey=True)
-    shared = {"x": "outcome", "y": "shift", "hue": "condition", "hue_order": order, "palette": colours(order)}
     for panel, axis in grid.axes_dict.items():
-        part = data[data["panel"] == panel]
-        sns.pointplot(
-            part,
-            **shared,
-            ax=axis,
-            dodge=0.65,
-            linestyle="none",
-            marker="_",
-            markersize=10,
-            seed=0,
-            err_kws={"linewidth": 1},
-        )
-        sns.stripplot(part, **shared, ax=axis, dodge=True, jitter=False, size=3.5, alpha=0.7, legend=False)
-        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        _runs_by_outcome(axis, data[data["panel"] == panel], order)
         axis.set_title(panel)
-        axis.set(xlabel="", ylabel="shift (nats)")
-        if axis.get_legend():
-            axis.get_legend().remove()
-    handles, labels = grid.axes.flat[0].get_legend_handles_labels()
+    most = int(data.groupby("panel")["base_model"].nunique().max())
+    marks = [plt.Line2D([], [], color=colour, linewidth=3) for colour in colours(order).values()]
+    points = [plt.Line2D([], [], color="0.4", marker=MARKERS[i % len(MARKERS)], linestyle="none") for i in range(most)]
+    numbers = [f"base model {i + 1}" for i in range(most)] if most > 1 else []
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
-    grid.figure.legend(handles[: len(order)], labels[: len(order)], ncol=len(order), **below)
+    grid.figure.legend([*marks, *points][: len(order) + len(numbers)], [*order, *numbers], ncol=6, **below)
     title = f"Shift of {family.replace('_', ' ')}s, {ring.replace('_', ' ')} (one point per run)"
     grid.figure.suptitle(title, y=1.0, va="bottom")
     grid.figure.tight_layout()
     return grid.figure
+
+
+def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str]) -> None:
+    outcomes, models = list(dict.fromkeys(runs["outcome"])), sorted(set(runs["base_model"]))
+    room, palette = 0.8 / len(order), colours(order)
+    for (outcome, condition), part in runs.groupby(["outcome", "condition"], sort=False):
+        x = outcomes.index(outcome) + (order.index(condition) + 0.5) * room - 0.4
+        for i, model in enumerate(models):
+            mine, place = (
+                part.loc[part["base_model"] == model, "shift"],
+                x + room * ((i + 0.5) / len(models) - 0.5) * 0.8,
+            )
+            shape = {"marker": MARKERS[i % len(MARKERS)], "s": 10, "alpha": 0.8, "linewidths": 0}
+            axis.scatter([place] * len(mine), mine, color=palette[condition], **shape)
+        mean = part.groupby("base_model")["shift"].mean().mean()
+        axis.hlines(mean, x - 0.45 * room, x + 0.45 * room, color=palette[condition], linewidth=1.5)
+    axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    axis.set(xticks=range(len(outcomes)), xticklabels=outcomes, xlabel="", ylabel="shift (nats)")
+
+
+def claim_figure(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) -> Figure:
+    """The declared contrasts with their intervals: each base model over new runs and items, each architecture over
+    new checkpoints; a panel for each contrast.
+
+    Parameters
+    ----------
+    contrasts : table of `inference.claims`; rows of unit `both` and `base` are shown
+    named : (condition, control, family, outcome, ring) of the contrasts to show, as `families.declared`
+    """
+    keep = [key in named for key in contrasts[list(NAMED)].itertuples(index=False, name=None)]
+    rows = contrasts[pd.Series(keep, index=contrasts.index, dtype=bool) & contrasts["unit"].isin(["both", "base"])]
+    rows = rows.assign(claim=rows["condition"] + " - " + rows["control"] + ", " + rows["outcome"])
+    rows = rows.assign(last=rows["unit"] == "base").sort_values(["world", "base_model", "last"], kind="stable")
+    rows["name"] = (rows["base_model"] + " · " + rows["world"]).where(rows["last"], rows["base_model"])
+    names, panels = list(dict.fromkeys(rows["name"]))[::-1], list(dict.fromkeys(rows["claim"]))
+    figure, axes = plt.subplots(1, max(len(panels), 1), figsize=(4 * max(len(panels), 1) + 1.5, 0.28 * len(names) + 1),
+                                sharey=True, squeeze=False)  # fmt: skip
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        for row in rows[rows["claim"] == panel].to_dict("records"):
+            colour = "black" if row["last"] else PALETTE.get(row["condition"], "#0072B2")
+            y = names.index(row["name"])
+            axis.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=2 if row["last"] else 1)
+            axis.plot(row["estimate"], y, marker="D" if row["last"] else "o", markersize=4, color=colour)
+        axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=panel, xlabel="difference of shifts (nats)", yticks=range(len(names)), yticklabels=names)
+    # Intervals over two checkpoints can be many times the estimates: they may leave the picture.
+    reach = 2.0 * rows["estimate"].abs().max() if len(rows) else 1.0
+    for axis in axes.flat:
+        axis.set_xlim(-reach, reach)
+    figure.tight_layout()
+    return figure
 
 
 def jsd_figure(table: pd.DataFrame, ring: str) -> Figure:
@@ -160,7 +206,9 @@ def in_context_figure(table: pd.DataFrame) -> Figure:
 
 def power_figure(table: pd.DataFrame) -> Figure:
     """Power against runs of each condition: a panel for each number of items, a line for each claim and base model."""
-    data = table.assign(contrast=table["condition"] + " - " + table["control"], items=table["n_items"])
+    contrast = table["condition"] + " - " + table["control"] + ", " + table["outcome"] + " (" + table["family"] + ")"
+    # Rings too: two claims must not be drawn as one line, whose points seaborn would average.
+    data = table.assign(contrast=contrast + table["ring"].radd(", ").str.replace("_", " "), items=table["n_items"])
     grid = sns.relplot(
         data, kind="line", x="n_runs", y="power", hue="base_model", style="contrast", col="items", height=3.2,
     )  # fmt: skip
@@ -194,10 +242,13 @@ def specification_figure(curve: pd.DataFrame) -> Figure:
 
 def p_value_figure(p_values: pd.DataFrame) -> Figure:
     """How many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
+    sides = p_values["runs_per_side"].astype(str) + " runs a side"
+    ratio = p_values["run_sd_ratio"].map(", run SDs 1 : {:g}".format).where(p_values["run_sd_ratio"] != 1, "")
     grid = sns.displot(
-        p_values, kind="ecdf", x="p_value", hue="unit", col="source", height=3.2, aspect=1.1, linewidth=1.2
-    )
+        p_values.assign(sides=sides, way=p_values["source"] + ratio), kind="ecdf", x="p_value", hue="unit", col="way",
+        row="sides", height=2.8, aspect=1.1, linewidth=1.2,
+    )  # fmt: skip
     for axis in grid.axes.flat:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
-    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share of comparisons below").set_titles("{col_name}")
+    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("p", "share below").set_titles("{row_name}, {col_name}")
     return grid.figure

@@ -166,6 +166,13 @@ def nothing_tested(contrasts: pd.DataFrame) -> str:
     return ""
 
 
+def family_line(contrasts: pd.DataFrame) -> str:
+    """The hash of what was declared, or why there is nothing to stamp."""
+    if contrasts.empty:
+        return nothing_tested(contrasts)
+    return f"Declared family `{contrasts['family_hash'].iloc[0]}`: the same digits in every table that tests it."
+
+
 def checkpoint_limits(contrasts: pd.DataFrame) -> str:
     """How many base checkpoints unit `base` rests on, from its degrees of freedom; one sentence."""
     base = contrasts[contrasts["unit"] == "base"]
@@ -196,10 +203,26 @@ def matched_losses(last_losses: pd.DataFrame) -> str:
         return "This study trained nothing."
     told = ", ".join(f"{_name(condition)} {loss:.3f}" for condition, loss in means.items())
     return (
-        f"Mean training loss over the last five steps (nats per token): {told}. Conditions are matched in examples, "
-        "steps and words in the loss, not in training signal: where little loss is left, the set was memorised and "
+        f"Mean training loss over the last five steps (nats per token): {told}. Conditions are matched in examples "
+        "and steps, not in training signal: where little loss is left, the set was memorised and "
         "gradients were small, so a contrast with such a control also compares amounts of training."
     )
+
+
+def kept_level(rates: pd.DataFrame) -> str:
+    """What units `runs` and `both` reject of nothing, by runs a side and ratio of run SDs: means over panels.
+
+    Parameters
+    ----------
+    rates : `false_positives.rejection_rates`
+    """
+    keys = ["runs_per_side", "source", "run_sd_ratio"]
+    lines = []
+    for (side, source, ratio), part in rates.groupby(keys, sort=True):
+        mean = part.groupby("unit")["rate"].mean()
+        told = ", ".join(f"{unit} {100 * mean[unit]:.1f} %" for unit in ("runs", "both") if unit in mean)
+        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
+    return "\n".join(lines)
 
 
 def seeds_needed(needed: pd.DataFrame, target: float = 0.8) -> str:
