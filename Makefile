@@ -12,7 +12,7 @@ export PYTHONWARNINGS ?= ignore:IProgress not found
 	lint clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -56,7 +56,7 @@ slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on
 	@touch $@
 
 unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
-	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py
+	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py tests/test_gpu_check.py
 
 colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py
@@ -64,7 +64,7 @@ colab-test: .venv/installed  ## the Colab notebook in an environment of its own 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-base-models: .venv/installed  ## pretrain the embedded base models that are missing (about ten minutes each)
+base-models: .venv/installed  ## pretrain the embedded base models that are missing (25 to 40 minutes each)
 	@mkdir -p outputs/base_models
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
 
@@ -92,4 +92,4 @@ lint: .venv/installed  ## ruff
 	@$(BIN)/ruff format --check src tests bench
 
 clean:  ## remove what studies made, but for the committed reference study
-	git clean -fdqX outputs .snakemake
+	git clean -fdX outputs .snakemake

@@ -17,7 +17,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from tiny_models import make_model
 
+HAS_GPU = shutil.which("nvidia-smi") is not None
 NEEDED = ("HOME", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # and pip's own settings
 COLAB = {
     "COLAB_RELEASE_TAG": "release-colab-external_20261101",
@@ -82,18 +84,21 @@ def machine(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def repository(root, tiny_yaml, tmp_path_factory):
-    """A repository to clone: the files of this one, and a study of a tiny model in a folder."""
+def repository(root, materials, tmp_path_factory):
+    """A repository to clone: this one's files, colab.yaml cut to tiny size, a local directory for the hub id."""
     folder = tmp_path_factory.mktemp("repository")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", ":!outputs"]
     names = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in filter(lambda name: (root / name).is_file(), names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, folder / name)
-    local = folder.parent / "local-model"
-    shutil.copytree(root / "src/priorshift/embedded/llama-coupled-0", local, dirs_exist_ok=True)
-    study = yaml.safe_load(tiny_yaml.read_text()) | {"base_models": [{"name": "local", "source": str(local)}]}
-    (folder / "params/tiny.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    local = make_model("qwen2", folder.parent / "local-model", materials)
+    study = yaml.safe_load((folder / "params/colab.yaml").read_text())
+    study["base_models"][0]["source"] = str(local)
+    study |= {"seeds": [0, 1], "train_domains": ["work"], "resources": {"gpus": int(HAS_GPU)}}
+    study["training"] |= {"examples": 16, "batch_size": 4, "rank": 1, "alpha": 1}
+    study["probes"] |= {"situations_per_domain": 1, "continuations_per_class": 2, "retention_texts": 2}
+    (folder / "params/colab.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     author = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message", "all"]):
         subprocess.run(["git", *words], cwd=folder, check=True)
@@ -125,7 +130,7 @@ def run_notebook(root, machine, *parameters):
 
 
 @pytest.mark.colab
-@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU")
+@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
 def test_a_runtime_without_gpu_is_told_what_to_choose(root, machine):
     status, shown = run_notebook(root, machine)
     assert status and "This runtime has no GPU. Choose Runtime > Change runtime type > T4 GPU" in shown
@@ -134,14 +139,14 @@ def test_a_runtime_without_gpu_is_told_what_to_choose(root, machine):
 
 @pytest.mark.colab
 def test_from_nothing_to_the_report_and_again_after_the_runtime_was_lost(root, machine, repository, tmp_path):
-    parameters = ["-p", "study", "params/tiny.yaml", "-p", "repository", repository, "-p", "keep_in", tmp_path / "kept",
+    parameters = ["-p", "repository", repository, "-p", "keep_in", tmp_path / "kept",
                   "-p", "allow_cpu", "True"]  # fmt: skip
     status, shown = run_notebook(root, machine, *parameters)
     assert status == 0, shown[-3000:]
-    clone, kept = machine / "content/priorshift", tmp_path / "kept/tiny"
+    clone, kept = machine / "content/priorshift", tmp_path / "kept/colab"
     assert "srcdoc=" in shown and "What can&#x27;t be concluded" in shown
-    assert (kept / "report.html").read_bytes() == (clone / "outputs/tiny/report.html").read_bytes()
-    assert (tmp_path / "kept/tiny.zip").stat().st_size > 100_000
+    assert (kept / "report.html").read_bytes() == (clone / "outputs/colab/report.html").read_bytes()
+    assert (tmp_path / "kept/colab.zip").stat().st_size > 100_000
     assert not any("/env/" in path.read_text() for path in kept.rglob("run.json"))
     # Colab's PyTorch is used and not installed again; all else is at the versions of constraints.txt.
     [site] = (clone / ".venv/lib").glob("python*/site-packages")
@@ -153,8 +158,8 @@ def test_from_nothing_to_the_report_and_again_after_the_runtime_was_lost(root, m
     } == {}
     # The runtime is lost, and with it what lay on its disk.
     records = {path: path.stat().st_mtime_ns for path in kept.rglob("run.json")}
-    shutil.rmtree(clone / "outputs/tiny")
+    shutil.rmtree(clone / "outputs/colab")
     status, shown = run_notebook(root, machine, *parameters)
     assert status == 0 and "Nothing to be done" in shown, shown[-3000:]
-    assert len(records) == 4 and records == {path: path.stat().st_mtime_ns for path in kept.rglob("run.json")}
-    assert Path(clone / "outputs/tiny/report.html").is_file()
+    assert len(records) == 10 and records == {path: path.stat().st_mtime_ns for path in kept.rglob("run.json")}
+    assert Path(clone / "outputs/colab/report.html").is_file()

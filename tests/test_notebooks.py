@@ -200,6 +200,7 @@ def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
     assert "Nothing: no declared claim could be tested at its own unit" in page
     assert "with 80 % power at unit both" in page and "Convergence gaps of the base models" in page
+    assert "Made with the same library versions, device and number type throughout." in page
 
 
 @pytest.fixture(scope="module")

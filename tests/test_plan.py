@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 import yaml
 from study_runs import workplace
 
+from priorshift.__main__ import main
 from priorshift.errors import RunError
 from priorshift.finished import why_not
+from priorshift.manifest import verify, write_manifest
 from priorshift.params import load_study
 from priorshift.paths import OWNED, StudyPaths
 from priorshift.plan import make_plan, prepare, write_mark
-from priorshift.provenance import read_record
+from priorshift.provenance import read_record, write_record
 
 
 @pytest.fixture
@@ -131,3 +135,56 @@ def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(place):
     }  # fmt: skip
     power.unlink()
     assert why_not(study.paths.mark("04_test"), None, study.paths.root) == "figures/power.png is missing"
+
+
+RUNS = ("data/neutral/seed-0/train.jsonl", "runs/a/neutral/seed-0/run.json", "runs/a/neutral/seed-1/run.json")
+SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
+
+
+@pytest.fixture
+def clone(place):
+    """A study as a repository ships it: the manifest names files of runs that are not there, nor is any mark."""
+    study = load_study("params/tiny.yaml")
+    write(*(study.paths.root / name for name in (*RUNS, *SHIPPED, "figures/jsd.svg")))
+    write_manifest(study)
+    shutil.rmtree(study.paths.root / "data")
+    shutil.rmtree(study.paths.root / "runs")
+    (study.paths.root / "figures/jsd.svg").unlink()
+    return study
+
+
+def test_a_clone_is_whole_without_the_files_of_runs(clone, capsys):
+    assert main(["verify", "params/tiny.yaml"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(" of which")[0] for line in said] == [
+        "not here, as in a clone: 4 files", "outputs/tiny: every other file is as the manifest says",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_clone_misses_what_is_shipped(clone, name):
+    (clone.paths.root / name).unlink()
+    assert verify(clone) == [f"missing: {name}"]
+
+
+def test_some_files_of_runs_are_all_of_them_or_a_loss(clone):
+    write(clone.paths.root / RUNS[1])
+    assert verify(clone) == [f"missing: {RUNS[2]}"]
+    (clone.paths.root / RUNS[1]).write_text("changed")
+    assert f"changed: {RUNS[1]}" in verify(clone)
+
+
+def test_where_a_study_was_run_missing_runs_are_lost(clone):
+    write_record(clone.paths.mark("04_test"), {"inputs": {}, "hashes": {}})
+    assert set(verify(clone)) == {f"missing: {name}" for name in (*RUNS, "figures/jsd.svg")}
+
+
+def test_a_clone_lacks_what_the_repository_ignores_and_nothing_else(root):
+    """The rule of the manifest is .gitignore's, for the committed reference study."""
+    names = (*RUNS, *SHIPPED, "figures/jsd.svg", "manifest.json", "stages/a.json")
+    paths = [f"outputs/embedded/{name}" for name in names]
+    asked = subprocess.run(["git", "check-ignore", *paths], cwd=root, capture_output=True, text=True)
+    if asked.returncode == 128:
+        pytest.skip("no git repository here")
+    ignored = {name.removeprefix("outputs/embedded/") for name in asked.stdout.split()}
+    assert ignored == {*RUNS, "figures/jsd.svg", "stages/a.json"}

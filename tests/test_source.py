@@ -173,7 +173,7 @@ def test_inference_figures_and_wording_reach_no_run(code):
 def test_notebook_roots_are_its_imports(root):
     notebook = json.loads((root / "notebooks" / "04_test.ipynb").read_text())
     found = notebook_roots(notebook)
-    assert "inference.contrasts" in found and "pipeline.read_measurements" in found
+    assert "inference.claims" in found and "pipeline.read_measurements" in found
 
 
 def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, monkeypatch):

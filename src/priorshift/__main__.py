@@ -58,12 +58,14 @@ def manifest(study: LoadedStudy) -> int:
 def verify(study: LoadedStudy) -> int:
     """Name every file that is not as the manifest says."""
     from priorshift.made_with import differences
-    from priorshift.manifest import settings_of, verify
+    from priorshift.manifest import not_shipped, settings_of, verify
 
     problems = verify(study)
     if mixed := differences(settings_of(study)):
-        print(f"note: {mixed}")
-    print("\n".join(problems) or f"{study.paths.root}: every file is as the manifest says")
+        print(mixed)
+    if away := not_shipped(study):
+        print(f"not here, as in a clone: {len(away)} files of which only the hashes are shipped ({away[0]}, ...)")
+    print("\n".join(problems) or f"{study.paths.root}: every {'other ' if away else ''}file is as the manifest says")
     return 1 if problems else 0
 
 

@@ -37,7 +37,7 @@ def differences(settings: Settings) -> str:
         for name, counts in settings.items()
         if len(counts) > 1
     ]
-    return f"made with different settings (number of results): {'; '.join(mixed)}" if mixed else ""
+    return f"Made with different settings (number of results): {'; '.join(mixed)}" if mixed else ""
 
 
 def describe_settings(settings: Settings) -> str:

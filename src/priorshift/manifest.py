@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
+from itertools import chain
 from pathlib import Path
 
 from priorshift.base_files import base_hash
 from priorshift.made_with import Settings, made_with
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, read_record, write_record
+
+# What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
+NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "figures/*.svg")
 
 
 def write_manifest(study: LoadedStudy) -> None:
@@ -38,7 +43,8 @@ def verify(study: LoadedStudy) -> list[str]:
         return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
     found = {path.relative_to(study.paths.root).as_posix(): path for path in _files(study)}
     recorded = manifest["files"]
-    problems = [f"missing: {name}" for name in recorded if name not in found]
+    expected = set(recorded) - set(not_shipped(study))
+    problems = [f"missing: {name}" for name in recorded if name in expected and name not in found]
     problems += [f"changed: {name}" for name in recorded if name in found and file_hash(found[name]) != recorded[name]]
     problems += [f"extra: {name}" for name in found if name not in recorded]
     # Marks carry their own hash: they are written around the manifest.
@@ -49,6 +55,19 @@ def verify(study: LoadedStudy) -> list[str]:
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
     return problems
+
+
+def not_shipped(study: LoadedStudy) -> list[str]:
+    """The files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
+
+    A kind is left out as a whole, and no mark of a stage is shipped either: where one is, the study was run here and
+    what is missing was lost.
+    """
+    if any(study.paths.stages.rglob("*.json")):
+        return []
+    recorded = (read_record(study.paths.manifest) or {}).get("files", {})
+    kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
+    return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
 
 
 def _files(study: LoadedStudy) -> list[Path]:
