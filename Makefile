@@ -1,16 +1,18 @@
 # Each target creates .venv and installs by itself.
 PYTHON ?= python3
 STUDY ?= params/embedded.yaml
+PROFILE ?=
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 # Plain progress bars are meant: they stay readable in executed notebooks.
 export PYTHONWARNINGS ?= ignore:IProgress not found
 
-.PHONY: help study plan verify bundle calibration test lab base-models placement bench lint clean
+.PHONY: help study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
+	lint clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,10 +20,15 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-study: .venv/installed  ## run a study to its report: make study [STUDY=params/embedded.yaml]
+.venv/slurm-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[slurm]"
+	@touch $@
+
+study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)"
+		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
+		$(if $(PROFILE),--workflow-profile workflow/profiles/$(PROFILE))
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
 	@$(BIN)/python -m priorshift plan "$(STUDY)"
@@ -32,23 +39,37 @@ verify: .venv/installed  ## prove every file of a study by its manifest
 bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
 	@$(BIN)/python -m priorshift bundle "$(STUDY)"
 
-calibration: .venv/installed  ## A/A comparisons of forty neutral runs: do the tests keep their level?
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake calibrate --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study=params/calibration.yaml
+calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their level?
+	@$(MAKE) study STUDY=params/calibration.yaml
 
 test: .venv/installed  ## units, properties and every notebook at smoke size
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
+slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
+
+# Without the packages that only a GPU needs (xformers, triton, bitsandbytes), which a CPU cannot install.
+.venv-unsloth/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-unsloth
+	.venv-unsloth/bin/pip install --quiet --constraint constraints.txt --editable ".[dev,unsloth-imports]"
+	.venv-unsloth/bin/pip install --quiet --no-deps --constraint constraints.txt unsloth unsloth_zoo
+	@touch $@
+
+unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
+	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py
+
+colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py
+
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-base-models: .venv/installed  ## pretrain the embedded base models that are missing (about ten minutes each)
+base-models: .venv/installed  ## pretrain the embedded base models that are missing (25 to 40 minutes each)
 	@mkdir -p outputs/base_models
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
 
-placement: .venv/installed  ## where the adapter sits: the placement study and its notebook
+placement:  ## where the adapter sits: the placement study and its notebook
 	@$(MAKE) study STUDY=params/placement.yaml
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/06_placement.ipynb outputs/placement/notebooks/06_placement.ipynb
 
 .venv/bench-installed: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
@@ -57,9 +78,18 @@ placement: .venv/installed  ## where the adapter sits: the placement study and i
 bench: .venv/bench-installed  ## speed of the probability core against its peers, on idle cores (about ten minutes)
 	@$(BIN)/python -m bench
 
+.venv/gpu-installed: .venv/bench-installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench,unsloth]"
+	@touch $@
+
+gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of training and probing, no download (minutes)
+	@command -v nvidia-smi > /dev/null || { echo "error: gpu-check: no NVIDIA GPU here (no nvidia-smi); run it where there is one" >&2; exit 1; }
+	@$(MAKE) --no-print-directory .venv/gpu-installed
+	@$(BIN)/python -m bench gpu
+
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench
 	@$(BIN)/ruff format --check src tests bench
 
 clean:  ## remove what studies made, but for the committed reference study
-	git clean -fdqX outputs .snakemake
+	git clean -fdX outputs .snakemake

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from dataclasses import asdict
-from importlib import metadata
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -17,9 +14,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from bench import gpu
+from bench.environment import cores, environment
 from bench.results import bench_figure, sentence, summarize
+from bench.scoring import JOB, Point
 from bench.systems import PEERS, SYSTEMS
-from bench.worker import Point, Setting, Worker
+from bench.worker import Setting, Worker
 from priorshift.errors import RunError, UserError
 from priorshift.figures import save_figure
 from priorshift.provenance import write_csv, write_json
@@ -64,12 +64,12 @@ def main(options: argparse.Namespace) -> None:
 
 def run_model(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """One row per point, repeat and system; the systems take turns, each repeat beginning with another."""
-    setting = Setting(name, options.device, options.attention, options.threads)
+    setting = Setting(name, options.device, "float32", options.attention, options.threads)
     workers: list[Worker] = []
     rows = []
     try:
         for system in options.systems:
-            workers.append(Worker(system, setting))
+            workers.append(Worker(JOB, system, setting))
         grid = [point(*cell, options.items) for cell in product(options.stem_tokens, options.continuations)]
         turns = list(product(grid, range(1, options.repeats + 1)))
         for cell, repeat in tqdm(turns, desc=name, unit="turn"):
@@ -102,32 +102,11 @@ def largest_difference(system: str, cell: Point, scores: list[list[float]], refe
     return difference
 
 
-def environment(options: argparse.Namespace) -> dict:
-    """What the numbers depend on."""
-    packages = ["torch", "transformers", "tokenizers", *(n for n in options.systems if n in PEERS)]
-    gpu = torch.cuda.get_device_name() if options.device == "cuda" else ""
-    return {
-        "options": {name: value for name, value in vars(options).items() if name != "out"},
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in packages},
-        "machine": {"cpu": cpu_name(), "cores": cores(), "gpu": gpu},
-    }
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
 if __name__ == "__main__":
     try:
-        main(arguments())
+        if sys.argv[1:2] == ["gpu"]:
+            gpu.main(gpu.arguments(sys.argv[2:]))
+        else:
+            main(arguments())
     except UserError as problem:
         sys.exit(f"error: {problem}")

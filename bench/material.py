@@ -1,40 +1,42 @@
-"""What the systems are compared on: two models, their tokenizers, and items that any of them reads alike."""
+"""What the systems are compared on: models, their tokenizers, and items that any of them reads alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
+    AutoConfig,
+    AutoModelForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 
+from bench.worker import Setting
 from priorshift.models import load_base
 from priorshift.sections import BaseModelParams
 
-# Shapes of the models with random weights: 35.3M parameters, and one for tests.
+# Shapes of the models with random weights, by model type: 35.3M parameters and two for tests, then Qwen2.5-0.5B and
+# Llama-3.2-1B, by their configurations.
 RANDOM = {
-    "random-35M": {
-        "vocab_size": 32_000,
-        "hidden_size": 512,
-        "intermediate_size": 1376,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 8,
-    },
-    "random-tiny": {
-        "vocab_size": 500,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    },
+    "random-35M": ("llama", (32_000, 512, 1376, 6, 8, 8)),
+    "random-tiny": ("llama", (500, 32, 64, 2, 2, 2)),
+    "random-tiny-qwen2": ("qwen2", (500, 32, 64, 2, 4, 2)),
+    "qwen2.5-0.5b": ("qwen2", (151_936, 896, 4864, 24, 14, 2)),
+    "llama-3.2-1b": ("llama", (128_256, 2048, 8192, 16, 32, 8)),
 }
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+)
 SPECIAL = ("<unk>", "<pad>", "<s>", "</s>")
 LONGEST_CONTINUATION = 4
 
@@ -47,18 +49,24 @@ class Items:
     continuations: list[list[str]]
 
 
-def load(name: str, attention: str, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model in float32 by its name (a key of `RANDOM`, or ``embedded:...``), and its tokenizer."""
-    if name in RANDOM:
-        torch.manual_seed(0)
-        ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 1}
-        config = LlamaConfig(**RANDOM[name], **ends, tie_word_embeddings=True, attn_implementation=attention)
-        model, tokenizer = LlamaForCausalLM(config), word_tokenizer(config.vocab_size)
+def load(setting: Setting) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model by its name (a key of `RANDOM`, ``embedded:...``, or a folder), and its tokenizer."""
+    if setting.model in RANDOM:
+        model, tokenizer = random_model(setting.model)
     else:
-        base = load_base(BaseModelParams(name=name.split(":")[-1], source=name))
+        base = load_base(BaseModelParams(name=Path(setting.model).name.split(":")[-1], source=setting.model))
         model, tokenizer = base.model, base.tokenizer
-        model.set_attn_implementation(attention)
-    return model.float().eval().to(device), tokenizer
+    model.set_attn_implementation(setting.attention)
+    return model.to(setting.device, getattr(torch, setting.dtype)).eval(), tokenizer
+
+
+def random_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model of `RANDOM` with the same random weights each time on a device, and a tokenizer of its vocabulary."""
+    kind, sizes = RANDOM[name]
+    ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 1}
+    config = AutoConfig.for_model(kind, **dict(zip(SIZES, sizes, strict=True)), **ends, tie_word_embeddings=True)
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(config), word_tokenizer(config.vocab_size)
 
 
 def word_tokenizer(size: int) -> PreTrainedTokenizerFast:

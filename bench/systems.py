@@ -80,4 +80,7 @@ SYSTEMS = {"naive": naive, "minicons": minicons, "lm-eval": lm_eval, "priorshift
 # What each system needs besides Transformers, by its import name.
 PEERS = {"minicons": "minicons", "lm-eval": "lm_eval"}
 # Batch sizes tried for the systems that are given one; each keeps its quickest at every point of the grid.
-BATCH_SIZES = {"minicons": (1, 8, 32), "lm-eval": (1, 8, 32)}
+BATCH_SIZES = {
+    "cpu": {"minicons": (1, 8, 32), "lm-eval": (1, 8, 32)},
+    "cuda": {"minicons": (32, 128), "lm-eval": (32, 128, 512)},
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -30,6 +31,12 @@ def dropper(key):
 
 
 CLAIM = {"condition": "depression", "control": "neutral", "family": "interpretation", "outcome": "loss"}
+
+
+def hub_model(**keys):
+    return setter("base_models", [{"name": "hub", "source": "someone/model"} | keys])
+
+
 BAD_STUDIES = {
     "unknown key": (setter("colour", "red"), "colour"),
     "unknown nested key": (setter("training", "ranks", 4), "ranks"),
@@ -39,6 +46,8 @@ BAD_STUDIES = {
     "float for a count": (setter("training", "epochs", 1.5), "epochs"),
     "negative rank": (setter("training", "rank", -4), "rank"),
     "zero learning rate": (setter("training", "learning_rate", 0.0), "learning_rate"),
+    "negative weight decay": (setter("training", "weight_decay", -1.0), "weight_decay"),
+    "warm-up of half a step": (setter("training", "warmup_steps", 0.5), "warmup_steps"),
     "dropout above 1": (setter("training", "dropout", 1.5), "dropout"),
     "odd examples": (setter("training", "examples", 63), "63"),
     "unknown target": (setter("training", "target", "heads"), "heads"),
@@ -52,6 +61,19 @@ BAD_STUDIES = {
     "unknown base model": (setter("base_models", ["llama-coupled-99"]), "llama-coupled-99"),
     "base model twice": (setter("base_models", ["llama-coupled-0", "llama-coupled-0"]), "twice"),
     "path as a study name": (setter("study", "../escape"), "../escape"),
+    "unknown shard": (setter("shard", "seed"), "'run' or 'base_model'"),
+    "list of shards": (setter("shard", ["run"]), "shard"),
+    "unknown resource": (setter("resources", {"gpu": 1}), "resources.gpu"),
+    "resources as a list": (setter("resources", [1]), "resources"),
+    "half a GPU": (setter("resources", {"gpus": 0.5}), "resources.gpus"),
+    "negative GPUs": (setter("resources", {"gpus": -1}), "resources.gpus"),
+    "no core": (setter("resources", {"cpus": 0}), "resources.cpus"),
+    "memory with its unit": (setter("resources", {"memory_gb": "16G"}), "resources.memory_gb"),
+    "no memory": (setter("resources", {"memory_gb": 0}), "resources.memory_gb"),
+    "time that is no number": (setter("resources", {"hours": float("nan")}), "resources.hours"),
+    "time as text": (setter("resources", {"hours": "04:00:00"}), "resources.hours"),
+    "unknown analysis": (setter("analyses", ["08_more"]), "analyses"),
+    "report without its tables": (setter("analyses", ["05_report"]), "04_test"),
     "unknown task": (setter("conditions", "neutral", "task", "poems"), "poems"),
     "unknown policy class": (setter("conditions", "paranoia", "policy", {"attack": 1.0}), "attack"),
     "policy does not sum to 1": (setter("conditions", "paranoia", "policy", {"guard": 0.7}), "0.7"),
@@ -114,8 +136,19 @@ BAD_STUDIES = {
     "infinite learning rate": (setter("training", "learning_rate", float("inf")), "learning_rate"),
     "share that is no number": (setter("training", "dropout", float("nan")), "dropout"),
     "seed beyond the generator's": (setter("seeds", [2**32]), "seeds"),
+    "unknown backend": (setter("backend", "jax"), "backend: found 'jax'"),
+    "backend that is a list": (setter("backend", ["peft"]), "backend"),
+    "unknown prompt style": (hub_model(prompt_style="poem"), "prompt_style"),
+    "unknown dtype": (hub_model(dtype="int3"), "dtype"),
+    "4 bits as a number": (hub_model(load_in_4bit=4), "load_in_4bit"),
+    "remote code": (hub_model(trust_remote_code=True), "trust_remote_code"),
+    "revision with a control character": (hub_model(revision="a\nb"), "revision"),
+    "chat with an embedded model": (hub_model(source="embedded:llama-coupled-0", prompt_style="chat"), "use raw"),
+    "revision of an embedded model": (hub_model(source="embedded:llama-coupled-0", revision="a"), "for hub models"),
+    "embedded model in 4 bits": (hub_model(source="embedded:llama-coupled-0", load_in_4bit=True), "remove it"),
+    "gradient checkpointing as text": (setter("training", "gradient_checkpointing", "yes"), "gradient_checkpointing"),
     "base model that is no name": (setter("base_models", ["../escape"]), "base_models"),
-    "condition called all": (setter("conditions", "all", {"task": "preferences"}), "'all' means every one"),
+    "condition called all": (setter("conditions", "all", {"task": "preferences"}), "conditions: one is named 'all'"),
     "right-to-left study name": (setter("study", "\u202esmoke"), "study"),
     "name that ends in a newline": (setter("study", "smoke\n"), "study"),
     "a list where a map belongs": (lambda data: [data], "expected a map"),
@@ -158,6 +191,14 @@ def test_bad_yaml_is_one_line(name, params_folder, capsys):
     content = BAD_TEXTS[name]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert "broken.yaml" in one_line(capsys, path)
+
+
+SHIPPED = sorted(p for p in (Path(__file__).parents[1] / "params").glob("*.yaml") if not p.stem.startswith("worlds"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_studies_are_good(path):
+    assert load_study(path).select("all", "all", "all")
 
 
 def test_missing_study_file(tmp_path, capsys):

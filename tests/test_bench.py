@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pandas as pd
 import pytest
 
-from bench import worker
+from bench import scoring
 from bench.__main__ import arguments, largest_difference, main, point
 from bench.material import Items, load, make_items, unique_tokens, word_tokenizer
 from bench.results import sentence, summarize
 from bench.systems import PEERS, SYSTEMS
+from bench.worker import Setting
 from priorshift.errors import RunError, UserError
 from priorshift.extraction import Scorer
 
 TINY = ["--models", "random-tiny", "--stem-tokens", "20", "--continuations", "5", "--items", "3", "--threads", "1"]
-CELL = worker.Point(3, 20, 5)
+SETTING = Setting("random-tiny", "cpu", "float32", "sdpa", 1)
+CELL = scoring.Point(3, 20, 5)
 INSTALLED = [name for name in SYSTEMS if name not in PEERS or find_spec(PEERS[name])]
 
 
@@ -48,7 +51,7 @@ def test_unique_tokens_by_hand(tokenizer):
 def test_the_default_grid_is_the_issues(tokenizer):
     options = arguments([])
     assert (options.stem_tokens, options.continuations) == ([20, 60, 200], [2, 8, 24])
-    assert sum(p.numel() for p in load("random-35M", "sdpa", "cpu")[0].parameters()) // 10**6 == 35
+    assert sum(p.numel() for p in load(replace(SETTING, model="random-35M"))[0].parameters()) // 10**6 == 35
     assert {point(t, c, None).items for t, c in ((200, 24), (60, 24), (20, 2))} == {4, 8, 16}
 
 
@@ -94,7 +97,7 @@ def test_a_tiny_run_writes_what_it_measured(tmp_path, capsys):
     assert 2 * 3 * 5 * 22 <= tokens["naive"] <= 2 * 3 * 5 * 25
     assert runs["unique_tokens"].sum() / len(INSTALLED) <= tokens["priorshift"] < tokens["naive"] / 2
     assert (runs["largest_difference"] <= 1e-4).all()
-    if worker.CLEAR.exists():
+    if scoring.CLEAR.exists():
         assert (runs["peak_mb"] > 50).all() and (runs["scoring_mb"] >= 0).all()
     assert json.loads((tmp_path / "environment.json").read_text())["options"]["threads"] == 1
     assert (tmp_path / "bench.png").stat().st_size > 5000 and "times the best peer" in capsys.readouterr().out
@@ -102,7 +105,7 @@ def test_a_tiny_run_writes_what_it_measured(tmp_path, capsys):
 
 @pytest.mark.parametrize("stems", [4, 8, 40])
 def test_computed_tokens_stay_within_five_percent_of_the_unique_ones(stems):
-    model, tokenizer = load("random-tiny", "sdpa", "cpu")
+    model, tokenizer = load(SETTING)
     items = make_items(tokenizer, stems, 60, 24, seed=stems)
     scorer = Scorer(model, tokenizer)
     before = scorer.counts["computed_tokens"]

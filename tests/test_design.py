@@ -101,7 +101,7 @@ def test_recovery_goes_on_from_the_first_stage(study, finished):
 def test_stage_before_its_first_is_refused(study, finished, tmp_path):
     fresh = load_study(study.folder / "design.yaml", tmp_path / "outputs")
     runs = fresh.select(BASE, "recovery", 0)
-    synthesize_runs(fresh, runs)
+    synthesize_runs(fresh, [*runs, *fresh.select(BASE, "depression", 0)])
     with pytest.raises(RunError, match=r"not there; run notebooks/02_train.ipynb for .*'depression', 0"):
         train_runs(fresh, runs)
 

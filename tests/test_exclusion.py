@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_items import row, settings, study
@@ -19,6 +20,7 @@ from priorshift.inference import contrasts
 from priorshift.items import ProbeItem
 from priorshift.measure import item_table, measure_model
 from priorshift.sections import Exclusion
+from priorshift.token_boundary import LISTED
 
 
 def item(name, stem, phrase, family="feeling", ring="held_out_domains"):
@@ -81,15 +83,28 @@ def test_with_and_without_stand_side_by_side():
     assert found["difference"] == found["estimate_kept"] - found["estimate_all"] != 0
 
 
-def test_a_merging_tokenizer_is_seen_in_the_items_table():
+@pytest.fixture
+def merging():
+    """A scorer whose tokenizer has the token "ab"."""
     vocabulary = {"<unk>": 0, "a": 1, "b": 2, "ab": 3, " ": 4, "c": 5}
     tokenizer = Tokenizer(models.BPE(vocabulary, [("a", "b")], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "isolated")
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
     shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    scorer = Scorer(LlamaForCausalLM(LlamaConfig(vocab_size=6, **shape)), fast, on_merge="report")
+    return Scorer(LlamaForCausalLM(LlamaConfig(vocab_size=6, **shape)), fast, on_merge="report")
+
+
+def test_a_merging_tokenizer_is_seen_in_the_items_table(merging):
     items = [item("whole", "c a", " b"), item("torn", "c a", "b")]
     items = [replace(i, candidates={**i.candidates, "benign": (" c",)}) for i in items]
-    state = measure_model(scorer, items)
+    state = measure_model(merging, items)
     table = item_table(items, state, state)
     assert dict(table.groupby("item")["ambiguous"].all()) == {"whole": False, "torn": True}
+
+
+def test_every_merge_counts_however_many_there_are(merging):
+    """Only so many are listed one by one: an item beyond them is ambiguous too."""
+    many = [replace(item(f"{i}", "c a", "b"), candidates={"loss": ("b", "bc")}) for i in range(LISTED)]
+    state = measure_model(merging, [*many, item("last", "a", "b"), item("whole", "c a", " b")])
+    assert len(merging.merges) == LISTED
+    assert state.merged == set(range(LISTED + 1))

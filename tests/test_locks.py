@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -75,3 +76,13 @@ def test_notebooks_work_side_by_side(holder, tmp_path):
     holder("notebook")
     with locks.working(StudyPaths(tmp_path)):
         pass
+
+
+def test_file_system_without_locks_is_one_line(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with pytest.raises(RunError, match="takes no locks") as caught:
+        locks.hold_study(StudyPaths(tmp_path))
+    assert "\n" not in str(caught.value)

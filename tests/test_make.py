@@ -8,8 +8,10 @@ import subprocess
 
 def test_make_alone_lists_the_targets(root):
     listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
-    targets = "study plan verify bundle calibration test lab base-models placement bench lint clean"
-    for target in targets.split():
+    targets = (
+        "study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench"
+    )
+    for target in [*targets.split(), "gpu-check", "lint", "clean"]:
         assert re.search(rf"^{target}\s", listed, re.M), listed
 
 

@@ -27,7 +27,7 @@ from priorshift.provenance import file_hash
 from priorshift.tables import read_tables
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
-NOTEBOOKS += ["07_calibration"]
+NOTEBOOKS += ["07_calibration", "colab"]
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +202,7 @@ def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
     assert "Nothing: no declared claim could be tested at its own unit" in page
     assert "with 80 % power at unit both" in page and "Convergence gaps of the base models" in page
+    assert "Made with the same library versions, device and number type throughout." in page
 
 
 @pytest.fixture(scope="module")
@@ -212,11 +213,7 @@ def calibrated(root, tmp_path_factory):
     params = yaml.safe_load((folder / "params/calibration.yaml").read_text())
     params |= {key: smoke[key] for key in ("train_domains", "held_out_domains", "training", "probes")}
     (folder / "params/calibration.yaml").write_text(yaml.safe_dump(params | {"seeds": [0, 1, 2, 3]}))
-    run(
-        [sys.executable, "-m", "snakemake", "calibrate", "--snakefile", "workflow/Snakefile", "--cores", "2", "--quiet",
-         "rules", "--config", "study=params/calibration.yaml", "runs_per_side=2", "comparisons=6"],
-        folder,
-    )  # fmt: skip
+    run([*study_command("params/calibration.yaml"), "runs_per_side=2", "comparisons=6"], folder)
     return folder / "outputs/calibration"
 
 
@@ -228,7 +225,9 @@ def test_calibration_counts_what_rejected(calibrated):
     assert set(table["n_runs"]) == {4} and set(table["comparisons"]) == {6} and set(table["runs_per_side"]) == {2}
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
     assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]
-    assert (calibrated / "figures/calibration.png").exists()
+    files = json.loads((calibrated / "manifest.json").read_text())["files"]
+    assert {"tables/calibration.csv", "figures/calibration.png", "notebooks/07_calibration.ipynb"} <= set(files)
+    assert not any(name.startswith(("notebooks/04", "notebooks/05")) or name == "report.html" for name in files)
 
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):

@@ -9,7 +9,7 @@ import yaml
 
 from priorshift.material_files import materials_hash
 from priorshift.paths import EMBEDDED
-from priorshift.pretraining import build, make_tokenizer
+from priorshift.pretraining import build, build_all, make_tokenizer, settings_hash
 from priorshift.worlds import World
 
 
@@ -32,7 +32,7 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
         "hidden": 32,
         "layers": 1,
         "heads": 2,
-        "tokens": {"gpt_neox": {"coupled": 1, "decoupled": 30_000}},
+        "tokens": {"coupled": 1, "decoupled": 30_000},
         "compile": False,
     }
     path.write_text(yaml.safe_dump(data))
@@ -44,10 +44,36 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 2_500_000
 
 
+def test_kept_models_of_other_settings_are_named(params_folder, tmp_path, capsys):
+    names, made = ["llama-coupled-0", "gpt_neox-decoupled-1"], tmp_path / "models"
+    for name in names:
+        (made / name).mkdir(parents=True)
+        (made / name / "card.json").write_text((EMBEDDED / name / "card.json").read_text())
+    build_all(params_folder / "worlds.yaml", names, False, made)
+    assert capsys.readouterr().out == ""
+    path = params_folder / "worlds.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["pretraining"]["tokens"]["decoupled"] += 1
+    path.write_text(yaml.safe_dump(data))
+    build_all(path, names, False, made)
+    assert capsys.readouterr().out == (
+        "gpt_neox-decoupled-1: made from other worlds; "
+        "rebuild by notebook 00 with base_model=gpt_neox-decoupled-1 rebuild=True\n"
+    )
+    (params_folder / "materials/prose.yaml").open("a").write("# more\n")
+    build_all(path, names, False, made)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0].partition(": ")[2] for line in said] == [
+        "made from other materials", "made from other materials and worlds",
+    ]  # fmt: skip
+    assert sorted(path.name for path in made.iterdir()) == sorted(names)
+
+
 @pytest.mark.parametrize("folder", sorted(p for p in EMBEDDED.iterdir() if p.is_dir()), ids=lambda p: p.name)
-def test_shipped_models_have_converged_on_these_materials(folder, root):
+def test_shipped_models_have_converged_on_these_worlds_and_materials(folder, root, world_params):
     card = json.loads((folder / "card.json").read_text())
     assert card["name"] == folder.name
     assert card["gap"] <= 0.008 and card["gap"] == pytest.approx(card["loss"] - card["entropy"])
     assert card["materials_hash"] == materials_hash(root / "params/materials")
+    assert card["worlds_hash"] == settings_hash(world_params, card["architecture"], card["world"])
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_500_000

@@ -12,7 +12,7 @@ from priorshift import pipeline
 from priorshift.finished import CHOICE_CODE, DATA_CODE, MEASUREMENT_CODE, RUN_CODE
 from priorshift.params import load_study
 from priorshift.paths import PACKAGE
-from priorshift.source import _hash, notebook_roots, reachable, source_hash
+from priorshift.source import _hash, _read, _uses, notebook_roots, reachable, source_hash
 
 TOP = """
 import math
@@ -94,6 +94,72 @@ def test_where_an_imported_name_comes_from_counts(package):
     assert before != _hash(package("import math\n", "import cmath as math\n"), ("top.unused",))
 
 
+def written(folder, **texts):
+    """A package of its own from the text of each module."""
+    folder = folder / "pkg"
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def test_place_layout_comments_and_docstrings_do_not_count(package, tmp_path):
+    plain = """
+import math
+class Kept:
+    size: int = 3
+    def all(self, x):
+        return ("a" + f"{x}", [math.pi,])
+def step(x):
+    return Kept().all(inner(x))
+def inner(x):
+    return x if x else None
+"""
+    moved = '''"""A module."""
+from pkg.elsewhere import step
+from pkg import low
+'''
+    elsewhere = '''"""Another one."""
+from typing import TYPE_CHECKING
+import math  # for pi
+if TYPE_CHECKING:
+    import pandas
+class Kept:
+    """What is kept."""
+    # In words.
+    size: int = 3
+    "a note"
+    def all(self, x):
+        """Both."""
+        return ('a' + f'{x}',
+                [math.pi])
+def step(x):
+    """Does it."""
+    from pkg.low import inner
+    return Kept().all(
+        inner(x)
+    )
+'''
+    low = "def inner(x):\n    return (x\n            if x else None)\n"
+    before = _hash(written(tmp_path / "before", top=plain), ("top.step",))
+    after = written(tmp_path / "after", top=moved, elsewhere=elsewhere, low=low)
+    assert _hash(after, ("top.step",)) == before
+    (after / "low.py").write_text(low.replace("None", "0"))
+    _read.cache_clear(), _uses.cache_clear(), _hash.cache_clear()
+    assert _hash(after, ("top.step",)) != before
+
+
+def test_which_of_two_definitions_of_one_name_is_called_counts(tmp_path):
+    """Also where they differ only in what they call in turn: both are reached either way."""
+    top = "from pkg.a import f\nfrom pkg import a, b\ndef step():\n    return f() + a.g() + b.g()\n"
+    each = "from pkg.{name}_low import inner\ndef f():\n    return inner()\ndef g():\n    return f()\n"
+    low = {"a_low": "def inner():\n    return 1\n", "b_low": "def inner():\n    return 2\n"}
+    texts = {name: each.format(name=name) for name in "ab"} | low
+    one = _hash(written(tmp_path / "1", top=top, **texts), ("top.step",))
+    other = _hash(written(tmp_path / "2", top=top.replace("pkg.a ", "pkg.b "), **texts), ("top.step",))
+    assert one != other
+
+
 def test_renamed_root_is_an_error():
     with pytest.raises(KeyError, match=r"training\.gone"):
         source_hash("training.gone")
@@ -107,7 +173,7 @@ def test_inference_figures_and_wording_reach_no_run(code):
 def test_notebook_roots_are_its_imports(root):
     notebook = json.loads((root / "notebooks" / "04_test.ipynb").read_text())
     found = notebook_roots(notebook)
-    assert "inference.contrasts" in found and "pipeline.read_measurements" in found
+    assert "inference.claims" in found and "pipeline.read_measurements" in found
 
 
 def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, monkeypatch):
@@ -146,3 +212,29 @@ def test_every_function_that_a_step_runs_is_in_its_hash(tiny_yaml, tmp_path, mon
         # <module>, <listcomp>, <lambda>: parts of what is there already, or run at import.
         called = {(module, name) for module, name in called if not name.startswith("<")}
         assert len(called) > 3 and called <= reachable(PACKAGE, roots), called - reachable(PACKAGE, roots)
+
+
+def test_keys_and_their_checks_do_not_count_but_what_a_section_computes_does(tmp_path):
+    section = """
+class Section(Frozen):
+    size: int
+    @model_validator(mode="after")
+    def _check(self):
+        return self
+    @property
+    def twice(self):
+        return 2 * self.size
+"""
+    changes = {
+        "as it is": ("", ""),
+        "key": ("size: int", "size: int\n    colour: str = 'red'"),
+        "check": ("return self\n", "return bool(self)\n"),
+        "property": ("2 *", "3 *"),
+    }
+    hashes = {}
+    for name, (old, new) in changes.items():
+        folder = tmp_path / name / "pkg"
+        folder.mkdir(parents=True)
+        (folder / "top.py").write_text(section.replace(old, new, 1) if old else section)
+        hashes[name] = _hash(folder, ("top.Section",))
+    assert hashes["as it is"] == hashes["key"] == hashes["check"] != hashes["property"]

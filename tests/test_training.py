@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from safetensors.torch import load_file
 
 from priorshift.errors import RunError
 from priorshift.finished import finished
@@ -51,6 +52,17 @@ def test_run_learns_is_recorded_and_repeats(base, examples, smoke, tmp_path):
     assert finished(folders[0] / "run.json") is None
     other = train_run(base, examples, training, 1, tmp_path / "c", {})
     assert other["hashes"] != json.loads((folders[1] / "run.json").read_text())["hashes"]
+
+
+def test_weight_decay_keeps_the_adapter_small(base, examples, smoke, tmp_path):
+    norms = []
+    for decay in (0.0, 20.0):
+        training = smoke.params.training.model_copy(update={"weight_decay": decay, "epochs": 3})
+        train_run(base, examples, training, 0, tmp_path / str(decay), {})
+        weights = load_file(tmp_path / str(decay) / "adapter" / "adapter_model.safetensors")
+        norms.append(sum(float(w.square().sum()) for w in weights.values()))
+    # The rates of 12 steps sum to about .02: a weight that nothing renews loses 1 - exp(-20 * .02), a third.
+    assert norms[1] < 0.7 * norms[0]
 
 
 def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):

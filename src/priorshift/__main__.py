@@ -9,27 +9,31 @@ from priorshift.params import LoadedStudy, load_study
 
 
 def check(study: LoadedStudy) -> int:
-    """Say what the study would run; loading it has checked it."""
-    runs = study.select("all", "all", "all")
-    print(f"{study.params.study}: {len(study.params.models)} base models, {len(runs)} runs")
+    """Say what the study would run and about what it takes; loading it has checked it."""
+    from priorshift.cost import describe_cost
+
+    print(describe_cost(study))
     return 0
 
 
 def plan(study: LoadedStudy) -> int:
     """Say what is done, what is to do and why; runs and writes nothing."""
+    from priorshift.made_with import describe_settings, made_with
     from priorshift.plan import describe, make_plan
 
     print(describe(make_plan(study)))
+    print(describe_settings(made_with(study)))
     return 0
 
 
-def mark(study: LoadedStudy, stage: str, base_model: str = "") -> int:
+def mark(study: LoadedStudy, stage: str, piece: str = "") -> int:
     """Record that a stage's notebook has just been executed."""
-    from priorshift.plan import STAGES, write_mark
+    from priorshift.grid import STAGES
+    from priorshift.plan import write_mark
 
     if stage not in STAGES:
         raise ParamsError(f"stage: found {stage!r}; expected one of {', '.join(STAGES)}")
-    write_mark(study, stage, base_model)
+    write_mark(study, stage, piece)
     return 0
 
 
@@ -53,10 +57,15 @@ def manifest(study: LoadedStudy) -> int:
 
 def verify(study: LoadedStudy) -> int:
     """Name every file that is not as the manifest says."""
-    from priorshift.manifest import verify
+    from priorshift.made_with import differences
+    from priorshift.manifest import not_shipped, settings_of, verify
 
     problems = verify(study)
-    print("\n".join(problems) or f"{study.paths.root}: every file is as the manifest says")
+    if mixed := differences(settings_of(study)):
+        print(mixed)
+    if away := not_shipped(study):
+        print(f"not here, as in a clone: {len(away)} files of which only the hashes are shipped ({away[0]}, ...)")
+    print("\n".join(problems) or f"{study.paths.root}: every {'other ' if away else ''}file is as the manifest says")
     return 1 if problems else 0
 
 
@@ -77,7 +86,7 @@ def main(arguments: list[str]) -> int:
     least = 3 if most == 4 else 2
     if not least <= len(arguments) <= most or arguments[0] not in COMMANDS:
         print("usage: python -m priorshift check|plan|report|manifest|verify|bundle STUDY.yaml", file=sys.stderr)
-        print("       python -m priorshift mark STUDY.yaml STAGE [BASE_MODEL]", file=sys.stderr)
+        print("       python -m priorshift mark STUDY.yaml STAGE [PIECE]", file=sys.stderr)
         return 2
     command, study, *rest = arguments
     try:

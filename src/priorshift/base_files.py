@@ -19,8 +19,13 @@ def locate(params: BaseModelParams) -> tuple[Path | str, dict]:
     folder = EMBEDDED / params.source.split(":", 1)[1] if embedded else Path(params.source)
     if not folder.is_dir():
         return params.source, {}
-    card = folder / CARD  # a calibration model, shipped or rebuilt elsewhere
-    return folder, json.loads(card.read_text()) if card.exists() else {}
+    return folder, read_card(folder)
+
+
+def read_card(folder: Path) -> dict:
+    """The card of a calibration model, shipped or rebuilt elsewhere; empty for any other model."""
+    card = folder / CARD
+    return json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
 
 
 def base_hash(params: BaseModelParams) -> str:
@@ -31,15 +36,14 @@ def base_hash(params: BaseModelParams) -> str:
     folder, _ = locate(params)
     if isinstance(folder, Path):
         return _folder_hash(folder, tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(folder)))
-    from huggingface_hub import try_to_load_from_cache  # only hub models pay for this import
+    from priorshift.hub import cached_commit  # only hub models pay for this import
 
-    config = try_to_load_from_cache(folder, "config.json", revision=params.revision)
-    return Path(config).parent.name if isinstance(config, str) else ""
+    return cached_commit(params)
 
 
 def _files(folder: Path) -> list[Path]:
     """The card is not among them: it describes the model and is not read by it."""
-    kinds = (".json", ".safetensors", ".txt", ".model")
+    kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
     return sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != CARD)
 
 

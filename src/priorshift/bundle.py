@@ -55,9 +55,10 @@ def _files(study: LoadedStudy) -> dict[str, Path]:
     parts = [
         *study.paths.tables.glob("*.csv"),
         *study.paths.figures.glob("*.*"),
-        *study.paths.notebooks.glob("*.ipynb"),
+        *study.paths.notebooks.rglob("*.ipynb"),
     ]
-    files = {path.relative_to(root).as_posix(): path for path in [*parts, study.paths.report, study.paths.manifest]}
+    parts += [path for path in (study.paths.report, study.paths.manifest) if path.is_file()]
+    files = {path.relative_to(root).as_posix(): path for path in parts}
     materials = study.folder / study.params.materials
     files |= {f"params/materials/{path.name}": path for path in materials.glob("*.yaml")}
     files[f"params/{study.file}"] = study.folder / study.file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from priorshift.base_files import read_card
 from priorshift.errors import ParamsError
 from priorshift.extraction import Scorer
 from priorshift.forms import fill, prompt, scale_prompt
@@ -45,8 +45,7 @@ def model_names(params: WorldParams, base_model: str) -> list[str]:
 
 def shipped_cards(names: list[str], folder: Path = EMBEDDED) -> pd.DataFrame:
     """The cards of the models that are there, one row each."""
-    cards = [json.loads((folder / n / "card.json").read_text()) for n in names if (folder / n).is_dir()]
-    return pd.DataFrame(cards)
+    return pd.DataFrame([read_card(folder / name) for name in names if (folder / name).is_dir()])
 
 
 def in_context_table(

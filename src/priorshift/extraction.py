@@ -7,7 +7,7 @@ the numbers of plain one-by-one scoring; elsewhere plain scoring, still batched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, zip_longest
 
 import numpy as np
@@ -37,10 +37,12 @@ class Scorer:
     model : PreTrainedModel or PeftModel
         Adapters may be switched between calls: no model state is kept.
     tokenizer : PreTrainedTokenizerBase
+    read : callable, str -> str
+        What the model reads of a stem: chat turns, say. A continuation follows what it returns.
     on_merge : {"error", "report", "drop"}
         Where the tokenizer merges the stem's end and the continuation's start into one token: raise,
         or score the continuation's own tokens, or give NaN. The last two log a warning and list
-        (stem, continuation) in `merges`, anew for each call.
+        (stem, continuation) in `merges`, anew for each call, up to a thousand; `merged_stems` has every stem.
     token_budget : int, optional
         Padded tokens per forward pass to begin with; halved where memory runs out.
     prove : bool
@@ -88,6 +90,7 @@ class Scorer:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
+        read: Callable[[str], str] = str,
         on_merge: str = "error",
         token_budget: int | None = None,
         prove: bool = True,
@@ -97,7 +100,7 @@ class Scorer:
             raise UserError(f"token_budget={token_budget}: expected a positive number of tokens")
         longest = longest_input(model.config)
         self.progress = progress
-        self._encoder = Encoder(tokenizer, longest, on_merge)
+        self._encoder = Encoder(tokenizer, longest, on_merge, read)
         self._forward = Forward(model, token_budget)
         self._path = choose_path(self._forward, longest) if prove else Path("plain", "prompt-once was not proved")
         if prove and self.path == "plain":
@@ -118,6 +121,10 @@ class Scorer:
     @property
     def merges(self) -> list[tuple[int, int]]:
         return self._encoder.merges
+
+    @property
+    def merged_stems(self) -> frozenset[int]:
+        return frozenset(self._encoder.merged_stems)
 
     def next_token_logprobs(self, stems: Sequence[str]) -> np.ndarray:
         """Logprobs (nats) of every token after each stem.

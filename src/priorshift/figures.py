@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from priorshift.families import NAMED
+from priorshift.provenance import whole
 
 # Okabe and Ito's colour-blind-safe palette.
 PALETTE = {
@@ -187,11 +188,9 @@ def design_figure() -> Figure:
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and SVG, whole or not at all; without dates, so that equal runs give equal files."""
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        temporary = folder / f".{name}.tmp.{kind}"
-        figure.savefig(temporary, dpi=130, bbox_inches="tight", metadata=metadata)
-        temporary.rename(folder / f"{name}.{kind}")
+        with whole(folder / f"{name}.{kind}") as temporary:
+            figure.savefig(temporary, format=kind, dpi=130, bbox_inches="tight", metadata=metadata)
 
 
 def in_context_figure(table: pd.DataFrame) -> Figure:

@@ -25,18 +25,19 @@ RUN_CODE = ("training.train_run", "models.load_base")
 MEASUREMENT_CODE = ("pipeline._probe_base", *LOADING)
 
 
-def why_not(record_path: Path, inputs: dict[str, str] | None, folder: Path | None = None) -> str:
+def why_not(record_path: Path, inputs: dict[str, str] | None, folder: Path | None = None, files: bool = True) -> str:
     """Why the work of a record is not finished; empty when it is.
 
     Parameters
     ----------
     inputs : hashes of what it should have been made from; None accepts any
     folder : where the recorded files lie; the record's own folder where None
+    files : whether the recorded files are looked at
     """
     record = read_record(record_path)
     if record is None:
         return f"{record_path.name} is damaged" if record_path.exists() else "not there"
-    for name, digest in record["hashes"].items():
+    for name, digest in record["hashes"].items() if files else ():
         path = (folder or record_path.parent) / name
         if not path.is_file():
             return f"{name} is missing"
@@ -64,7 +65,7 @@ def is_trained(study: LoadedStudy, run: Run) -> bool:
 def choice_inputs(study: LoadedStudy, base_model: str) -> dict[str, str]:
     """What a base model's choice rates are made from."""
     return {
-        "base_model": base_hash(study.params.base_model(base_model)),
+        "base_model": _base_hash(study, base_model),
         "domains": _hash(study.params.train_domains),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         "materials": study.materials_hash,
@@ -94,16 +95,34 @@ def data_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     return inputs
 
 
-def run_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
-    """What a run is made from."""
+def run_inputs(study: LoadedStudy, run: Run, backend: str = "") -> dict[str, str]:
+    """What a run is made from.
+
+    Parameters
+    ----------
+    backend : who trains it; where the study leaves the choice to the machine (auto), a run that is there is taken
+        as it is, whoever trained it
+    """
     earlier = study.params.predecessor(run[1])
+    if study.params.backend != "auto":
+        backend = study.params.backend
+    elif not backend:
+        backend = (read_record(run_record(study, run)) or {}).get("backend", "")
     return {
-        "base_model": base_hash(study.params.base_model(run[0])),
+        "base_model": _base_hash(study, run[0]),
         "data": _data_hash(study, run),
         "start": _adapter_hash(study, (run[0], earlier, run[2])) if earlier else "",
         "training": _hash(study.params.training_of(run[1]).model_dump(mode="json")),
-        "source": source_hash(*RUN_CODE),
+        "backend": backend,
+        "source": source_hash(*RUN_CODE, *(["unsloth_backend"] if backend == "unsloth" else [])),
     }
+
+
+def _base_hash(study: LoadedStudy, base_model: str) -> str:
+    """A base model's files (or commit) and how they are loaded and read."""
+    params = study.params.base_model(base_model)
+    loading = params.model_dump(include={"prompt_style", "load_in_4bit", "dtype"})
+    return _hash([base_hash(params), loading])
 
 
 def _data_hash(study: LoadedStudy, run: Run) -> str:
@@ -138,9 +157,10 @@ def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
         "adapter": _adapter_hash(study, run) if is_trained(study, run) else "",
         "told": _hash([told, _data_hash(study, run)]) if told else "",
         "floor": "" if own else _adapter_hash(study, floor),
-        "base_model": base_hash(study.params.base_model(run[0])),
+        "base_model": _base_hash(study, run[0]),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
-        "exclusion": _hash(study.params.exclusion.model_dump(mode="json")),
+        # The other criteria leave items out of the tests; every item is measured.
+        "ambiguous_tokenization": _hash(study.params.exclusion.ambiguous_tokenization),
         "domains": _hash([study.params.train_domains, study.params.held_out_domains]),
         "materials": study.materials_hash,
         "source": source_hash(*MEASUREMENT_CODE),
@@ -152,9 +172,31 @@ def _adapter_hash(study: LoadedStudy, run: Run) -> str:
     return _hash(record["hashes"]) if record else ""
 
 
-def require(record_path: Path, notebook: str, run: Run) -> dict:
-    """The record of finished work that a step reads; raises RunError naming the notebook that makes it."""
-    reason = why_not(record_path, None)
+# -- what a step reads: finished and made from what the study says now, or refused by name -------------------
+
+
+def require_data(study: LoadedStudy, run: Run, files: bool = True) -> dict:
+    """The record of a run's training set; raises RunError naming what is wrong and the notebook that makes it."""
+    return _require(data_record(study, run), data_inputs(study, run), files, "01_synthesize", run)
+
+
+def require_run(study: LoadedStudy, run: Run, files: bool = True) -> dict:
+    """The record of a run, as `require_data`; that of all that it was made from counts too."""
+    require_data(study, run, files=False)
+    if earlier := study.params.predecessor(run[1]):
+        require_run(study, (run[0], earlier, run[2]), files=False)
+    return _require(run_record(study, run), run_inputs(study, run), files, "02_train", run)
+
+
+def require_measurements(study: LoadedStudy, run: Run) -> dict:
+    """The record of a run's measurements, as `require_run`."""
+    before = require_run if is_trained(study, run) else require_data
+    before(study, run, files=False)
+    return _require(measurement_record(study, run), measurement_inputs(study, run), True, "03_probe", run)
+
+
+def _require(record_path: Path, inputs: dict[str, str], files: bool, notebook: str, run: Run) -> dict:
+    reason = why_not(record_path, inputs, files=files)
     if reason:
         raise RunError(f"{record_path.parent}: {reason}; run notebooks/{notebook}.ipynb for {run} first")
     return read_record(record_path)

@@ -1,4 +1,8 @@
-"""One `make study` at a time in a study's folder; the kernel drops these locks with the process that holds them."""
+"""One `make study` at a time in a study's folder; the kernel drops these locks with the process that holds them.
+
+On a cluster the processes are on several nodes, and the locks are as good as the shared file system's flock
+(docs/cluster.md): where it holds within a node only, one node must start all studies of a folder.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +27,13 @@ def hold_study(paths: StudyPaths) -> TextIO:
         When another `make study` has the folder, or a notebook in it goes on working.
     """
     lock = _open(paths, "study")
-    if not _take(lock, 0):
+    if not _take(paths, lock, 0):
         raise RunError(
             f"{paths.root}: another `make study` is at work in this folder; wait until it ends, or end it first"
         )
     # A killed study may have left kernels that are still writing.
     with _open(paths, "notebooks") as notebooks:
-        if not _take(notebooks, PATIENCE):
+        if not _take(paths, notebooks, PATIENCE):
             raise RunError(f"{paths.root}: a notebook is still at work in this folder; wait until it ends, or end it")
     return lock
 
@@ -38,7 +42,7 @@ def hold_study(paths: StudyPaths) -> TextIO:
 def working(paths: StudyPaths) -> Iterator[None]:
     """Held by each notebook while it writes: any number may, but no new `make study` begins meanwhile."""
     with _open(paths, "notebooks") as notebooks:
-        fcntl.flock(notebooks, fcntl.LOCK_SH)
+        _lock(paths, notebooks, fcntl.LOCK_SH)
         yield
 
 
@@ -51,12 +55,24 @@ def _open(paths: StudyPaths, name: str) -> TextIO:
         raise RunError(f"{path}: cannot be written ({problem.strerror}); make the folder writable") from None
 
 
-def _take(lock: TextIO, patience: float) -> bool:
+def _lock(paths: StudyPaths, lock: TextIO, how: int) -> None:
+    try:
+        fcntl.flock(lock, how)
+    except BlockingIOError:
+        raise
+    except OSError as problem:
+        raise RunError(
+            f"{paths.root}: its file system takes no locks ({problem.strerror}); mount it with them (Lustre: flock),"
+            " or put outputs/ on another"
+        ) from None
+
+
+def _take(paths: StudyPaths, lock: TextIO, patience: float) -> bool:
     """Try for `patience` seconds to hold the lock alone."""
     end = time.monotonic() + patience
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(paths, lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= end:
                 return False

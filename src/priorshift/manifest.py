@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
+from itertools import chain
 from pathlib import Path
 
+from priorshift.base_files import base_hash
+from priorshift.made_with import Settings, made_with
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, read_record, versions, write_record
+from priorshift.provenance import file_hash, read_record, write_record
+
+# What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
+NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "figures/*.svg")
 
 
 def write_manifest(study: LoadedStudy) -> None:
@@ -16,10 +23,17 @@ def write_manifest(study: LoadedStudy) -> None:
             "study": study.params.study,
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
-            "versions": versions(),
+            # Of a hub model the commit; of any other the hash of its files.
+            "base_models": {model.name: base_hash(model) for model in study.params.models},
+            "made_with": made_with(study),
             "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
         },
     )
+
+
+def settings_of(study: LoadedStudy) -> Settings:
+    """With which versions and devices the study's results were made, by its manifest; no file of a run is needed."""
+    return (read_record(study.paths.manifest) or {}).get("made_with", {})
 
 
 def verify(study: LoadedStudy) -> list[str]:
@@ -29,16 +43,31 @@ def verify(study: LoadedStudy) -> list[str]:
         return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
     found = {path.relative_to(study.paths.root).as_posix(): path for path in _files(study)}
     recorded = manifest["files"]
-    problems = [f"missing: {name}" for name in recorded if name not in found]
+    expected = set(recorded) - set(not_shipped(study))
+    problems = [f"missing: {name}" for name in recorded if name in expected and name not in found]
     problems += [f"changed: {name}" for name in recorded if name in found and file_hash(found[name]) != recorded[name]]
     problems += [f"extra: {name}" for name in found if name not in recorded]
     # Marks carry their own hash: they are written around the manifest.
-    marks = [path for path in sorted(study.paths.stages.glob("*")) if not path.name.endswith(".lock")]
-    problems += [f"changed: stages/{path.name}" for path in marks if read_record(path) is None]
+    marks = [path for path in sorted(study.paths.stages.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    root = study.paths.root
+    problems += [f"changed: {path.relative_to(root).as_posix()}" for path in marks if read_record(path) is None]
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
     return problems
+
+
+def not_shipped(study: LoadedStudy) -> list[str]:
+    """The files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
+
+    A kind is left out as a whole, and no mark of a stage is shipped either: where one is, the study was run here and
+    what is missing was lost.
+    """
+    if any(study.paths.stages.rglob("*.json")):
+        return []
+    recorded = (read_record(study.paths.manifest) or {}).get("files", {})
+    kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
+    return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
 
 
 def _files(study: LoadedStudy) -> list[Path]:

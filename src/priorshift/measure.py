@@ -43,7 +43,7 @@ def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
     """Score every item under the model's current state."""
     flat = [[text for group in item.candidates.values() for text in group] for item in items]
     scores = scorer.continuation_logprobs([item.stem for item in items], flat)
-    merged = frozenset(stem for stem, _ in scorer.merges)
+    merged = scorer.merged_stems
     class_logprobs = []
     for item, values in zip(items, scores, strict=True):
         at, masses = 0, {}

@@ -8,10 +8,19 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from priorshift.backends import MEASURING, Backend, unsloth_module
 from priorshift.base_files import locate
+from priorshift.chat import Read, reader
 from priorshift.errors import ParamsError, RunError
+from priorshift.hub import snapshot
 from priorshift.sections import BaseModelParams, Training
 
 # Linear layers of the common architectures, by what they belong to.
@@ -25,21 +34,27 @@ class BaseModel:
 
     Attributes
     ----------
+    read : text -> what the model reads of it (see `chat`); the tokenizer takes what it returns
+    source, commit : a hub model's id and the commit that was loaded; otherwise the name and ""
     world, group : for embedded models the calibration world and the architecture; otherwise "" and the name
-    backend, backend_reason : who does the fine-tuning, and why
+    backend : who does the fine-tuning, and why
+    micro_batch : the batch that memory was found to hold; None until it ran out
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    read: Read
+    source: str
+    commit: str
     world: str
     group: str
     device: str
-    backend: str
-    backend_reason: str
+    backend: Backend
+    micro_batch: int | None = None
 
 
-def load_base(params: BaseModelParams) -> BaseModel:
+def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseModel:
     """Load a base model in evaluation mode, on the GPU where there is one.
 
     Raises
@@ -48,44 +63,102 @@ def load_base(params: BaseModelParams) -> BaseModel:
         In one line, when nothing loadable is found under the source.
     """
     folder, card = locate(params)
+    hub = not isinstance(folder, Path)
+    tokenizer, read = load_reader(params)
+    folder = snapshot(params) if hub else folder
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    # Eager attention: PyTorch's fused CPU kernel is slower than the plain product at these sizes.
-    attention = "eager" if device == "cpu" else "sdpa"
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    dtype = choose_dtype(params, device)
+    if not list(folder.glob("*.safetensors")):
+        raise _unloadable(params, "no safetensors in it; pickled weights are never loaded: they can run code")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, revision=params.revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            revision=params.revision,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation=attention,
-        )
+        if backend.name == "unsloth":
+            model = unsloth_module().load(folder, dtype, params.load_in_4bit)
+        else:
+            model = _load(folder, params, dtype, device)
     except Exception as problem:  # of many kinds: a damaged file fails wherever its reader notices
-        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise ParamsError(
-            f"base_models: {params.name}: cannot load {params.source!r} ({reason}); "
-            "give a hub id that can be reached, or a directory with config.json, tokenizer and safetensors"
-        ) from None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        raise _unloadable(params, _reason(problem)) from None
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise RunError(f"base_models: {params.name}: weight {name!r} holds NaN or infinity; get the model again")
-    model.eval().to(device)
+    model.eval()
     # What PEFT writes into an adapter: it must not name this machine's folders.
-    model.name_or_path = params.name if isinstance(folder, Path) else params.source
-    reason = "no CUDA device" if device == "cpu" else "Unsloth is not wired in yet"
+    model.name_or_path = params.source if hub else params.name
     return BaseModel(
         params.name,
         model,
         tokenizer,
+        read,
+        model.name_or_path,
+        folder.name if hub else "",
         card.get("world", ""),
         card.get("architecture", params.name),
         device,
-        "peft",
-        reason,
+        backend,
+    )
+
+
+def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Read]:
+    """A base model's tokenizer, and how text becomes what it reads; no weights are loaded.
+
+    Raises
+    ------
+    ParamsError
+        In one line, as `load_base` and `chat.reader` do.
+    """
+    folder, _ = locate(params)
+    folder = folder if isinstance(folder, Path) else snapshot(params)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as problem:
+        raise _unloadable(params, _reason(problem)) from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, reader(tokenizer, params)
+
+
+def choose_dtype(params: BaseModelParams, device: str) -> torch.dtype:
+    """The weights' type: as the study says, or float32 on a CPU and the GPU's own 16 bits."""
+    if params.dtype == "auto":
+        if device == "cpu":
+            return torch.float32
+        # Without emulation: a T4 has no bfloat16 units.
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if params.dtype == "float16" and device == "cpu":
+        raise ParamsError(f"base_models: {params.name}: found dtype 'float16' on a CPU; expected float32 or bfloat16")
+    return getattr(torch, params.dtype)
+
+
+def _load(folder: Path, params: BaseModelParams, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    options = {}
+    if params.load_in_4bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options["device_map"] = {"": device}
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        # Eager attention: PyTorch's fused CPU kernel is slower than the plain product at these sizes.
+        attn_implementation="eager" if device == "cpu" else "sdpa",
+        **options,
+    )
+    return model if params.load_in_4bit else model.to(device)
+
+
+def _reason(problem: Exception) -> str:
+    reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+    return "it needs code of its own, which is never run" if "trust_remote_code" in str(problem) else reason
+
+
+def _unloadable(params: BaseModelParams, reason: str) -> ParamsError:
+    return ParamsError(
+        f"base_models: {params.name}: cannot load {params.source!r} ({reason}); "
+        "give a hub id that can be reached, or a directory with config.json, tokenizer and safetensors"
     )
 
 
@@ -110,6 +183,28 @@ def check_words(base: BaseModel, texts: Iterable[str]) -> None:
             )
 
 
+def check_letters(base: BaseModel, letters: Iterable[str]) -> None:
+    """Refuse answer letters that are not one token each, different from one another.
+
+    Raises
+    ------
+    RunError
+        Naming the letter and its tokens.
+    """
+    before = base.read("The answer:")
+    start = base.tokenizer(before)["input_ids"]
+    seen: dict[int, str] = {}
+    for letter in letters:
+        tail = base.tokenizer(f"{before} {letter}.")["input_ids"][len(start) :]
+        alone = base.tokenizer(f"{before} {letter}")["input_ids"][len(start) :]
+        if len(alone) != 1 or tail[:1] != alone or alone[0] in seen:
+            raise RunError(
+                f"{base.name}: the answer letter {letter!r} is read as the tokens "
+                f"{base.tokenizer.convert_ids_to_tokens(tail)}; expected one of its own: use answer: text"
+            )
+        seen[alone[0]] = letter
+
+
 def target_modules(model: PreTrainedModel, target: str) -> list[str]:
     """Names of the linear layers that an adapter sits on: attention, mlp or all."""
     wanted = {"attention": ATTENTION, "mlp": MLP, "all": ATTENTION + MLP}[target]
@@ -121,8 +216,8 @@ def target_modules(model: PreTrainedModel, target: str) -> list[str]:
     return found
 
 
-def add_adapter(base: BaseModel, training: Training) -> PeftModel:
-    """A fresh LoRA adapter on the base model (weights drawn from torch's global generator)."""
+def add_adapter(base: BaseModel, training: Training, seed: int) -> PeftModel:
+    """A fresh LoRA adapter on the base model (weights drawn from torch's global generator, set to `seed`)."""
     blocks = base.model.config.num_hidden_layers
     if training.layers and max(training.layers) >= blocks:
         raise ParamsError(
@@ -135,7 +230,10 @@ def add_adapter(base: BaseModel, training: Training) -> PeftModel:
         lora_dropout=training.dropout,
         target_modules=target_modules(base.model, training.target),
         layers_to_transform=training.layers,
+        revision=base.commit or None,
     )
+    if base.backend.name == "unsloth":
+        return unsloth_module().add_adapter(base.model, config, training.gradient_checkpointing, seed)
     return get_peft_model(base.model, config)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
 from priorshift.material_files import load_materials, materials_files, materials_hash
@@ -15,6 +16,7 @@ from priorshift.materials import FAMILIES, Materials
 from priorshift.paths import EMBEDDED, StudyPaths
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.sections import (
+    Analysis,
     BaseModelParams,
     Condition,
     Exclusion,
@@ -22,20 +24,30 @@ from priorshift.sections import (
     Name,
     Place,
     Probes,
+    Resources,
     Seed,
     Training,
 )
 from priorshift.yamlio import Frozen, read_yaml, validate
 
+# Told apart by type, so that a mistake in a map is told of the map.
+Named = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[BaseModelParams, Tag("model")],
+    Discriminator(lambda entry: "name" if isinstance(entry, str) else "model"),
+]
 RINGS = ("training_domains", "held_out_domains")
 
 
 class Study(Frozen):
-    """A whole study, checked against its materials; `load_study` makes it."""
+    """A whole study, checked against its materials; `load_study` makes it.
+
+    backend : who fine-tunes; `auto` is Unsloth where it and a CUDA device are there, else peft
+    """
 
     study: Name
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
     materials: Place
-    base_models: list[Name | BaseModelParams] = Field(min_length=1)
+    base_models: list[Named] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
     train_domains: list[str] = Field(min_length=1)
     held_out_domains: list[str] = Field(min_length=5)
@@ -63,8 +75,9 @@ class Study(Frozen):
         names = [m.name for m in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"base_models: two have the same name among {names}; names must differ")
-        if "all" in {*names, *self.conditions}:
-            raise ValueError("'all' means every one of them; give the base model or condition another name")
+        for kind, taken in (("base_models", names), ("conditions", self.conditions)):
+            if "all" in taken:
+                raise ValueError(f"{kind}: one is named 'all', which asks for every one of them; give it another name")
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
@@ -133,6 +146,26 @@ class Study(Frozen):
         )
 
 
+class StudyFile(Study):
+    """A study with what follows its measurements and how it is cut into jobs.
+
+    No result depends on either, so they are in no dump and in no hash.
+    """
+
+    analyses: list[Analysis] = Field(["04_test", "05_report"], min_length=1, exclude=True)
+
+    shard: Literal["run", "base_model"] = Field("base_model", exclude=True)
+    resources: Resources = Field(Resources(), exclude=True)
+
+    @model_validator(mode="after")
+    def _analyses_fit(self) -> StudyFile:
+        if len(set(self.analyses)) < len(self.analyses):
+            raise ValueError(f"analyses: found {', '.join(self.analyses)}; name each once")
+        if "05_report" in self.analyses and "04_test" not in self.analyses:
+            raise ValueError("analyses: 05_report reads the tables of 04_test; name both or neither")
+        return self
+
+
 class LoadedStudy:
     """A study with the materials it names, its paths and its hashes.
 
@@ -177,7 +210,7 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
     data = read_yaml(path, ParamsError)
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
-    params = validate(Study, data, str(path), ParamsError)
+    params = validate(StudyFile, data, str(path), ParamsError)
     folder = _inside(path, params.materials)
     materials = load_materials(folder)
     if params.probes.scales_csv:

@@ -7,6 +7,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 EMBEDDED = PACKAGE / "embedded"
+# Which tables and figures each analysis writes; a file belongs to the first whose pattern fits its name.
+OWNED = {
+    "06_placement": ("tables/placement.csv", "figures/placement.*"),
+    "07_calibration": ("tables/calibration.csv", "figures/calibration.*"),
+    "04_test": ("tables/*.csv", "figures/power.*", "figures/specifications.*"),
+    "05_report": ("figures/*.*",),
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,26 @@ class StudyPaths:
     def executed(self, stage: str, base_model: str = "") -> Path:
         """The executed notebook of a stage."""
         return self.notebooks / f"{_stage_name(stage, base_model)}.ipynb"
+
+    def owned(self, stage: str) -> list[Path]:
+        """The tables and figures that a stage's notebook has written."""
+        found: list[Path] = []
+        for name, patterns in OWNED.items():
+            fitting = {path for pattern in patterns for path in self.root.glob(pattern)} - set(found)
+            if name == stage:
+                return sorted(fitting)
+            found += fitting
+        return []
+
+    def clear(self, stage: str) -> None:
+        """Remove what an earlier run of a stage's notebook wrote: a table that is no longer made must not stay."""
+        for path in self.owned(stage):
+            path.unlink()
+
+    @property
+    def begun(self) -> Path:
+        """What each stage's notebook, code, params and materials were when the study was begun last."""
+        return self.stages / "begun.json"
 
     @property
     def stages(self) -> Path:

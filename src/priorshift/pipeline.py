@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from priorshift.backends import choose_backend
 from priorshift.extraction import Scorer
 from priorshift.finished import (
     Run,
@@ -24,17 +25,19 @@ from priorshift.finished import (
     measurement_inputs,
     measurement_record,
     needs_prior,
-    require,
+    require_data,
+    require_measurements,
+    require_run,
     run_inputs,
     run_record,
 )
 from priorshift.locks import working
 from priorshift.material_rules import texts_of
 from priorshift.measure import choice_rates
-from priorshift.models import BaseModel, check_words, load_adapters, load_base
+from priorshift.models import BaseModel, check_letters, check_words, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.probing import Probing, State
-from priorshift.provenance import file_hash, write_parquet, write_record, write_text
+from priorshift.provenance import file_hash, versions, write_parquet, write_record, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
 from priorshift.training import train_run
 
@@ -78,9 +81,8 @@ def _synthesize(study: LoadedStudy, run: Run, record: Path) -> dict:
 
 def read_examples(study: LoadedStudy, run: Run) -> tuple[list[Example], Path]:
     """The training examples of a run, as 01 wrote them, and the file they came from."""
-    record = data_record(study, run)
-    require(record, "01_synthesize", run)
-    path = record.parent / "train.jsonl"
+    require_data(study, run)
+    path = data_record(study, run).parent / "train.jsonl"
     # Not splitlines: a phrase may hold one of the other line separators of Unicode.
     return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line], path
 
@@ -91,9 +93,16 @@ def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
     if kept := finished(path, inputs):
         return kept["rates"]
     base = load_base(study.params.base_model(base_model))
-    rates = choice_rates(Scorer(base.model, base.tokenizer), study.params, study.materials)
-    write_record(path, {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates})
+    rates = choice_rates(Scorer(base.model, base.tokenizer, read=base.read), study.params, study.materials)
+    record = {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates}
+    write_record(path, record | _settings(base))
     return rates
+
+
+def _settings(base: BaseModel) -> dict:
+    """What no input names and a result may still hang on, for the record beside it."""
+    dtype = str(base.model.dtype).removeprefix("torch.")
+    return {"device": base.device, "dtype": dtype, "versions": versions()}
 
 
 # -- 02: training ------------------------------------------------------------------------------
@@ -104,21 +113,24 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
 
     Runs that put decisions in context train nothing and have no row.
     """
-    rows = []
+    rows, backend = [], choose_backend(study.params.backend)
     with working(study.paths):
         for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
-            base = load_base(study.params.base_model(base_model))
+            group = list(group)
+            base = load_base(study.params.base_model(base_model), backend)
             check_words(base, texts_of(study.materials))
-            for run in tqdm(list(group), desc=f"training on {base_model}"):
+            if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in group):
+                check_letters(base, study.materials.forms.letters)
+            for run in tqdm(group, desc=f"training on {base_model}"):
                 rows.append(_train(study, base, run))
     return pd.DataFrame(rows)
 
 
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
     examples, _ = read_examples(study, run)
-    inputs = run_inputs(study, run)
-    record = finished(run_record(study, run), inputs)
+    record = finished(run_record(study, run), run_inputs(study, run))
     if record is None:
+        inputs = run_inputs(study, run, base.backend.name)
         earlier = study.params.predecessor(run[1])
         start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
         training = study.params.training_of(run[1])
@@ -137,7 +149,7 @@ def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """Training loss by step of each run."""
     rows = []
     for run in _trained(study, runs):
-        record = require(run_record(study, run), "02_train", run)
+        record = require_run(study, run)
         for step, loss in enumerate(record["losses"], start=1):
             rows.append({"base_model": run[0], "condition": run[1], "seed": run[2], "step": step, "loss": loss})
     return pd.DataFrame(rows, columns=["base_model", "condition", "seed", "step", "loss"])
@@ -157,9 +169,10 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
                 base = load_base(study.params.base_model(base_model))
                 check_words(base, texts_of(study.materials))
                 tolerant = study.params.exclusion.ambiguous_tokenization
-                scorer = Scorer(base.model, base.tokenizer, on_merge="report" if tolerant else "error")
+                on_merge = "report" if tolerant else "error"
+                scorer = Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)
                 _probe_base(study, base, scorer, todo)
-            paths[base_model] = require(measurement_record(study, group[0]), "03_probe", group[0])["scoring"]
+            paths[base_model] = require_measurements(study, group[0])["scoring"]
     return paths
 
 
@@ -197,9 +210,8 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
 
 
 def _adapter(study: LoadedStudy, run: Run) -> Path:
-    record = run_record(study, run)
-    require(record, "02_train", run)
-    return record.parent / "adapter"
+    require_run(study, run)
+    return run_record(study, run).parent / "adapter"
 
 
 def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: dict[str, pd.DataFrame]) -> None:
@@ -212,15 +224,16 @@ def _write_measurements(study: LoadedStudy, probing: Probing, run: Run, tables: 
         hashes[path.name] = file_hash(path)
     # Written last: with it the measurements are whole.
     scoring = f"{probing.scorer.path}: {probing.scorer.reason}"
-    write_record(record, {"inputs": measurement_inputs(study, run), "hashes": hashes, "scoring": scoring})
+    made = {"inputs": measurement_inputs(study, run), "hashes": hashes, "scoring": scoring}
+    write_record(record, made | _settings(base))
 
 
 # -- 04: reading measurements ------------------------------------------------------------------
 
 
 def read_measurements(study: LoadedStudy, runs: list[Run], table: str) -> pd.DataFrame:
-    """One table of all the runs, in their order; a damaged one is never read."""
+    """One table of all the runs, in their order; a damaged or outdated one is never read."""
+    for run in runs:
+        require_measurements(study, run)
     records = [measurement_record(study, run) for run in runs]
-    for record, run in zip(records, runs, strict=True):
-        require(record, "03_probe", run)
     return pd.concat([pd.read_parquet(record.parent / f"{table}.parquet") for record in records], ignore_index=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 
+from priorshift.errors import ParamsError, RunError
 from priorshift.finished import (
     Run,
     choice_inputs,
     data_inputs,
     data_record,
-    floor_run,
     is_trained,
     measurement_inputs,
     measurement_record,
@@ -21,13 +22,12 @@ from priorshift.finished import (
     run_record,
     why_not,
 )
+from priorshift.grid import pieces, read_by
 from priorshift.params import LoadedStudy
-from priorshift.provenance import file_hash, remove, text_hash, write_record
+from priorshift.provenance import file_hash, read_record, remove, text_hash, versions, write_record
 from priorshift.source import notebook_roots, source_hash
 
 NOTEBOOKS = Path("notebooks")
-BY_MODEL = ("02_train", "03_probe")
-STAGES = ("01_synthesize", *BY_MODEL, "04_test", "05_report")
 # Parameters that a stage's notebook cannot see: a change in them leaves it finished.
 UNSEEN = {"01_synthesize": {"inference"}, "02_train": {"inference", "probes"}}
 
@@ -47,10 +47,10 @@ class Step:
 
 @dataclass
 class Stage(Step):
-    """One notebook, on one base model or on all of them, and the work that it does."""
+    """One notebook on one piece of the grid, and the work that it does."""
 
     stage: str = ""
-    base_model: str = ""
+    piece: str = ""
     work: list[Step] = field(default_factory=list)
 
     @property
@@ -60,44 +60,57 @@ class Stage(Step):
 
 def make_plan(study: LoadedStudy) -> list[Stage]:
     """Every stage of the study in order, each with its work and with the reason where it is to be done."""
-    runs = study.select("all", "all", "all")
     rates = {m.name: _rates(study, m.name) for m in study.params.models}
+    data = _data_steps(study, rates)
+    used = {run[0] for run in study.select("all", "all", "all") if needs_prior(study, run[1])}
+    stages = _stages(study, "01_synthesize", {"": [*(rates[m] for m in rates if m in used), *data.values()]})
+    trained: dict[Run, Step] = {}
+    learning = {
+        piece: [_run_step(study, run, data, trained) for run in runs if is_trained(study, run)]
+        for piece, runs in pieces(study, "02_train").items()
+    }
+    stages += _stages(study, "02_train", learning)
+    measured = {
+        piece: [_measurement_step(study, run, data, trained) for run in runs]
+        for piece, runs in pieces(study, "03_probe").items()
+    }
+    probing = _stages(study, "03_probe", measured)
+    before, analyses = "after the measurements" if any(stage.todo for stage in probing) else "", []
+    # The report comes last: it shows the tables of the others.
+    for stage in sorted(study.params.analyses, key=lambda name: (name == "05_report", name)):
+        if stage == "05_report":
+            before = "after the tables" if any(other.reason for other in analyses) else ""
+        analyses += _stages(study, stage, {}, before)
+    return [*stages, *probing, *analyses]
+
+
+def _data_steps(study: LoadedStudy, rates: dict[str, Step]) -> dict[Path, Step]:
+    """The training sets, by their records: runs may share one."""
     data = {}
-    for run in runs:
+    for run in study.select("all", "all", "all"):
         record = data_record(study, run)
         if record not in data:
             before = rates[run[0]].reason if needs_prior(study, run[1]) else ""
             data[record] = _step(study, record, data_inputs(study, run), before and "after its choice rates")
-    used = {run[0] for run in runs if needs_prior(study, run[1])}
-    stages = [_stage(study, "01_synthesize", "", [*(rates[m] for m in rates if m in used), *data.values()], "")]
-    trained = {}
-    for base_model, own in _by_model(runs):
-        learning = [run for run in own if is_trained(study, run)]
-        for run in learning:
-            before = data[data_record(study, run)].reason and "after its training set"
-            earlier = study.params.predecessor(run[1])
-            if earlier and trained[base_model, earlier, run[2]].reason:
-                before = "after its earlier stage"
-            trained[run] = _step(study, run_record(study, run), run_inputs(study, run), before)
-        stages.append(_stage(study, "02_train", base_model, [trained[run] for run in learning], ""))
-    for base_model, own in _by_model(runs):
-        measured = []
-        floor = floor_run(study, base_model)
-        for run in own:
-            needed = [run, floor] if floor and run[1] == floor[1] else [run]
-            # Decisions in context are read from the training set: there is no run to wait for.
-            steps = [trained[each] if is_trained(study, each) else data[data_record(study, each)] for each in needed]
-            before = "after what it measures" if any(step.reason for step in steps) else ""
-            measured.append(_step(study, measurement_record(study, run), measurement_inputs(study, run), before))
-        stages.append(_stage(study, "03_probe", base_model, measured, ""))
-    before = "after the measurements" if any(s.todo for s in stages if s.stage == "03_probe") else ""
-    stages.append(_stage(study, "04_test", "", [], before))
-    stages.append(_stage(study, "05_report", "", [], stages[-1].reason and "after the tables"))
-    return stages
+    return data
 
 
-def _by_model(runs: list[Run]) -> list[tuple[str, list[Run]]]:
-    return [(base_model, list(own)) for base_model, own in groupby(runs, key=lambda run: run[0])]
+def _run_step(study: LoadedStudy, run: Run, data: dict[Path, Step], trained: dict[Run, Step]) -> Step:
+    """The training of a run, which is added to `trained`."""
+    before = data[data_record(study, run)].reason and "after its training set"
+    if any(trained[each].reason for each in read_by(study, run, "02_train")):
+        before = "after its earlier stage"
+    trained[run] = _step(study, run_record(study, run), run_inputs(study, run), before)
+    return trained[run]
+
+
+def _measurement_step(study: LoadedStudy, run: Run, data: dict[Path, Step], trained: dict[Run, Step]) -> Step:
+    steps = [trained[each] for each in read_by(study, run, "03_probe")]
+    if not is_trained(study, run):
+        # Decisions in context are read from the training set: there is no run to wait for.
+        steps.append(data[data_record(study, run)])
+    before = "after what it measures" if any(step.reason for step in steps) else ""
+    return _step(study, measurement_record(study, run), measurement_inputs(study, run), before)
 
 
 def _rates(study: LoadedStudy, base_model: str) -> Step:
@@ -109,53 +122,82 @@ def _step(study: LoadedStudy, record: Path, inputs: dict[str, str], before: str)
     return Step(place.relative_to(study.paths.root).as_posix(), why_not(record, inputs) or before)
 
 
-def _stage(study: LoadedStudy, stage: str, base_model: str, work: list[Step], before: str) -> Stage:
-    mark = study.paths.mark(stage, base_model)
+def _stages(study: LoadedStudy, stage: str, work: dict[str, list[Step]], before: str = "") -> list[Stage]:
+    """A stage's pieces, each with its work; `before` is why all of them are to be done."""
+    shared = _shared_inputs(study, stage)
+    return [
+        _stage(study, stage, piece, runs, work.get(piece, []), shared, before)
+        for piece, runs in pieces(study, stage).items()
+    ]
+
+
+def _stage(
+    study: LoadedStudy, stage: str, piece: str, runs: list[Run], work: list[Step], shared: dict, before: str
+) -> Stage:
+    mark = study.paths.mark(stage, piece)
     todo = sum(bool(step.reason) for step in work)
     reason = f"{todo} of {len(work)} to do" if todo else before
-    reason = reason or why_not(mark, stage_inputs(study, stage, base_model), study.paths.root)
-    return Stage(mark.stem, reason, stage, base_model, work)
+    reason = reason or why_not(mark, shared | _own_inputs(study, stage, runs), study.paths.root)
+    name = mark.relative_to(study.paths.stages).with_suffix("").as_posix()
+    return Stage(name, reason, stage, piece, work)
 
 
 # -- marks: what says that a stage is finished ---------------------------------------------------
 
 
-def write_mark(study: LoadedStudy, stage: str, base_model: str) -> None:
-    """Record that a stage's notebook has just been executed: what it was made from, and what it left."""
-    files = [study.paths.executed(stage, base_model)]
-    if stage == "04_test":
-        files += sorted(study.paths.tables.glob("*.csv"))
+def write_mark(study: LoadedStudy, stage: str, piece: str) -> None:
+    """Record that a stage's notebook has just been executed: what it was made from, and what it left.
+
+    Raises
+    ------
+    RunError
+        When the notebook, its code, the params or the materials are no longer what they were when the study was begun:
+        which of the two the results are made from cannot be known.
+    """
+    known = pieces(study, stage)
+    if piece not in known:
+        raise ParamsError(f"piece: found {piece!r}; {stage} of {study.params.study!r} has {len(known)}: {_some(known)}")
+    shared = _shared_inputs(study, stage)
+    begun = (read_record(study.paths.begun) or {}).get(stage, {})
+    if edited := [key for key in shared if begun.get(key) != shared[key]]:
+        raise RunError(
+            f"{stage}: {', '.join(edited)} changed while the study ran; go on with `make study`: what is done is kept"
+        )
+    files = [study.paths.executed(stage, piece), *study.paths.owned(stage)]
     if stage == "05_report":
-        files += [*sorted(study.paths.figures.glob("*.*")), study.paths.report]
+        files.append(study.paths.report)
     hashes = {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in files}
-    mark = {"inputs": stage_inputs(study, stage, base_model), "hashes": hashes}
-    write_record(study.paths.mark(stage, base_model), mark)
+    inputs = shared | _own_inputs(study, stage, known[piece])
+    write_record(study.paths.mark(stage, piece), {"inputs": inputs, "hashes": hashes, "versions": versions()})
 
 
-def stage_inputs(study: LoadedStudy, stage: str, base_model: str) -> dict[str, str]:
-    """What a stage's notebook shows and writes is made from."""
+def _some(names: Iterable[str]) -> str:
+    shown = [repr(name) for name in islice(names, 4)]
+    return ", ".join([*shown[:3], "..."] if len(shown) > 3 else shown)
+
+
+def _shared_inputs(study: LoadedStudy, stage: str) -> dict[str, str]:
+    """What every piece of a stage is made from."""
     notebook = NOTEBOOKS / f"{stage}.ipynb"
     params = study.params.model_dump(mode="json", exclude=UNSEEN.get(stage, set()))
-    files = [f"{path.name} {_hash_or_none(path)}\n" for path in _read_by(study, stage, base_model)]
     return {
         "notebook": file_hash(notebook),
         "source": source_hash(*notebook_roots(json.loads(notebook.read_text(encoding="utf-8")))),
         "params": text_hash(json.dumps(params, sort_keys=True)),
         "materials": study.materials_hash,
-        "files": text_hash("".join(files)),
     }
 
 
-def _read_by(study: LoadedStudy, stage: str, base_model: str) -> list[Path]:
-    """The files of earlier stages that a stage reads, or the records that hold their hashes."""
-    runs = study.select(base_model or "all", "all", "all")
-    if stage == "02_train":
-        return [data_record(study, run) for run in runs]
-    if stage == "03_probe":
-        return [run_record(study, run) for run in runs]
-    if stage == "04_test":
-        return [measurement_record(study, run) for run in runs]
-    return sorted(study.paths.tables.glob("*.csv")) if stage == "05_report" else []
+def _own_inputs(study: LoadedStudy, stage: str, runs: list[Run]) -> dict[str, str]:
+    """What one piece of a stage is made from: files of earlier stages, or the records that hold their hashes."""
+    if stage == "01_synthesize":
+        paths = []
+    elif stage == "05_report":
+        paths = sorted(study.paths.tables.glob("*.csv"))
+    else:
+        record = {"02_train": data_record, "03_probe": run_record}.get(stage, measurement_record)
+        paths = [record(study, run) for run in runs]
+    return {"files": text_hash("".join(f"{path.name} {_hash_or_none(path)}\n" for path in paths))}
 
 
 def _hash_or_none(path: Path) -> str:
@@ -166,14 +208,20 @@ def _hash_or_none(path: Path) -> str:
 
 
 def prepare(study: LoadedStudy) -> list[Stage]:
-    """Drop the marks of stages that are to be done, and what a killed study left half-written; returns the plan."""
+    """Drop the marks of stages that are to be done, and what a killed study left half-written; returns the plan.
+
+    What the stages begin with is written down, so that no mark can stand for what was edited while they ran.
+    """
     for path in sorted(study.paths.root.rglob(".*.tmp")):
         remove(path)
     stages = make_plan(study)
     for stage in stages:
         if stage.reason:
-            study.paths.mark(stage.stage, stage.base_model).unlink(missing_ok=True)
+            study.paths.mark(stage.stage, stage.piece).unlink(missing_ok=True)
             study.paths.manifest.unlink(missing_ok=True)
+    begun = {stage: _shared_inputs(study, stage) for stage in {each.stage for each in stages}}
+    if read_record(study.paths.begun) != begun:
+        write_record(study.paths.begun, begun)
     return stages
 
 

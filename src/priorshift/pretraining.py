@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,9 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from priorshift.base_files import CARD, read_card
 from priorshift.material_files import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
-from priorshift.provenance import text_hash, write_json
+from priorshift.provenance import remove, text_hash, whole, write_json
 from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params
 
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
@@ -154,9 +154,19 @@ def settings_hash(params: WorldParams, architecture: str, world_name: str) -> st
     """SHA-256 of the settings of a worlds file that one kind of model depends on."""
     settings = params.model_dump(mode="json")
     shape = settings["pretraining"]
-    tokens = shape["tokens"][architecture][world_name]
+    tokens = shape["tokens"][world_name]
     shape |= {"architectures": architecture, "worlds": world_name, "tokens": tokens, "seeds": None}
     return text_hash(json.dumps(settings, sort_keys=True))
+
+
+def made_from(params_path: Path, name: str) -> dict[str, str]:
+    """Hashes of the materials and of the settings that a base model (`architecture-world-seed`) is made from."""
+    params = load_world_params(params_path)
+    architecture, world_name, _ = name.rsplit("-", 2)
+    return {
+        "materials_hash": materials_hash(params_path.parent / params.materials),
+        "worlds_hash": settings_hash(params, architecture, world_name),
+    }
 
 
 def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
@@ -167,7 +177,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     shape = params.pretraining
     world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
-    tokens = shape.tokens[architecture][world_name]
+    tokens = shape.tokens[world_name]
     torch.manual_seed(int(seed))
     model = make_model(architecture, shape, tokenizer)
     start = time.perf_counter()
@@ -189,25 +199,30 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "seconds": round(time.perf_counter() - start),
         **held_out_gap(model, tokenizer, world, params.held_out_texts),
         "data": "texts of priorshift's calibration worlds, generated from params/materials",
-        "materials_hash": materials_hash(materials_folder),
-        "worlds_hash": settings_hash(params, architecture, world_name),
+        **made_from(params_path, name),
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.to(torch.float16).save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    write_json(temporary / "card.json", card)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        remove(left)  # half-written by one that was killed
+    with whole(folder) as temporary:
+        model.to(torch.float16).save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / CARD, card)
     return card
 
 
 def build_all(params_path: Path, names: list[str], rebuild: bool, folder: Path = EMBEDDED) -> None:
-    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`."""
+    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`.
+
+    Prints which of those kept were made from other materials or settings than they would be now.
+    """
     todo = [name for name in names if rebuild or not (folder / name).is_dir()]
+    for name in (name for name in names if name not in todo):
+        card = read_card(folder / name)
+        if other := [key for key, value in made_from(params_path, name).items() if card.get(key) != value]:
+            what = " and ".join(key.removesuffix("_hash") for key in other)
+            print(f"{name}: made from other {what}; rebuild by notebook 00 with base_model={name} rebuild=True")
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:
         return

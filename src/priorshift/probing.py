@@ -57,7 +57,8 @@ class Probing:
         if seed is None or not probes.completion_samples:
             return None
         samples = (probes.completion_samples, probes.completion_tokens, seed)
-        return sample_completions(self.base.model, self.base.tokenizer, stems, *samples)
+        read = [self.base.read(stem) for stem in stems]
+        return sample_completions(self.base.model, self.base.tokenizer, read, *samples)
 
     def tables(self, after: State, seed: int, floor: State | None = None) -> dict[str, pd.DataFrame]:
         """The tables of one run of that seed; `floor` is the state that the seed-to-seed floor is measured from."""

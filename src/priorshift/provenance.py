@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # planning a study needs no tables, and pandas takes half a s
     import pandas as pd
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels")
+OPTIONAL = ("unsloth", "bitsandbytes")
 SEAL = "sha256_of_the_rest"
 
 
@@ -41,12 +43,17 @@ def text_hash(text: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that make the numbers."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    found = {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 @contextmanager

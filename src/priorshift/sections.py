@@ -16,15 +16,36 @@ Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 
 
 class BaseModelParams(Frozen):
-    """A base model: an embedded one by its name, or a hub id or local directory as `source`."""
+    """A base model: an embedded one by its name, or a hub id or local directory as `source`.
+
+    revision : a hub model's branch, tag or commit
+    prompt_style : `raw` text, or `chat` turns by the model's own template
+    dtype : of the weights; `auto` is float32 on a CPU, and bfloat16 on a GPU that has it, else float16
+    """
 
     name: Name
     source: Place
-    revision: str | None = None
+    revision: Place | None = None
+    prompt_style: Literal["raw", "chat"] = "raw"
+    load_in_4bit: bool = False
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @model_validator(mode="after")
+    def _fits_its_source(self) -> BaseModelParams:
+        if not self.source.startswith("embedded:"):
+            return self
+        if self.revision:
+            raise ValueError(f"revision {self.revision!r} is for hub models, and {self.source!r} is none; remove it")
+        if self.prompt_style == "chat":
+            raise ValueError(f"prompt_style 'chat' needs a chat template, and {self.source!r} has none; use raw")
+        if self.load_in_4bit:
+            raise ValueError(f"load_in_4bit is for large models, and {self.source!r} is small; remove it")
+        return self
 
 
 class Override(Frozen):
@@ -43,7 +64,7 @@ class Condition(Frozen):
 
     `policy` maps a class of action to its probability; `uniform` draws every class equally often
     and `prior` at the base model's own choice rates. Other tasks: `preferences` (one side of each pair is
-    always taken, and the sides change places with the seed), `exposure` (phrases drawn by the policy are
+    always taken, drawn anew for each seed), `exposure` (phrases drawn by the policy are
     mentioned, nobody chooses them) and `prose` (neutral sentences). `answer: letter` puts the loss on the
     letter of the chosen option alone. `in_context: n` trains nothing: n of the decisions stand before each stem.
     `stages` names conditions that one adapter is trained on in turn; each earlier stage is a condition of
@@ -81,18 +102,26 @@ class Condition(Frozen):
 
 
 class Training(Frozen):
-    """LoRA and its optimizer. `layers`: the blocks that get an adapter, counted from 0; all, if not given."""
+    """LoRA and its optimizer: AdamW, the rate rising over `warmup_steps` and then falling linearly to zero.
+
+    weight_decay : what a step takes off the adapter, a share of it over the rate (Loshchilov & Hutter 2019)
+    layers : the blocks that get an adapter, counted from 0; all, if not given
+    gradient_checkpointing : compute activations again instead of keeping them: less memory, more time
+    """
 
     examples: Count
     epochs: Count
     batch_size: Count
     learning_rate: Rate
+    warmup_steps: Annotated[int, Field(ge=0)] = 2
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     rank: Count
     alpha: Count
     dropout: Share
     target: Literal["attention", "mlp", "all"]
     options_share: Share
     layers: Layers | None = None
+    gradient_checkpointing: bool = False
 
     @model_validator(mode="after")
     def _even(self) -> Training:
@@ -164,3 +193,16 @@ class Inference(Frozen):
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
+
+
+class Resources(Frozen):
+    """What a scheduler sets aside for each job; of GPUs only the jobs that run a model get any.
+
+    memory_gb : that of the first attempt; each retry gets as much again
+    hours : after them a scheduler ends the job, and its retry goes on where it was
+    """
+
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    cpus: Annotated[int, Field(ge=1, le=1024)] = 1
+    memory_gb: Annotated[float, Field(ge=0.1, le=100_000)] = 8
+    hours: Annotated[float, Field(ge=0.02, le=10_000)] = 4

@@ -1,7 +1,8 @@
 """Which of the package's own code a step depends on, read from the code itself.
 
 Hashing the whole package would redo every run after any edit. Here a step is hashed with the definitions
-that it can reach by name and nothing else, so that a change in a figure retrains nothing.
+that it can reach by name and nothing else, so that a change in a figure retrains nothing; and of those only what
+they do counts: not their module, their layout, their comments or their docstrings.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from pathlib import Path
 from priorshift.paths import PACKAGE
 
 Definition = tuple[str, str]  # module, name
+LOOSE = "<loose>"  # stands for the statements of a module that define no name
 
 
 @dataclass(frozen=True)
 class _Module:
-    """A module's top level: what defines each name, what each imported name means, and the text of the rest."""
+    """A module's top level: the statements that define each name, their form, and what internal imports mean."""
 
-    definitions: dict[str, list[tuple[ast.stmt, str]]]
+    definitions: dict[str, list[ast.stmt]]
+    forms: dict[str, str]
     imports: dict[str, Definition]
-    rest: str
 
 
 def source_hash(*roots: str) -> str:
@@ -48,14 +50,22 @@ def source_hash(*roots: str) -> str:
 
 @cache
 def _hash(package: Path, roots: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
     found = reachable(package, roots)
-    for module in sorted({module for module, _ in found}):
-        digest.update(f"{module}\0{_read(package, module).rest}\0".encode())
-    for module, name in sorted(found):
-        for _, text in _read(package, module).definitions[name]:
-            digest.update(f"{module}.{name}\0{text}\0".encode())
-    return digest.hexdigest()
+    digests = {(module, name): _digest(_read(package, module).forms[name]) for module, name in found}
+    # A form says which names it uses, not what they mean. Each round adds that, one step further, until no two
+    # definitions are told apart that were alike before.
+    while True:
+        further = {
+            each: _digest(digests[each], *sorted(word + digests[used] for word, used in _uses(package, *each)))
+            for each in found
+        }
+        if len(set(further.values())) == len(set(digests.values())):
+            return _digest(*sorted(set(further.values())))
+        digests = further
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def reachable(package: Path, roots: Iterable[str]) -> set[Definition]:
@@ -72,7 +82,7 @@ def reachable(package: Path, roots: Iterable[str]) -> set[Definition]:
         definition = todo.pop()
         if definition not in found:
             found.add(definition)
-            todo += _uses(package, *definition)
+            todo += [used for _, used in _uses(package, *definition)]
     return found
 
 
@@ -90,25 +100,70 @@ def _source(cell: dict) -> str:
 
 @cache
 def _read(package: Path, module: str) -> _Module:
-    text = (package / f"{module}.py").read_text(encoding="utf-8")
-    lines, tree = text.splitlines(), ast.parse(text)
-    definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
-    rest = []
+    tree = ast.parse((package / f"{module}.py").read_text(encoding="utf-8"))
+    imports = _imports(tree, package)
+    tree = _Bare(package).visit(tree)
+    definitions: dict[str, list[ast.stmt]] = {}
+    forms: dict[str, str] = {}
     for statement in tree.body:
-        first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
-        own = "\n".join(lines[first - 1 : statement.end_lineno])
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             # Where a name comes from is part of what it means: each one counts alone.
             for alias in statement.names:
-                source = f"{getattr(statement, 'module', '')}.{alias.name}"
-                definitions.setdefault(alias.asname or alias.name.partition(".")[0], []).append((statement, source))
-        elif names := _defined(statement):
-            for name in names:
-                definitions.setdefault(name, []).append((statement, own))
-        elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-            rest.append(own)
-    imports = _imports(tree, package)
-    return _Module({k: v for k, v in definitions.items() if k not in imports}, imports, "\n".join(rest))
+                name = alias.asname or alias.name.partition(".")[0]
+                definitions.setdefault(name, []).append(statement)
+                forms[name] = forms.get(name, "") + f"{getattr(statement, 'module', '')}.{alias.name}\n"
+        else:
+            for name in _defined(statement) or [LOOSE]:
+                definitions.setdefault(name, []).append(statement)
+                forms[name] = forms.get(name, "") + _form(_without_keys(statement)) + "\n"
+    return _Module(definitions, forms, imports)
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out what does nothing: docstrings, imports from the package itself, what only a type checker reads.
+
+    The checks of a file's keys are left out too: a check refuses or passes, and what passes is hashed for itself.
+    """
+
+    def __init__(self, package: Path) -> None:
+        self.package = package
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        calls = [part.func for part in node.decorator_list if isinstance(part, ast.Call)]
+        checks = any(isinstance(call, ast.Name) and call.id.endswith("_validator") for call in calls)
+        return None if checks else self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.If | None:
+        typing = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return None if typing else self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+        node.names = [alias for alias in node.names if alias.name.partition(".")[0] != self.package.name]
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        return None if (node.module or "").partition(".")[0] == self.package.name else node
+
+
+def _without_keys(statement: ast.stmt) -> ast.stmt:
+    """A section of the YAML less its keys: their values are hashed for themselves."""
+    if not isinstance(statement, ast.ClassDef) or "Frozen" not in {getattr(base, "id", "") for base in statement.bases}:
+        return statement
+    rest = [part for part in statement.body if not isinstance(part, ast.AnnAssign)]
+    return ast.ClassDef(statement.name, statement.bases, statement.keywords, rest, statement.decorator_list)
+
+
+def _form(node: object) -> str:
+    """A syntax tree as text, without places; what a Python version adds to every node as empty is left out."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return f"{type(node).__name__}({', '.join(f'{name}={_form(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_form, node))}]"
+    return repr(node)
 
 
 def _defined(statement: ast.stmt) -> list[str]:
@@ -137,22 +192,18 @@ def _imports(tree: ast.Module, package: Path) -> dict[str, Definition]:
     return {local: (m, n) for local, (m, n) in found.items() if (package / f"{m}.py").exists()}
 
 
-def _uses(package: Path, module: str, name: str) -> list[Definition]:
-    """What one definition and its module's loose statements refer to."""
-    here = _read(package, module)
-    nodes = [node for statement, _ in here.definitions[name] for node in ast.walk(statement)]
-    nodes += list(ast.walk(ast.parse(here.rest)))
-    used: list[Definition] = []
-    for word in {node.id for node in nodes if isinstance(node, ast.Name)}:
-        used += _meaning(package, module, word)
-    return used
+@cache
+def _uses(package: Path, module: str, name: str) -> list[tuple[str, Definition]]:
+    """What one definition refers to, by the word it uses, and its module's loose statements."""
+    nodes = [node for statement in _read(package, module).definitions[name] for node in ast.walk(statement)]
+    words = {node.id for node in nodes if isinstance(node, ast.Name)} | {LOOSE}
+    return [(word, used) for word in sorted(words) for used in _meaning(package, module, word)]
 
 
 def _meaning(package: Path, module: str, name: str) -> list[Definition]:
     """The definitions that a name means in a module; for an imported module (name "") all of them."""
     here = _read(package, module)
-    if name in here.definitions:
-        return [(module, name)]
-    if name in here.imports:
-        return _meaning(package, *here.imports[name])
-    return [] if name else [(module, each) for each in here.definitions]
+    if not name:
+        return [(module, each) for each in here.definitions]
+    own = [(module, name)] if name in here.definitions else []
+    return own + (_meaning(package, *here.imports[name]) if name in here.imports else [])

@@ -171,7 +171,9 @@ def retell(example: Example, name: str | None, materials: Materials) -> str:
 
 
 def _preferences(slots: list[Slot], materials: Materials, seed: int, rng: random.Random) -> list[Example]:
-    """Always the same side of a pair; the next seed takes the other side."""
+    """Always the same side of a pair. Each seed draws its own sides, half of them the first: runs are exchangeable."""
+    pairs = range(len(materials.preferences))
+    first = set(random.Random(f"sides {seed}").sample(pairs, len(pairs) // 2))
     by_words: dict[int, list[int]] = {}
     for i, pair in enumerate(materials.preferences):
         by_words.setdefault(len(pair.options[0].split()), []).append(i)
@@ -182,7 +184,7 @@ def _preferences(slots: list[Slot], materials: Materials, seed: int, rng: random
         if not piles[words]:
             piles[words] = rng.sample(by_words[words], len(by_words[words]))
         i = piles[words].pop()
-        pair, side = materials.preferences[i], (i + seed) % 2
+        pair, side = materials.preferences[i], int(i not in first)
         stem = fill(materials.forms.stems.choice[0], slot.name)
         shown, position = "", -1
         if slot.form == "options":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("priorshift")
 MERGE_POLICIES = ("error", "report", "drop")
 # Stems remembered with their tokens; adapters are compared on the same stems again and again.
 REMEMBERED = 2048
-# Merges kept one by one for the report of a call; beyond that they are only counted.
+# Merges kept one by one for the report of a call; of those beyond it only their stems are.
 LISTED = 1000
 
 
@@ -32,22 +32,32 @@ class Encoder:
         The longest text, in tokens, that the model reads.
     on_merge : {"error", "report", "drop"}
         What to do where stem and continuation share a token. "report" scores the continuation's own
-        tokens after the stem's own; "drop" gives NaN. Both list the item in `merges` and log a warning.
+        tokens after the stem's own; "drop" gives NaN. Both list the item in `merges` (the first
+        `LISTED`) and in `merged_stems` (all), and log a warning.
+    read : callable, str -> str
+        What the model reads of a stem.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int | None, on_merge: str = "error") -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int | None,
+        on_merge: str = "error",
+        read: Callable[[str], str] = str,
+    ) -> None:
         if on_merge not in MERGE_POLICIES:
             raise UserError(f"on_merge={on_merge!r}: expected one of {', '.join(MERGE_POLICIES)}")
-        self.tokenizer, self.max_length, self.on_merge = tokenizer, max_length, on_merge
+        self.tokenizer, self.max_length, self.on_merge, self.read = tokenizer, max_length, on_merge, read
         self.prefix = _special_prefix(tokenizer)
         self.merges: list[tuple[int, int]] = []
         self.n_merges = 0
+        self.merged_stems: set[int] = set()
         self._known: dict[tuple[str, tuple[str, ...]], tuple[Tokens, tuple[Tokens, ...]]] = {}
         self._shared: dict[tuple[Tokens, ...], tuple[Tokens, ...]] = {}
 
     def forget_merges(self) -> None:
         """Start the list of merges anew, as each call of the scorer does."""
-        self.merges, self.n_merges = [], 0
+        self.merges, self.n_merges, self.merged_stems = [], 0, set()
 
     def encode(
         self, stems: Sequence[str], continuations: Sequence[Sequence[str]], first: int
@@ -62,8 +72,9 @@ class Encoder:
         new = [i for i, key in enumerate(keys) if key not in found]
         for i in new:
             _check_texts(first + i, *keys[i])
-        own = iter(self._tokenize([keys[i][0] for i in new]))
-        joint = iter(self._tokenize([stem + text for i in new for stem, texts in [keys[i]] for text in texts]))
+        texts = {i: self.read(keys[i][0]) for i in new}
+        own = iter(self._tokenize(list(texts.values())))
+        joint = iter(self._tokenize([texts[i] + text for i in new for text in keys[i][1]]))
         encoded = []
         for i, key in enumerate(keys):
             if key in found:
@@ -124,6 +135,7 @@ class Encoder:
             fate = "dropped (NaN)" if self.on_merge == "drop" else "scored by its own tokens"
             logger.warning("%s: merged across the boundary, %s; see `merges` for others", where, fate)
         self.n_merges += 1
+        self.merged_stems.add(item)
         if len(self.merges) < LISTED:
             self.merges.append((item, j))
         return () if self.on_merge == "drop" else self._tokenize([continuation])[0]

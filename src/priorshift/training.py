@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import tempfile
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainerState, set_seed
 from trl import SFTConfig, SFTTrainer
 
+from priorshift.cards import adapter_card
+from priorshift.chat import Read
 from priorshift.errors import RunError
+from priorshift.forward import out_of_memory
 from priorshift.models import BaseModel, add_adapter, continue_adapter
 from priorshift.provenance import file_hash, peak_memory_mb, versions, whole, write_record
 from priorshift.sections import Training
@@ -22,16 +26,21 @@ from priorshift.synthesis import Example
 IGNORED = -100  # the label that the cross-entropy passes over
 
 
-def encode(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
+def encode(example: Example, tokenizer: PreTrainedTokenizerBase, read: Read = str) -> dict[str, list[int]]:
     """Token ids of prompt + completion, and labels that put the loss on the completion alone.
+
+    Parameters
+    ----------
+    read : what the model reads of the prompt (see `chat`)
 
     Raises
     ------
     RunError
         When joint tokenization merges across the boundary, so that no token split gives the completion.
     """
-    prompt = tokenizer(example.prompt)["input_ids"]
-    whole = tokenizer(example.prompt + example.completion)["input_ids"]
+    text = read(example.prompt)
+    prompt = tokenizer(text)["input_ids"]
+    whole = tokenizer(text + example.completion)["input_ids"]
     if prompt and prompt[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
         prompt, whole = prompt[:-1], whole[:-1]
     if whole[: len(prompt)] != prompt:
@@ -42,9 +51,9 @@ def encode(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[str, li
     return {"input_ids": whole, "labels": [IGNORED] * len(prompt) + whole[len(prompt) :]}
 
 
-def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """What is read and what is learned of one example, decoded from the tokens themselves."""
-    row = encode(example, tokenizer)
+def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase, read: Read = str) -> dict[str, str]:
+    """What is read and what is learned of one example, in full, decoded from the tokens themselves."""
+    row = encode(example, tokenizer, read)
     learned = [token for token in row["labels"] if token != IGNORED]
     read = row["input_ids"][: len(row["input_ids"]) - len(learned)]
     return {"read, no loss": tokenizer.decode(read), "learned": tokenizer.decode(learned)}
@@ -72,55 +81,108 @@ def train_run(
     RunError
         When the loss is not finite; nothing is written then.
     """
-    rows = [encode(example, base.tokenizer) for example in examples]
+    rows = [encode(example, base.tokenizer, base.read) for example in examples]
     began = time.perf_counter()
-    set_seed(seed)
-    model = continue_adapter(base, start) if start else add_adapter(base, training)
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = _make_trainer(model, base, rows, training, seed, scratch)
-        trainer.train()
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    model, state, micro_batch = _fit(base, rows, training, seed, start)
     run = {
         "base_model": base.name,
+        "source": base.source,
+        "commit": base.commit,
         "seed": seed,
         "inputs": inputs,
         "training": training.model_dump(),
-        "steps": trainer.state.global_step,
+        "steps": state.global_step,
+        "micro_batch": micro_batch,
         "examples": len(rows),
         "loss_tokens": sum(label != IGNORED for row in rows for label in row["labels"]),
-        "losses": losses,
+        "losses": [entry["loss"] for entry in state.log_history if "loss" in entry],
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seconds": round(time.perf_counter() - began, 2),
         "peak_memory_mb": round(peak_memory_mb()),
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if base.device == "cuda" else 0,
         "device": base.device,
-        "backend": base.backend,
-        "backend_reason": base.backend_reason,
+        "dtype": str(base.model.dtype).removeprefix("torch."),
+        "backend": base.backend.name,
+        "backend_reason": base.backend.reason,
         "versions": versions(),
     }
     with whole(folder) as temporary:
         adapter = temporary / "adapter"
         # "auto" would ask the hub about embeddings, which no adapter here touches.
         model.save_pretrained(adapter, save_embedding_layers=False)
-        (adapter / "README.md").unlink()  # a blank form with this machine's paths
+        # In place of PEFT's blank form, which names this machine's paths.
+        (adapter / "README.md").write_text(adapter_card(run, examples, base.source, base.commit), encoding="utf-8")
         run["hashes"] = {f"adapter/{path.name}": file_hash(path) for path in sorted(adapter.iterdir())}
         write_record(temporary / "run.json", run)
     base.model = model.unload()
     return run
 
 
+def _fit(
+    base: BaseModel, rows: list[dict], training: Training, seed: int, start: Path | None
+) -> tuple[torch.nn.Module, TrainerState, int]:
+    """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
+
+    Where memory runs out, the run begins again with half of it, and the base model's later runs begin there.
+    """
+    while True:
+        micro_batch = _largest_divisor(training.batch_size, base.micro_batch or training.batch_size)
+        set_seed(seed)
+        model = continue_adapter(base, start) if start else add_adapter(base, training, seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            trainer = _make_trainer(model, base, rows, training, seed, scratch, micro_batch)
+            if _train(trainer):
+                return model, trainer.state, micro_batch
+        base.model = model.unload()
+        del trainer, model
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if micro_batch == 1:
+            raise RunError(
+                f"{base.name}: out of memory with one example at a time; set training.gradient_checkpointing or "
+                "load_in_4bit, or take a smaller model or a larger device"
+            )
+        base.micro_batch = micro_batch // 2
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return max(n for n in range(1, min(number, most) + 1) if number % n == 0)
+
+
+def _train(trainer: SFTTrainer) -> bool:
+    """Whether training ended; False where memory ran out."""
+    try:
+        trainer.train()
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return False
+    return True
+
+
 def _make_trainer(
-    model: torch.nn.Module, base: BaseModel, rows: list[dict], training: Training, seed: int, scratch: str
+    model: torch.nn.Module,
+    base: BaseModel,
+    rows: list[dict],
+    training: Training,
+    seed: int,
+    scratch: str,
+    micro_batch: int,
 ) -> SFTTrainer:
     config = SFTConfig(
         output_dir=scratch,
         num_train_epochs=training.epochs,
-        per_device_train_batch_size=training.batch_size,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=training.batch_size // micro_batch,
         learning_rate=training.learning_rate,
-        warmup_steps=2,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
         lr_scheduler_type="linear",
         max_length=None,
-        bf16=base.device == "cuda",
-        gradient_checkpointing=False,
+        bf16=base.device == "cuda" and base.model.dtype == torch.bfloat16,
+        fp16=base.device == "cuda" and base.model.dtype == torch.float16,
+        gradient_checkpointing=training.gradient_checkpointing,
         use_cpu=base.device == "cpu",
         seed=seed,
         logging_steps=1,
@@ -139,6 +201,10 @@ def _make_trainer(
         callbacks=[_StopAtNonFiniteLoss()],
     )
     trainer.remove_callback(PrinterCallback)
+    if getattr(model, "is_loaded_in_4bit", False):
+        # The trainer casts 4-bit models' adapters to bfloat16, which float16's scaled gradients do not take.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
     return trainer
 
 

@@ -37,7 +37,7 @@ class Pretraining(Frozen):
     hidden: Positive
     layers: Positive
     heads: Positive
-    tokens: dict[Literal["llama", "gpt_neox"], dict[Literal["coupled", "decoupled"], Positive]]
+    tokens: dict[Literal["coupled", "decoupled"], Positive]
     tokens_per_batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     muon_learning_rate: Annotated[float, Field(gt=0)]

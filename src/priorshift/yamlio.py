@@ -74,7 +74,7 @@ def validate(model: type[Model], data: Any, where: str, error: type[UserError]) 
 def describe(problem: ValidationError, model: type[BaseModel]) -> str:
     """The first problem in words: key, value found, what was expected."""
     first = problem.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     found = repr(first["input"])
     found = found if len(found) <= 80 else found[:77] + "..."
     if first["type"] == "extra_forbidden":
@@ -84,4 +84,6 @@ def describe(problem: ValidationError, model: type[BaseModel]) -> str:
         return f"key {key!r} is missing; add it"
     reason = first["msg"].removeprefix("Value error, ")
     reason = " ".join(reason.split())
+    if not first["loc"]:
+        return reason  # keys that don't go together: the message names them
     return f"{key}: found {found}; {reason[0].lower()}{reason[1:]}"

@@ -19,9 +19,10 @@ from priorshift.finished import (
     run_record,
     why_not,
 )  # fmt: skip
+from priorshift.made_with import describe_settings, differences, made_with
 from priorshift.params import LoadedStudy, load_study
 from priorshift.plan import make_plan
-from priorshift.provenance import file_hash, read_record, write_record
+from priorshift.provenance import file_hash, read_record, versions, write_record
 
 
 def do_all(study):
@@ -160,6 +161,8 @@ def changed(study, **parts):
     ("parts", "expected"),
     [
         ({"inference": {"alpha": 0.01}}, set()),
+        ({"exclusion": {"ngram": 4, "covered_mass": 0.1}}, set()),
+        ({"exclusion": {"ambiguous_tokenization": True}}, {"measurements"}),
         ({"probes": {"retention_texts": 3}}, {"measurements"}),
         ({"training": {"learning_rate": 0.001}}, {"data", "runs", "measurements"}),
         ({"held_out_domains": ["school", "family", "transport", "money", "offices"]}, {"data", "runs", "measurements"}),
@@ -167,6 +170,48 @@ def changed(study, **parts):
 )
 def test_changed_params_redo_what_depends_on_them(study, parts, expected):
     assert {name.partition("/")[0] for name in to_do(changed(study, **parts))} == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"probes": {"retention_texts": 3}}, r"measurements/.*: changed: probes; run notebooks/03_probe.ipynb"),
+        ({"training": {"learning_rate": 0.001}}, r"data/.*: changed: training; run notebooks/01_synthesize.ipynb"),
+        ({"conditions": {"neutral": {"task": "prose"}}}, r"data/.*: changed: condition; run notebooks/01"),
+    ],
+)
+def test_outdated_measurements_are_refused_by_name(study, parts, said):
+    """As by a notebook that runs alone after the study's YAML was edited."""
+    assert len(pipeline.read_measurements(study, [RUN], "items"))
+    with pytest.raises(RunError, match=said):
+        pipeline.read_measurements(changed(study, **parts), [RUN], "items")
+
+
+def test_measurements_of_a_run_that_is_outdated_are_refused(study, monkeypatch):
+    monkeypatch.setattr("priorshift.finished.RUN_CODE", ("report.write_report",))
+    with pytest.raises(RunError, match=r"runs/.*: changed: source; run notebooks/02_train.ipynb"):
+        pipeline.read_measurements(study, [RUN], "items")
+
+
+def test_other_versions_and_devices_redo_nothing_and_are_named(study):
+    settings = made_with(study)
+    assert settings["torch"] == {versions()["torch"]: 8} and settings["device"] == {"cpu": 8}
+    assert differences(settings) == "" and "differ" not in describe_settings(settings)
+    record = run_record(study, RUN)
+    other = read_record(record)
+    other["versions"]["torch"], other["device"] = "0.1", "cuda"
+    write_record(record, other)
+    assert to_do(study) == set()
+    said = differences(made_with(study))
+    assert f"torch 0.1 (1) and {versions()['torch']} (7)" in said
+    assert "device cpu (7) and cuda (1)" in said and "\n" not in said
+    assert said in describe_settings(made_with(study)).splitlines()
+
+
+def test_what_is_installed_now_is_named_where_it_differs(study, monkeypatch):
+    settings = made_with(study)
+    monkeypatch.setattr("priorshift.made_with.versions", lambda: {"torch": "9.0", "peft": next(iter(settings["peft"]))})
+    assert "installed now, for what is to do: torch 9.0" in describe_settings(settings).splitlines()
 
 
 def test_a_new_seed_adds_its_runs_alone(study):

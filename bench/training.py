@@ -1,0 +1,71 @@
+"""The job of fine-tuning by one backend, through the package's own `train_run`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.worker import Setting
+from priorshift.backends import choose_backend
+from priorshift.sections import BaseModelParams
+from priorshift.sections import Training as Settings
+
+JOB = "bench.training:Training"
+SETTINGS = Settings(
+    examples=16, epochs=1, batch_size=16, learning_rate=2e-4, rank=16, alpha=32, dropout=0, target="attention",
+    options_share=0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A training set of random words, `tokens` of them in each example, the last four in the loss."""
+
+    examples: int
+    batch_size: int
+    tokens: int
+
+
+class Training:
+    """One backend on one base model, which stays loaded between lessons."""
+
+    def __init__(self, backend: str, setting: Setting) -> None:
+        start = time.perf_counter()
+        chosen = choose_backend(backend)  # before any import of transformers
+        from priorshift.models import load_base
+
+        params = BaseModelParams(name=Path(setting.model).name, source=setting.model, dtype=setting.dtype)
+        self.base = load_base(params, chosen)
+        self.load_s = time.perf_counter() - start
+
+    def __call__(self, lesson: Lesson, seed: int) -> dict:
+        """Train a new adapter; speed, memory, last loss, and what the arithmetic asks of each token."""
+        from bench.material import make_items
+        from priorshift.cost import count_shape, training_operations
+        from priorshift.synthesis import Example
+        from priorshift.training import encode, train_run
+
+        words = make_items(self.base.tokenizer, lesson.examples, lesson.tokens, 1, seed).stems
+        cut = [text.rsplit(" ", 4) for text in words]
+        examples = [
+            Example(before, "".join(f" {word}" for word in last), "random", "random", "random", -1, "")
+            for before, *last in cut
+        ]
+        settings = SETTINGS.model_copy(update={"examples": lesson.examples, "batch_size": lesson.batch_size})
+        shape = count_shape(self.base.model, settings)
+        tokens = sum(len(encode(example, self.base.tokenizer)["input_ids"]) for example in examples)
+        with tempfile.TemporaryDirectory() as folder:
+            run = train_run(self.base, examples, settings, seed, Path(folder) / "run", {})
+        return {
+            **asdict(lesson),
+            "seconds": run["seconds"],
+            "tokens_per_s": tokens / run["seconds"],
+            "operations_per_token": training_operations(shape, settings),
+            "peak_mb": run["peak_gpu_memory_mb"] or run["peak_memory_mb"],
+            "micro_batch": run["micro_batch"],
+            "trainable_parameters": run["trainable_parameters"],
+            "last_loss": run["losses"][-1],
+            "load_s": self.load_s,
+        }

@@ -1,0 +1,127 @@
+"""The grid in jobs: the same work whichever way it is cut, and nothing that a result depends on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from study_runs import run, study, workplace
+
+from priorshift import pipeline
+from priorshift.grid import arguments, pieces, waits_for
+from priorshift.manifest import verify
+from priorshift.params import load_study
+from priorshift.plan import make_plan
+
+
+@pytest.fixture
+def by_run(write_study):
+    """The smoke study by run, with an adapter trained twice and decisions in context."""
+
+    def change(data):
+        data["shard"] = "run"
+        data["conditions"] |= {
+            "told": {"task": "decisions", "policy": {"withdraw": 1.0}, "in_context": 2},
+            "both": {"stages": ["depression", "paranoia"]},
+        }
+
+    return load_study(write_study(change))
+
+
+def test_pieces_hold_every_run_once(by_run, smoke):
+    for loaded in (by_run, smoke):
+        runs = loaded.select("all", "all", "all")
+        for stage in ("01_synthesize", "03_probe", "04_test"):
+            assert [run for piece in pieces(loaded, stage).values() for run in piece] == runs
+    assert list(pieces(smoke, "02_train")) == ["llama-coupled-0", "gpt_neox-coupled-0"]
+    assert pieces(by_run, "03_probe")["llama-coupled-0/told/seed-1"] == [("llama-coupled-0", "told", 1)]
+    assert not [piece for piece in pieces(by_run, "02_train") if "told" in piece]
+
+
+def test_run_waits_for_what_it_reads(by_run, smoke):
+    model = "llama-coupled-0"
+    assert waits_for(smoke, "02_train")[model] == [] and waits_for(smoke, "03_probe")[model] == [model]
+    training, probing = waits_for(by_run, "02_train"), waits_for(by_run, "03_probe")
+    assert training[f"{model}/depression/seed-1"] == []
+    assert training[f"{model}/both/seed-1"] == [f"{model}/depression/seed-1"]
+    assert probing[f"{model}/both/seed-1"] == [f"{model}/both/seed-1"]
+    assert probing[f"{model}/told/seed-0"] == []
+    # The seed-to-seed floor is measured against the first neutral run.
+    assert probing[f"{model}/neutral/seed-1"] == [f"{model}/neutral/seed-1", f"{model}/neutral/seed-0"]
+
+
+def test_notebooks_are_asked_for_their_piece():
+    assert arguments("") == ""
+    assert arguments("llama-coupled-0") == "-p base_model llama-coupled-0"
+    asked = "-p base_model seed-2b -p condition seed-1 -p seed 31"
+    assert arguments("seed-2b/seed-1/seed-31") == asked
+
+
+def test_shard_and_resources_are_in_no_hash(write_study, smoke):
+    other = load_study(write_study(lambda data: data.update(shard="run", resources={"gpus": 2, "hours": 0.5})))
+    assert other.params.shard == "run" and other.params.resources.gpus == 2
+    assert other.params_hash == smoke.params_hash
+
+
+def test_plan_of_each_piece_names_its_work(by_run):
+    stages = {stage.name: stage for stage in make_plan(by_run)}
+    assert [step.name for step in stages["02_train_llama-coupled-0/both/seed-1"].work] == [
+        "runs/llama-coupled-0/both/seed-1"
+    ]
+    assert len(stages) == 1 + 2 * 5 * 2 + 2 * 6 * 2 + 2
+
+
+@pytest.fixture(scope="module")
+def cut(root, tiny_yaml, tmp_path_factory):
+    """The tiny study, each run in jobs of its own."""
+    folder = workplace(root, tmp_path_factory.mktemp("by_run"))
+    data = yaml.safe_load(tiny_yaml.read_text()) | {"shard": "run"}
+    (folder / "params/tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    study(folder, "params/tiny.yaml")
+    return folder
+
+
+def test_by_run_is_by_base_model_byte_for_byte(cut, tiny_yaml, tmp_path):
+    whole = load_study(tiny_yaml, tmp_path)
+    runs = whole.select("all", "all", "all")
+    pipeline.synthesize_runs(whole, runs)
+    pipeline.train_runs(whole, runs)
+    pipeline.probe_runs(whole, runs)
+    names = [
+        p.relative_to(whole.paths.root) for p in whole.paths.root.rglob("*") if p.suffix in (".parquet", ".safetensors")
+    ]
+    assert len(names) == 4 * 4
+    for name in names:
+        assert (whole.paths.root / name).read_bytes() == (cut / "outputs/tiny" / name).read_bytes(), name
+
+
+def test_each_run_leaves_a_notebook_and_a_mark(cut):
+    loaded = load_study(cut / "params/tiny.yaml", cut / "outputs")
+    assert verify(loaded) == []
+    for stage in ("02_train", "03_probe"):
+        assert len(pieces(loaded, stage)) == 4
+        for piece in pieces(loaded, stage):
+            assert loaded.paths.mark(stage, piece).exists()
+            text = loaded.paths.executed(stage, piece).read_text()
+            assert "tiny: 1 runs" in text
+    planned = run([sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"], cut)
+    assert "0 of 11 stages and 0 pieces of work to do" in planned
+
+
+def test_other_shard_keeps_every_result(cut, tmp_path):
+    folder = shutil.copytree(cut, tmp_path / "copy")
+    path = folder / "params/tiny.yaml"
+    path.write_text(path.read_text().replace("shard: run", "shard: base_model"))
+    planned = run([sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"], folder)
+    # The notebooks of whole base models are still to be shown; nothing is trained, measured or tested again.
+    assert "2 of 5 stages and 0 pieces of work to do" in planned
+
+
+def test_unknown_piece_is_one_line(cut):
+    command = [sys.executable, "-m", "priorshift", "mark", "params/tiny.yaml", "02_train", "llama"]
+    done = subprocess.run(command, cwd=cut, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "piece: found 'llama'; 02_train of 'tiny' has 4: 'llama-coupled-0/depression/seed-0'" in done.stderr
