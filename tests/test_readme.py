@@ -18,10 +18,8 @@ def test_table_of_what_was_found(root):
     assert len(rows) == 4
     for group, world, *numbers in rows:
         for k, (condition, outcome) in enumerate(CLAIMS):
-            (row,) = contrasts.query(
-                "base_model == @GROUPS[@group] and world == @world and condition == @condition "
-                "and control == 'neutral' and outcome == @outcome"
-            ).itertuples()
+            mine = contrasts.base_model.eq(GROUPS[group]) & contrasts.world.eq(world) & contrasts.control.eq("neutral")
+            (row,) = contrasts[mine & contrasts.condition.eq(condition) & contrasts.outcome.eq(outcome)].itertuples()
             quoted = [float(number) for number in numbers[3 * k : 3 * k + 3]]
             assert quoted == [round(value, 2) for value in (row.estimate, row.ci_low, row.ci_high)]
 
