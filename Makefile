@@ -56,7 +56,7 @@ slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on
 	@touch $@
 
 unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
-	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py
+	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py tests/test_gpu_check.py
 
 colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py

@@ -11,6 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,23 +57,12 @@ def main(options: argparse.Namespace) -> None:
 
 def check_model(name: str, options: argparse.Namespace) -> list[str]:
     """Measure one model and write its JSON; returns the parts that failed."""
-    begun = time.perf_counter()
     host = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
     path = options.out / f"{re.sub(r'[^a-z0-9.]+', '-', host.lower())}_{name}.json"
     dtype = _sixteen_bits(options.device)
     report: dict = {"model": name, "device": host, "dtype": dtype, **environment(options)}
     report["matmul_operations_per_s"] = matmul_rate(options.device, getattr(torch, dtype))
-    failed: list[str] = []
-
-    def part(key: str, measure: Callable[[], dict]) -> None:
-        try:
-            report[key] = measure()
-        except UserError as problem:
-            report[key] = {"failed": str(problem)}
-            failed.append(f"{name}, {key}: {problem}")
-        report["seconds"] = round(time.perf_counter() - begun, 1)
-        write_json(path, report)
-
+    report["seconds"] = 0.0
     with tempfile.TemporaryDirectory() as folder:
         model, tokenizer = random_model(name)
         model.to(getattr(torch, dtype)).save_pretrained(folder)
@@ -81,17 +71,30 @@ def check_model(name: str, options: argparse.Namespace) -> list[str]:
         matrices = count_shape(model, training.SETTINGS).matrices
         del model
         setting = Setting(folder, options.device, dtype, "sdpa", cores())
-        for backend in options.backends:
-            part(f"training_{backend}", lambda backend=backend: train(backend, setting, options, report))
-        part("probing_priorshift", lambda: probe("priorshift", options.items, setting, options, report, matrices))
-        if find_spec(PEERS["lm-eval"]):
-            part("probing_lm_eval", lambda: probe("lm-eval", options.peer_items, setting, options, report, matrices))
-        else:
-            report["probing_lm_eval"] = {"not_run": "lm-eval is not installed: pip install 'priorshift[bench]'"}
-        part("exactness", lambda: prove(setting, options))
+        parts = {f"training_{name}": partial(train, name, setting, options, report) for name in options.backends}
+        asked = {"priorshift": options.items, "lm-eval": options.peer_items}
+        for system, items in asked.items():
+            found = partial(probe, system, items, setting, options, report, matrices)
+            parts[f"probing_{system.replace('-', '_')}"] = found
+        failed = measure(parts | {"exactness": partial(prove, setting, options)}, report, path)
     report |= ratios(report)
     write_json(path, report)
     print(sentence(report, path))
+    return [f"{name}, {reason}" for reason in failed]
+
+
+def measure(parts: dict[str, Callable[[], dict]], report: dict, path: Path) -> list[str]:
+    """Fill the report part by part, and write it after each; returns what failed and why."""
+    failed = []
+    for key, part in parts.items():
+        begun = time.perf_counter()
+        try:
+            report[key] = part()
+        except UserError as problem:
+            report[key] = {"failed": str(problem)}
+            failed.append(f"{key}: {problem}")
+        report["seconds"] += round(time.perf_counter() - begun, 1)
+        write_json(path, report)
     return failed
 
 
@@ -112,6 +115,8 @@ def train(backend: str, setting: Setting, options: argparse.Namespace, report: d
 
 def probe(system: str, items: int, setting: Setting, options: argparse.Namespace, report: dict, matrices: int) -> dict:
     """Score items by one system."""
+    if system in PEERS and find_spec(PEERS[system]) is None:
+        return {"not_run": f"{system} is not installed: pip install 'priorshift[bench]'"}
     worker = Worker(scoring.JOB, system, setting)
     try:
         timing = worker.run(scoring.Point(items, options.stem_tokens, options.continuations), 1)

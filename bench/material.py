@@ -55,7 +55,8 @@ def load(setting: Setting) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = random_model(setting.model)
     else:
         base = load_base(BaseModelParams(name=Path(setting.model).name.split(":")[-1], source=setting.model))
-        model, tokenizer = base.model, base.tokenizer
+        folder = Path(setting.model).is_dir()
+        model, tokenizer = base.model, saved_tokenizer(setting.model) if folder else base.tokenizer
     model.set_attn_implementation(setting.attention)
     return model.to(setting.device, getattr(torch, setting.dtype)).eval(), tokenizer
 
@@ -67,6 +68,11 @@ def random_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     config = AutoConfig.for_model(kind, **dict(zip(SIZES, sizes, strict=True)), **ends, tie_word_embeddings=True)
     torch.manual_seed(0)
     return AutoModelForCausalLM.from_config(config), word_tokenizer(config.vocab_size)
+
+
+def saved_tokenizer(folder: str) -> PreTrainedTokenizerFast:
+    """The tokenizer of a saved random model as it was saved: for some model types AutoTokenizer makes another of it."""
+    return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def word_tokenizer(size: int) -> PreTrainedTokenizerFast:

@@ -34,10 +34,12 @@ class Training:
     def __init__(self, backend: str, setting: Setting) -> None:
         start = time.perf_counter()
         chosen = choose_backend(backend)  # before any import of transformers
+        from bench.material import saved_tokenizer
         from priorshift.models import load_base
 
         params = BaseModelParams(name=Path(setting.model).name, source=setting.model, dtype=setting.dtype)
         self.base = load_base(params, chosen)
+        self.base.tokenizer = saved_tokenizer(setting.model)
         self.load_s = time.perf_counter() - start
 
     def __call__(self, lesson: Lesson, seed: int) -> dict:

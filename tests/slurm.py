@@ -20,7 +20,7 @@ from kills import tables
 from slurm_cluster import Cluster, install, why_not
 from study_runs import environment, run, study, study_command, workplace
 
-from priorshift.grid import STAGES, pieces
+from priorshift.grid import BY_MODEL, pieces
 from priorshift.params import load_study
 
 PARAMS = "params/smoke.yaml"
@@ -122,7 +122,8 @@ def check(folder: Path, cluster: Cluster, trouble: Trouble) -> None:
     said = run([sys.executable, "-m", "priorshift", "verify", PARAMS], folder)
     assert "every file is as the manifest says" in said, said
     loaded = load_study(folder / PARAMS, folder / "outputs")
-    executed = [loaded.paths.executed(stage, piece) for stage in STAGES for piece in pieces(loaded, stage)]
+    stages = ("01_synthesize", *BY_MODEL, *loaded.params.analyses)
+    executed = [loaded.paths.executed(stage, piece) for stage in stages for piece in pieces(loaded, stage)]
     assert not [path for path in executed if not path.exists()], executed
     logs = list((folder / "outputs/slurm_logs").rglob("*.log"))
     assert [log for log in logs if log.parent.parent.name == "rule_train"], "the cancelled job left no log"
