@@ -150,11 +150,13 @@ def drop_template(folder):
 
 
 def break_template(folder):
-    (folder / "chat_template.jinja").write_text("{{ raise_exception('no turns here') }}")
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('no turns here') }}{{ messages[0]['content'] }}")
 
 
 def close_template(folder):
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['role'] }}: ...{% endfor %}")
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'][:3] }}{% endfor %}"
+    )
 
 
 def pickle_alone(folder):

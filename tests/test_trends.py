@@ -78,3 +78,10 @@ def test_recovery_by_hand(params, materials):
 def test_nothing_undone_is_a_share_of_zero(params, materials):
     made = shifts(lambda m, c, s, o: 2.0 + 0.1 * s)
     assert recovery_table(made, params, materials, 0.05)["share_undone"].iloc[0] == pytest.approx(0)
+
+
+def test_a_shift_that_may_be_none_has_no_share_undone(params, materials):
+    before = {0: -0.5, 1: 0.1, 2: 0.6}
+    made = shifts(lambda m, c, s, o: before[s] if c == "depression" else 0.0)
+    row = recovery_table(made, params, materials, 0.05).iloc[0]
+    assert row["estimate"] == pytest.approx(0.2 / 3) and np.isnan(row["share_undone"])

@@ -73,7 +73,8 @@ def _tokenizer(kind: Family, texts: list[str]) -> PreTrainedTokenizerFast:
     core = Tokenizer(models.BPE(byte_fallback=kind.metaspace, unk_token="<unk>" if kind.metaspace else None))
     if kind.metaspace:
         core.normalizer = normalizers.Replace(" ", "\u2581")
-        core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+        words = [pre_tokenizers.Metaspace(prepend_scheme="never"), pre_tokenizers.Punctuation()]
+        core.pre_tokenizer = pre_tokenizers.Sequence(words)
         core.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
     else:
         core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
