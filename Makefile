@@ -5,8 +5,6 @@ PROFILE ?=
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
-# Plain progress bars are meant: they stay readable in executed notebooks.
-export PYTHONWARNINGS ?= ignore:IProgress not found
 
 .PHONY: help study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
 	lint clean

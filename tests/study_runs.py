@@ -19,7 +19,7 @@ def workplace(root, folder):
 def environment():
     """That of `make study`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    plain = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore:IProgress not found"}
+    plain = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     return os.environ | plain | {"PATH": path}
 
 

@@ -17,6 +17,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from priorshift import extraction, prompt_tree, token_boundary
 from priorshift.errors import RunError, UserError
 from priorshift.extraction import Scorer
+from priorshift.models import load_base
+from priorshift.paths import EMBEDDED
+from priorshift.sections import BaseModelParams
 
 VOCABULARY = 300
 SMALL = {
@@ -98,17 +101,17 @@ TOKENIZER = byte_tokenizer()
 
 
 @torch.no_grad()
-def one_by_one(model, stem: str, continuation: str) -> np.ndarray:
+def one_by_one(model, stem: str, continuation: str, tokenizer=TOKENIZER) -> np.ndarray:
     """Per-token logprobs as one would write them by hand: one text, all logits, no cache, no mask."""
-    own, joint = TOKENIZER(stem)["input_ids"], TOKENIZER(stem + continuation)["input_ids"]
+    own, joint = tokenizer(stem)["input_ids"], tokenizer(stem + continuation)["input_ids"]
     logprobs = model(torch.tensor([joint])).logits[0].float().log_softmax(-1)
     # The logits at position i predict token i + 1.
     return np.array([logprobs[i - 1, joint[i]].item() for i in range(len(own), len(joint))])
 
 
-def largest_difference(model, stems: list[str], continuations: list[list[str]], scores: list) -> float:
+def largest_difference(model, stems: list[str], continuations: list[list[str]], scores: list, tokenizer=TOKENIZER):
     return max(
-        abs(one_by_one(model, stem, text).sum() - score)
+        abs(one_by_one(model, stem, text, tokenizer).sum() - score)
         for stem, texts, row in zip(stems, continuations, scores, strict=True)
         for text, score in zip(texts, row, strict=True)
     )
@@ -490,6 +493,16 @@ def test_a_model_that_reads_ahead_is_refused():
             weight.copy_(torch.randn(weight.shape) * 0.2)
     with pytest.raises(UserError, match="no causal language model"):
         Scorer(model, TOKENIZER)
+
+
+@pytest.mark.parametrize("folder", sorted(EMBEDDED.iterdir()), ids=lambda folder: folder.name)
+def test_every_shipped_base_model_is_scored_prompt_once_and_exactly(folder):
+    base = load_base(BaseModelParams(name=folder.name, source=f"embedded:{folder.name}"))
+    scorer = Scorer(base.model, base.tokenizer)
+    assert scorer.path == "prompt_once", scorer.reason
+    stems, continuations = ["The market opens at eight. Anna decided to"], [[" walk away.", " stay at home.", " wait"]]
+    scores = scorer.continuation_logprobs(stems, continuations)
+    assert largest_difference(base.model, stems, continuations, scores, base.tokenizer) < 1e-4
 
 
 def test_without_proof_there_is_no_fast_path():

@@ -112,5 +112,5 @@ def test_smoke_study_by_both_gives_like_tables(root, tmp_path):
     keys = ["base_model", "condition", "control", "family", "outcome", "ring"]
     pd.testing.assert_frame_equal(tables["unsloth"][keys], tables["peft"][keys])
     difference = (tables["unsloth"]["estimate"] - tables["peft"]["estimate"]).abs()
-    # Nats: how far two orders of rounding carry four steps of training.
-    assert difference.max() < 0.05 and np.abs(tables["peft"]["estimate"]).max() > 0.2
+    # Nats: rounding differs (1e-6 was seen), and four steps of training move the estimates by much more.
+    assert difference.max() < 0.005 and np.abs(tables["peft"]["estimate"]).max() > 0.05
