@@ -22,7 +22,12 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[slurm]"
 	@touch $@
 
-study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
+# Where Unsloth cannot be installed, PEFT trains: `backend: auto` says which, and why.
+.venv/unsloth-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[unsloth]" || echo "Unsloth was not installed"
+	@touch $@
+
+study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
 		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
@@ -40,8 +45,8 @@ bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
 calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their level?
 	@$(MAKE) study STUDY=params/calibration.yaml
 
-test: .venv/installed  ## units, properties and every notebook at smoke size
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+test: .venv/installed  ## units, properties and every notebook at smoke size (a GPU is not used)
+	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
@@ -54,7 +59,7 @@ slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on
 	@touch $@
 
 unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
-	@PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py tests/test_gpu_check.py
+	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py tests/test_gpu_check.py
 
 colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
+from priorshift.divergence import jsd
 from priorshift.extraction import Scorer
 from priorshift.items import probe_items
 from priorshift.measure import (
@@ -56,6 +60,18 @@ def test_choice_rates_are_the_bases_own(smoke, scorer, materials):
     assert sum(rates.values()) == pytest.approx(1) and list(rates) == list(materials.actions)
     # The worlds' prior: secure agents, who mostly engage, are the most.
     assert rates["engage"] > 0.4
+
+
+def test_the_floor_is_the_divergence_from_another_run(smoke, scorer):
+    items = probe_items(smoke.params, smoke.materials)[:3]
+    before = measure_model(scorer, items)
+    rng = np.random.default_rng(0)
+    noisy = [before.next_token + rng.normal(0, 0.5, before.next_token.shape) for _ in range(2)]
+    run, floor = (replace(before, next_token=log_softmax(logits, axis=1)) for logits in noisy)
+    table = next_token_table(items, run, before, floor)
+    assert np.allclose(table["jsd_floor"], jsd(run.next_token, floor.next_token)) and (table["jsd_floor"] > 0.01).all()
+    assert np.allclose(table["jsd"], jsd(run.next_token, before.next_token))
+    assert not np.allclose(table["jsd"], table["jsd_floor"])
 
 
 def test_retention_counts_tokens(smoke, scorer, base):

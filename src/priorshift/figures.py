@@ -155,14 +155,16 @@ def jsd_figure(table: pd.DataFrame, ring: str) -> Figure:
 
 
 def loss_figure(losses: pd.DataFrame) -> Figure:
-    """Training loss by step, one line per run."""
+    """Training loss by step: the mean of each condition's runs, and the range over them."""
     order = list(dict.fromkeys(losses["condition"]))
     figure, axis = plt.subplots(figsize=(7, 3.2))
     sns.lineplot(
-        losses, x="step", y="loss", hue="condition", palette=colours(order), units="seed", estimator=None,
-        linewidth=0.9, ax=axis,
+        losses, x="step", y="loss", hue="condition", palette=colours(order), errorbar=("pi", 100), linewidth=1.2,
+        err_kws={"alpha": 0.15, "linewidth": 0}, ax=axis,
     )  # fmt: skip
-    axis.set(xlabel="optimizer step", ylabel="loss (nats per token)")
+    axis.set(xlabel="optimizer step", ylabel="loss (nats per token)", ylim=(0, None))
+    if axis.get_legend():  # where nothing was trained there is none
+        sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.tight_layout()
     return figure
 

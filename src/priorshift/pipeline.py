@@ -31,6 +31,7 @@ from priorshift.finished import (
     run_inputs,
     run_record,
 )
+from priorshift.items import probe_items
 from priorshift.locks import working
 from priorshift.material_rules import texts_of
 from priorshift.measure import choice_rates
@@ -118,12 +119,18 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
         for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
             group = list(group)
             base = load_base(study.params.base_model(base_model), backend)
-            check_words(base, texts_of(study.materials))
+            examples, _ = read_examples(study, group[0])
+            check_words(base, [*_texts(study), *(example.prompt for example in examples)])
             if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in group):
                 check_letters(base, study.materials.forms.letters)
             for run in tqdm(group, desc=f"training on {base_model}"):
                 rows.append(_train(study, base, run))
     return pd.DataFrame(rows)
+
+
+def _texts(study: LoadedStudy) -> list[str]:
+    """What the base model must be able to read: every phrase, and every stem that it goes on from."""
+    return [*texts_of(study.materials), *(item.stem for item in probe_items(study.params, study.materials))]
 
 
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
@@ -167,7 +174,7 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             todo = [run for run in group if not _measured(study, run)]
             if todo:
                 base = load_base(study.params.base_model(base_model))
-                check_words(base, texts_of(study.materials))
+                check_words(base, _texts(study))
                 tolerant = study.params.exclusion.ambiguous_tokenization
                 on_merge = "report" if tolerant else "error"
                 scorer = Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)

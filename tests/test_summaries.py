@@ -1,0 +1,46 @@
+"""Measurement tables -> tables for readers, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from priorshift.summaries import RUN, choice_check, jsd_table, retention
+
+KEYS = dict(zip(RUN, ["m", "g", "coupled", "depression", 0], strict=True))
+
+
+def test_retention_is_perplexity_over_the_bases():
+    prose = pd.DataFrame([KEYS | {"tokens": 1, "logprob": -1.5, "base_logprob": -0.5},
+                          KEYS | {"tokens": 3, "logprob": -2.5, "base_logprob": -1.5}])  # fmt: skip
+    (row,) = retention(prose).itertuples()
+    # Per token over all texts: -4 / 4 and -2 / 4, not the mean of the texts' own.
+    assert row.perplexity == pytest.approx(math.e) and row.base_perplexity == pytest.approx(math.exp(0.5))
+    assert row.ratio == pytest.approx(math.exp(0.5))
+
+
+def test_choice_check_is_of_the_trained_class_and_of_certain_policies(smoke):
+    keys = KEYS | {"family": "choice", "ring": "held_out_domains"}
+    rows = [
+        keys | {"outcome": "withdraw", "probability": 0.9, "base_probability": 0.2},
+        keys | {"outcome": "withdraw", "probability": 0.7, "base_probability": 0.4},
+        keys | {"outcome": "engage", "probability": 0.1, "base_probability": 0.8},
+        keys | {"family": "feeling", "outcome": "withdraw", "probability": 0.0, "base_probability": 0.0},
+        keys | {"condition": "neutral", "outcome": "withdraw", "probability": 0.0, "base_probability": 0.0},
+    ]
+    (row,) = choice_check(pd.DataFrame(rows), smoke.params).itertuples()
+    assert (row.condition, row.trained_class) == ("depression", "withdraw")
+    assert row.probability == pytest.approx(0.8) and row.base_probability == pytest.approx(0.3)
+
+
+def test_divergences_are_means_of_run_means_with_student_s_interval():
+    keys = KEYS | {"family": "feeling", "ring": "held_out_domains", "jsd_candidates": 0.0, "jsd_floor": math.nan}
+    rows = [keys | {"seed": seed, "jsd": bits} for seed, bits in [(0, 0.1), (0, 0.3), (1, 0.4), (2, 0.6)]]
+    table = jsd_table(pd.DataFrame(rows), alpha=0.05).set_index("measure")
+    assert list(table.index) == ["jsd", "jsd_candidates"] and (table["n_runs"] == 3).all()
+    # Run means .2, .4, .6: mean .4, standard error .2 / sqrt(3), t(2) = 4.3027.
+    row = table.loc["jsd"]
+    half = 4.302652729911275 * 0.2 / math.sqrt(3)
+    assert [row.estimate, row.ci_low, row.ci_high] == pytest.approx([0.4, 0.4 - half, 0.4 + half])
