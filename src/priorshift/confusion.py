@@ -29,7 +29,7 @@ class _Task:
     points: np.ndarray  # [runs, outcomes], nats
     truth: np.ndarray  # [runs]: index into names
     folds: np.ndarray  # [runs], ascending: what is held out together
-    strata: np.ndarray  # [runs]: within which labels are exchangeable
+    sets: np.ndarray  # [runs]: training set, condition and seed; base models share it, and so its label
     lost: list[dict]  # conditions that cannot take part, with the reason
 
 
@@ -55,9 +55,9 @@ def confusion(
     DataFrame
         Columns `CONFUSION`: each condition x predicted condition, count of n, and the exact (Clopper &
         Pearson 1934) 1 - alpha interval of the share. accuracy, repeated on all rows of a matrix: the share of
-        hits; p_value: how often it is as high when the conditions are dealt out to the runs anew, (1 + times)
-        / (1 + n_permutations) (Phipson & Smyth 2010), within each checkpoint at unit `base`. Runs of one
-        checkpoint are not independent, so at unit `base` interval and p are about these checkpoints.
+        hits; p_value: how often it is as high when the conditions are dealt out to the training sets anew, (1 +
+        times) / (1 + n_permutations) (Phipson & Smyth 2010); base checkpoints share the training set of a condition
+        and seed. Runs of one checkpoint are not independent, so at unit `base` the interval is about these checkpoints.
     """
     rows, lost = [], []
     for task in _tasks(items, outcomes, conditions):
@@ -104,8 +104,8 @@ def _task(key: dict, rows: pd.DataFrame, outcomes: Sequence[str]) -> _Task:
     keep = np.flatnonzero(np.isin(labels, names))
     keep = keep[np.argsort(folds[keep], kind="stable")]
     truth = np.array([names.index(label) for label in labels[keep]], dtype=int)
-    strata = np.zeros(len(keep), dtype=int) if key["unit"] == "runs" else folds[keep]
-    return _Task(key, names, rows[list(outcomes)].to_numpy(float)[keep], truth, folds[keep], strata, lost)
+    sets = rows.groupby(["condition", "seed"], sort=True).ngroup().to_numpy()[keep]
+    return _Task(key, names, rows[list(outcomes)].to_numpy(float)[keep], truth, folds[keep], sets, lost)
 
 
 def _predict(task: _Task, labels: np.ndarray) -> np.ndarray:
@@ -126,12 +126,10 @@ def _predict(task: _Task, labels: np.ndarray) -> np.ndarray:
 def _permutation_test(task: _Task, predicted: np.ndarray) -> tuple[float, float]:
     hits, as_high = int((predicted == task.truth).sum()), 0
     rng = np.random.default_rng(0)
-    order = np.argsort(task.strata, kind="stable")
+    _, first, member = np.unique(task.sets, return_index=True, return_inverse=True)
+    truth = task.truth[first]  # of each training set
     for start in range(0, PERMUTATIONS, CHUNK):
         ways = min(CHUNK, PERMUTATIONS - start)
-        # Sorting random keys within strata deals the labels out anew.
-        shuffled = np.lexsort((rng.random((ways, len(order))), np.broadcast_to(task.strata, (ways, len(order)))))
-        labels = np.empty((ways, len(order)), dtype=int)
-        labels[:, order] = task.truth[shuffled]
+        labels = rng.permuted(np.broadcast_to(truth, (ways, len(truth))), axis=1)[:, member]
         as_high += int(((_predict(task, labels) == labels).sum(axis=1) >= hits).sum())
     return hits / len(predicted), (1 + as_high) / (1 + PERMUTATIONS)
