@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from synthetic_items import row, settings, study
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from priorshift.design_tables import _exclusion_effect
 from priorshift.exclusion import excluded_items, leave_out, overlaps, with_and_without
 from priorshift.extraction import Scorer
 from priorshift.inference import contrasts
@@ -108,3 +110,14 @@ def test_every_merge_counts_however_many_there_are(merging):
     state = measure_model(merging, [*many, item("last", "a", "b"), item("whole", "c a", " b")])
     assert len(merging.merges) == LISTED
     assert state.merged == set(range(LISTED + 1))
+
+
+def test_a_declared_probe_of_which_nothing_is_left_has_no_comparison(smoke):
+    items = study(models=[("m", "m", "")], families=("interpretation", "feeling"))
+    gone = items.query("family == 'interpretation'")[["base_model", "item"]].drop_duplicates()
+    items["item"] = items["family"] + "/" + items["item"]
+    gone["item"] = "interpretation/" + gone["item"]
+    named = SimpleNamespace(params=SimpleNamespace(inference=settings()))
+    assert len(leave_out(items, gone)) == len(items) / 2
+    assert _exclusion_effect(named, items, gone).empty
+    assert _exclusion_effect(named, items, gone[:1])["n_items_kept"].max() == 7

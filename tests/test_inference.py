@@ -273,13 +273,28 @@ def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
 def test_a_declared_claim_that_was_never_measured_is_refused():
     declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
     refused = inference.claims(ITEMS, declared)["not_estimable"]
-    unmeasured = refused[refused.reason == "this family, ring and outcome were not measured"]
+    unmeasured = refused[refused.reason == "no item of this family, ring and outcome was measured and kept"]
     assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
         ("hub/model", "both"),
         ("llama", "base"),
         ("llama", "base"),
     ]
     assert set(unmeasured.role) == {"confirmatory"}
+
+
+def test_a_base_model_of_which_no_item_is_left_stays_in_the_family():
+    """Its declared claims count as p = 1, as any that cannot be tested."""
+    models = [("one", "one", ""), ("two", "two", "")]
+    items = study(models=models)
+    whole = inference.claims(items, SETTINGS)
+    kept = inference.claims(items[items.base_model == "one"], SETTINGS, items)
+    lost = kept["not_estimable"].query("role == 'confirmatory'")
+    assert set(lost.base_model) == {"two"} and set(lost.unit) == {"both"} and len(lost) == 2
+    mine = {"base_model": "one", "unit": "both", **LOSS}
+    found = row(kept["contrasts"], **mine)
+    # Four claims were declared; of the two that are left this is the lesser p, or the greater.
+    assert found.p_value == row(whole["contrasts"], **mine).p_value
+    assert found.p_adjusted in (pytest.approx(min(1, 4 * found.p_value)), pytest.approx(min(1, 3 * found.p_value)))
 
 
 def test_constant_shifts_leave_no_claim_and_no_nan():

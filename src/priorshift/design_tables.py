@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from priorshift.errors import UserError
 from priorshift.exclusion import EXCLUDED, excluded_items, leave_out, with_and_without
 from priorshift.inference import contrasts
 from priorshift.items import probe_items
@@ -48,11 +49,21 @@ def design_tables(
 
 
 def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.DataFrame:
-    """The items that the study's criteria leave out (none without an `exclusion` section), with the reason."""
+    """The items that the study's criteria leave out (none without an `exclusion` section), with the reason.
+
+    Raises
+    ------
+    UserError
+        When they leave no item of any base model.
+    """
     if study.params.exclusion == Exclusion():
         return pd.DataFrame(columns=EXCLUDED)
     training = {example.prompt + example.completion for run in runs for example in read_examples(study, run)[0]}
-    return excluded_items(items, probe_items(study.params, study.materials), training, study.params.exclusion)
+    excluded = excluded_items(items, probe_items(study.params, study.materials), training, study.params.exclusion)
+    if len(items) and leave_out(items, excluded).empty:
+        reasons = "; ".join(sorted(excluded["reason"].unique()))
+        raise UserError(f"exclusion: its criteria leave no item of any base model ({reasons}): loosen them")
+    return excluded
 
 
 def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
@@ -61,5 +72,9 @@ def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.Data
     declared = {(claim.family, claim.ring, claim.outcome) for claim in settings.confirmatory}
     probes = pd.MultiIndex.from_frame(items[["family", "ring", "outcome"]])
     own = items[probes.isin(declared)]
-    both = (contrasts(rows, settings, settings.treatments) for rows in (own, leave_out(own, excluded)))
-    return with_and_without(*both)
+    kept = own[own["item"].isin(leave_out(items, excluded)["item"])]
+    if kept.empty:  # nothing declared, or nothing of it left
+        return pd.DataFrame()
+    return with_and_without(
+        *(contrasts(rows, settings, settings.treatments) for rows in (own, leave_out(own, excluded)))
+    )

@@ -76,7 +76,7 @@ def _grams(text: str, n: int) -> list[tuple[str, ...]]:
 
 
 def leave_out(measured: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """The items table without the excluded items of each base model."""
+    """A table by base model and item without the excluded items of each base model."""
     out = pd.MultiIndex.from_frame(excluded[["base_model", "item"]])
     return measured[~pd.MultiIndex.from_frame(measured[["base_model", "item"]]).isin(out)]
 

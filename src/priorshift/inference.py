@@ -8,7 +8,7 @@ unit   test                                        generalizes to
 items  paired t over items of seed means, d_z      new items, these very adapters
 runs   Welch t over run means, Hedges' g           new fine-tunes, these very items
 both   crossed random effects of run and item      new fine-tunes and new items, this base model
-base   t over base checkpoints, runs within them   new pretrainings and fine-tunes, these items
+base   t over base checkpoints, runs within them   new pretrainings, these items and training sets
 =====  ==========================================  ===============================================
 
 What a study declares is tested at unit `both` for a hub model (world "") and `base` for an embedded
@@ -56,7 +56,7 @@ WORLDS = [
 REFUSED = ["table", *KEY, "role", "reason"]
 
 
-def claims(items: pd.DataFrame, settings: Any) -> dict[str, pd.DataFrame]:
+def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
     """Every claim of a study, estimated once and corrected once.
 
     Parameters
@@ -65,6 +65,9 @@ def claims(items: pd.DataFrame, settings: Any) -> dict[str, pd.DataFrame]:
         One row per base model x condition x seed x item x outcome (`panels.check_items`).
     settings : object
         See the module's head.
+    measured : DataFrame, optional
+        The items before any were left out: a declared claim on a base model of which none is left is refused, and
+        not forgotten.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def claims(items: pd.DataFrame, settings: Any) -> dict[str, pd.DataFrame]:
         has no rows.
     """
     found = panels(items)
-    estimated, refused = _estimate_all(found, settings, settings.treatments)
+    estimated, refused = _estimate_all(found, settings, settings.treatments, items if measured is None else measured)
     differences, unequal = _world_differences(found, settings)
     tables = {
         "contrasts": _with_role(with_interval(estimated, settings.alpha), settings, "shift"),
@@ -113,7 +116,7 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> 
         Effect sizes: d_z (items), hedges_g (runs), d_total = estimate / sqrt(sum of variance components) (both),
         hedges_g_z (base: mean / sd over checkpoints, bias-corrected). All rows are finite.
     """
-    return with_interval(_estimate_all(panels(items), settings, treatments)[0], settings.alpha)[UNCORRECTED]
+    return with_interval(_estimate_all(panels(items), settings, treatments, items)[0], settings.alpha)[UNCORRECTED]
 
 
 def _equivalence(estimated: pd.DataFrame, settings: Any) -> pd.DataFrame:
@@ -171,7 +174,9 @@ class _Rows:
         return made, pd.DataFrame(self.refused, columns=[*KEY, "kind", "reason"]).fillna("")
 
 
-def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _estimate_all(
+    found: list[Panel], settings: Any, treatments: Sequence[str], measured: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every contrast at every unit: what could be estimated, and what could not."""
     pairs, rows = _pairs(settings, treatments), _Rows()
     for panel in found:
@@ -188,7 +193,7 @@ def _estimate_all(found: list[Panel], settings: Any, treatments: Sequence[str]) 
                 "base",
                 lambda members=checkpoints, pair=pair: _over_checkpoints(members, pair),
             )
-    _refuse_unmeasured(rows, found, settings)
+    _refuse_unmeasured(rows, found, settings, measured)
     return rows.tables([*KEY, *(field.name for field in fields(Estimate))])
 
 
@@ -212,18 +217,22 @@ def _n_items(checkpoints: list[Panel]) -> int:
     return len(set().union(*(panel.items for panel in checkpoints))) if checkpoints else 0
 
 
-def _refuse_unmeasured(rows: _Rows, found: list[Panel], settings: Any) -> None:
-    """A declared claim on a probe or world that was never measured is refused, not forgotten."""
-    measured: dict[tuple[str, str], set] = {}
+def _refuse_unmeasured(rows: _Rows, found: list[Panel], settings: Any, items: pd.DataFrame) -> None:
+    """A declared claim on a probe or world that was never measured, or of which no item is left, is refused."""
+    named = items[["base_model", "group", "world"]].drop_duplicates().fillna({"world": ""})
+    measured: dict[tuple[str, str], set] = {
+        (group if world else base_model, world): set() for base_model, group, world in named.to_numpy()
+    }
     for panel in found:
-        base = panel.group if panel.world else panel.base_model
-        measured.setdefault((base, panel.world), set()).add(panel.probe)
+        measured[panel.group if panel.world else panel.base_model, panel.world].add(panel.probe)
     for claim in told(settings):
         probe, pair = (claim.family, claim.ring, claim.outcome), (claim.condition, claim.control)
         for (base, world), probes in sorted(measured.items()):
             if probe not in probes and (claim.worlds is None or world in claim.worlds):
                 named = _claim(base, world, pair, probe) | {"kind": claim.claim}
-                rows.add(named, own_unit(world), _refusal("this family, ring and outcome were not measured"))
+                rows.add(
+                    named, own_unit(world), _refusal("no item of this family, ring and outcome was measured and kept")
+                )
         for world in sorted(set(claim.worlds or ()) - {world for _, world in measured}):
             named = _claim("", world, pair, probe) | {"kind": claim.claim}
             rows.add(named, own_unit(world), _refusal("no base model of this world"))
