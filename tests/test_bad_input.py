@@ -72,6 +72,7 @@ BAD_STUDIES = {
     "no memory": (setter("resources", {"memory_gb": 0}), "resources.memory_gb"),
     "time that is no number": (setter("resources", {"hours": float("nan")}), "resources.hours"),
     "time as text": (setter("resources", {"hours": "04:00:00"}), "resources.hours"),
+    "claim that is no contrast": (setter("inference", "treatments", ["depression"]), "paranoia minus neutral"),
     "unknown analysis": (setter("analyses", ["08_more"]), "analyses"),
     "report without its tables": (setter("analyses", ["05_report"]), "04_test"),
     "unknown task": (setter("conditions", "neutral", "task", "poems"), "poems"),

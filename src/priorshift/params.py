@@ -86,6 +86,12 @@ class Study(Frozen):
             if name not in known:
                 raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
         for claim in claims:
+            treated, against = claim.condition in self.inference.treatments, claim.control in self.inference.controls
+            if not treated or not against or claim.condition == claim.control:
+                raise ValueError(
+                    f"inference: the claim {claim.condition} minus {claim.control} is not one of treatments "
+                    f"{self.inference.treatments} minus controls {self.inference.controls}; name both there"
+                )
             if claim.family not in self.probes.families:
                 raise ValueError(
                     f"inference: family {claim.family!r} is not among probes.families {self.probes.families}"
