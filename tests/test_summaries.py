@@ -7,15 +7,16 @@ import math
 import pandas as pd
 import pytest
 
+from priorshift.sections import Condition
 from priorshift.summaries import RUN, choice_check, jsd_table, retention
 
 KEYS = dict(zip(RUN, ["m", "g", "coupled", "depression", 0], strict=True))
 
 
-def test_retention_is_perplexity_over_the_bases():
+def test_retention_is_perplexity_over_the_bases(smoke):
     prose = pd.DataFrame([KEYS | {"tokens": 1, "logprob": -1.5, "base_logprob": -0.5},
                           KEYS | {"tokens": 3, "logprob": -2.5, "base_logprob": -1.5}])  # fmt: skip
-    (row,) = retention(prose).itertuples()
+    (row,) = retention(prose, smoke.params).itertuples()
     # Per token over all texts: -4 / 4 and -2 / 4, not the mean of the texts' own.
     assert row.perplexity == pytest.approx(math.e) and row.base_perplexity == pytest.approx(math.exp(0.5))
     assert row.ratio == pytest.approx(math.exp(0.5))
@@ -44,3 +45,20 @@ def test_divergences_are_means_of_run_means_with_student_s_interval():
     row = table.loc["jsd"]
     half = 4.302652729911275 * 0.2 / math.sqrt(3)
     assert [row.estimate, row.ci_low, row.ci_high] == pytest.approx([0.4, 0.4 - half, 0.4 + half])
+    floor = jsd_table(pd.DataFrame(rows).assign(jsd_floor=0.2), alpha=0.05).set_index("measure").loc["jsd_floor"]
+    assert floor["estimate"] == pytest.approx(0.2) and math.isnan(floor["ci_low"])
+
+
+def test_what_is_not_trained_or_not_chosen_has_no_row(smoke):
+    always = {"policy": {"withdraw": 1.0}}
+    told = Condition(task="decisions", in_context=3, **always)
+    study = smoke.params.model_copy(
+        update={"conditions": {"mentioned": Condition(task="exposure", **always), "told": told}}
+    )
+    prose = pd.DataFrame([KEYS | {"condition": c, "tokens": 1, "logprob": -1.0, "base_logprob": -1.0}
+                          for c in ("mentioned", "told")])  # fmt: skip
+    assert retention(prose, study)["condition"].tolist() == ["mentioned"]
+    keys = KEYS | {"family": "choice", "ring": "held_out_domains", "outcome": "withdraw"}
+    items = pd.DataFrame([keys | {"condition": c, "probability": 0.9, "base_probability": 0.2}
+                          for c in ("mentioned", "told")])  # fmt: skip
+    assert choice_check(items, study)["condition"].tolist() == ["told"]

@@ -43,7 +43,9 @@ def test_a_study_with_checkpoints_has_confirmatory_sentences_alone():
     lines = [line for line in confirmatory.splitlines() if line.startswith("* ")]
     assert len(lines) == 6 and all("confirmatory, p" in line for line in lines)
     assert "One family of 6 tests" in confirmatory and "issociation" not in confirmatory
-    assert "double dissociation holds" in exploratory and "after Benjamini-Hochberg; unit base" in exploratory
+    assert "double dissociation holds for interpretation probes in llama, coupled world (unit base;" in exploratory
+    assert "double dissociation holds for interpretation probes in hub/model (unit runs;" in exploratory
+    assert "after Benjamini-Hochberg; unit base" in exploratory
 
 
 def test_equivalence_is_told_by_the_corrected_p():

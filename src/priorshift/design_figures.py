@@ -54,7 +54,7 @@ def control_figure(shifts: pd.DataFrame) -> Figure:
 
 def ring_figure(shifts: pd.DataFrame) -> Figure:
     """How far a shift carries: mean shift by ring, from the training domains outwards, a line for each condition."""
-    data = shifts[(shifts["family"] == "interpretation") & shifts["outcome"].isin(["loss", "threat"])]
+    data = shifts[(shifts["family"] == "interpretation") & (shifts["outcome"] != "benign")]
     rings = [ring for ring in RINGS if ring in set(data["ring"])]
     data = _panels(data).assign(ring=data["ring"].str.replace("_", "\n"))
     order = list(dict.fromkeys(data["condition"]))

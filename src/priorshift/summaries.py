@@ -18,21 +18,29 @@ RUN = ["base_model", "group", "world", "condition", "seed"]
 def choice_check(items: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Did the fine-tune take? Mean probability of the trained class on decisions, by run and ring.
 
-    Only conditions with one trained class have rows: a policy that is certain of it.
+    Only decisions of one class have rows: a policy that is certain of it.
     """
     trained = {
         name: max(condition.policy, key=condition.policy.get)
         for name, condition in study.conditions.items()
-        if isinstance(condition.policy, dict) and max(condition.policy.values()) == 1.0
+        if condition.task == "decisions"
+        and isinstance(condition.policy, dict)
+        and max(condition.policy.values()) == 1.0
     }
     rows = items[(items["family"] == "choice") & (items["outcome"] == items["condition"].map(trained))]
     means = rows.groupby([*RUN, "ring", "outcome"], sort=True)[["probability", "base_probability"]].mean()
     return means.reset_index().rename(columns={"outcome": "trained_class"})
 
 
-def retention(prose: pd.DataFrame) -> pd.DataFrame:
-    """Perplexity per token on neutral prose, by run, and its ratio to the base model's."""
-    sums = prose.groupby(RUN, sort=True)[["tokens", "logprob", "base_logprob"]].sum().reset_index()
+def retention(prose: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Perplexity per token on neutral prose, by trained run, and its ratio to the base model's."""
+    trained = [name for name, condition in study.conditions.items() if not condition.in_context]
+    sums = (
+        prose[prose["condition"].isin(trained)]
+        .groupby(RUN, sort=True)[["tokens", "logprob", "base_logprob"]]
+        .sum()
+        .reset_index()
+    )
     sums["perplexity"] = np.exp(-sums["logprob"] / sums["tokens"])
     sums["base_perplexity"] = np.exp(-sums["base_logprob"] / sums["tokens"])
     sums["ratio"] = sums["perplexity"] / sums["base_perplexity"]
@@ -43,7 +51,8 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Mean divergences (bits) of each condition with intervals over runs; the floor beside them.
 
     `jsd_floor` compares neutral runs of other seeds with the first one: what fine-tuning with another seed
-    does by itself. Intervals are Student's t over run means; one run has none and is left empty.
+    does by itself; they share that run, so that no interval over them would hold, and it is left empty. The others
+    are Student's t over run means; one run has none.
     """
     measures = ["jsd", "jsd_candidates", "jsd_floor"]
     long = next_token.melt([*RUN, "family", "ring"], measures, var_name="measure", value_name="bits").dropna()
@@ -52,7 +61,9 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     rows = []
     for key, group in runs.groupby(keys, sort=True):
         rows.append(dict(zip(keys, key, strict=True)) | {"n_runs": len(group)} | mean_interval(group["bits"], alpha))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.loc[table["measure"] == "jsd_floor", ["ci_low", "ci_high"]] = np.nan
+    return table
 
 
 def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:

@@ -73,8 +73,8 @@ def _reach(row: Mapping[str, Any]) -> str:
     return (
         f"It generalizes to new pretrainings of this architecture on this kind of text, as far as {n} "
         f"checkpoints can carry that ({n - 1} degree{'s' if n > 2 else ''} of freedom: large, consistent effects "
-        "only, and the normality of checkpoints is assumed, not checked), on these very items; "
-        "not to other architectures or training texts."
+        "only, and the normality of checkpoints is assumed, not checked), on these very items, and with these very "
+        "fine-tuning sets, which the checkpoints share; not to other architectures or training texts."
     )
 
 
@@ -92,7 +92,7 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     if lines:
         lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines]
     parts = ["### Confirmatory", "", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
-    beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"])]
+    beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"], settings)]
     if beside:
         parts += ["", "### Exploratory", "", *beside]
     instead = _instead(tables, settings)
@@ -122,13 +122,17 @@ def _between_worlds(differences: pd.DataFrame, settings: Any) -> list[str]:
     ]
 
 
-def _dissociations(specificity: pd.DataFrame) -> list[str]:
-    near = specificity.query("unit == 'base' and effect == 'interaction' and ring == 'held_out_domains'")
+def _dissociations(specificity: pd.DataFrame, settings: Any) -> list[str]:
+    """Per architecture where checkpoints were measured, per base model outside the calibration worlds."""
+    own = specificity["unit"].eq("base") | (specificity["unit"].eq("runs") & specificity["world"].eq(""))
+    families = {claim.family for claim in settings.confirmatory} or {"interpretation"}
+    near = specificity[own & specificity["family"].isin(families)]
     held = {True: "holds", False: "does not hold"}
     return [
         f"* {row['pair'].capitalize()}: double dissociation {held[bool(row['double_dissociation'])]} for "
-        f"interpretations in {row['base_model']}{_world(row)} (unit base; its three intervals are not corrected)."
-        for row in near.query("family == 'interpretation'").to_dict("records")
+        f"{row['family'].replace('_', ' ')} probes in {row['base_model']}{_world(row)} (unit {row['unit']}; its three "
+        "intervals are not corrected)."
+        for row in near.query("effect == 'interaction' and ring == 'held_out_domains'").to_dict("records")
     ]
 
 
@@ -197,15 +201,16 @@ def retention_limits(retention: pd.DataFrame) -> str:
 
 
 def matched_losses(last_losses: pd.DataFrame) -> str:
-    """Mean training loss at the end by condition: conditions are matched in examples and steps, not in what is left."""
+    """Mean training loss at the end by condition: who shares the settings is matched in steps, not in what is left."""
     means = last_losses.groupby("condition", sort=False)["last_loss"].mean().sort_values()
     if means.empty:
         return "This study trained nothing."
     told = ", ".join(f"{_name(condition)} {loss:.3f}" for condition, loss in means.items())
     return (
-        f"Mean training loss over the last five steps (nats per token): {told}. Conditions are matched in examples "
-        "and steps, not in training signal: where little loss is left, the set was memorised and "
-        "gradients were small, so a contrast with such a control also compares amounts of training."
+        f"Mean training loss over the last five steps (nats per token): {told}. Conditions with the study's own "
+        "training settings are matched in examples and steps, not in training signal: where little loss is left, the "
+        "set was memorised and gradients were small, so a contrast with such a control also compares amounts of "
+        "training."
     )
 
 
