@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import pandas as pd
 import pytest
 
+from priorshift.params import load_study
+from priorshift.paths import EMBEDDED
 from priorshift.sections import Condition
-from priorshift.summaries import RUN, choice_check, jsd_table, retention
+from priorshift.summaries import RUN, base_cards, choice_check, jsd_table, retention
+from priorshift.wording import convergence
 
 KEYS = dict(zip(RUN, ["m", "g", "coupled", "depression", 0], strict=True))
 
@@ -62,3 +66,15 @@ def test_what_is_not_trained_or_not_chosen_has_no_row(smoke):
     items = pd.DataFrame([keys | {"condition": c, "probability": 0.9, "base_probability": 0.2}
                           for c in ("mentioned", "told")])  # fmt: skip
     assert choice_check(items, study)["condition"].tolist() == ["told"]
+
+
+def test_rebuilt_calibration_models_have_cards_too(write_study, tmp_path):
+    rebuilt = shutil.copytree(EMBEDDED / "llama-decoupled-0", tmp_path / "rebuilt")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "card.json").write_text('{"author": "someone"}')
+    sources = {"mine": str(rebuilt), "other": str(tmp_path / "other"), "hub": "nobody/nothing"}
+    models = ["llama-coupled-0", *({"name": name, "source": source} for name, source in sources.items())]
+    cards = base_cards(load_study(write_study(lambda data: data.update(base_models=models))).params)
+    assert [card["name"] for card in cards] == ["llama-coupled-0", "llama-decoupled-0"]
+    late = [card | {"gap": 1.0} if card["world"] == "decoupled" else card for card in cards]
+    assert "Above the limit of 0.008: llama-decoupled-0." in convergence(late)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 
+from priorshift.base_files import locate
 from priorshift.inference import REFUSED
 from priorshift.intervals import mean_interval
 from priorshift.params import Study
-from priorshift.paths import EMBEDDED
 
 RUN = ["base_model", "group", "world", "condition", "seed"]
 
@@ -99,6 +97,8 @@ def not_estimable(*refused: pd.DataFrame) -> pd.DataFrame:
 
 
 def base_cards(study: Study) -> list[dict]:
-    """The cards of the study's embedded base models, in their order."""
-    names = [model.source.split(":", 1)[1] for model in study.models if model.source.startswith("embedded:")]
-    return [json.loads((EMBEDDED / name / "card.json").read_text(encoding="utf-8")) for name in names]
+    """The cards of the study's calibration models, shipped or rebuilt elsewhere, in their order.
+
+    No other model knows its gap, whatever `card.json` may lie beside it.
+    """
+    return [card for model in study.models if "gap" in (card := locate(model)[1])]
