@@ -17,10 +17,11 @@ from kills import compare, kill_and_go_on
 from kills import tables as tables_of
 from study_runs import run, study, study_command, workplace
 
+from priorshift.__main__ import main
 from priorshift.false_positives import CALIBRATION
 from priorshift.inference import CONTRASTS
 from priorshift.locks import hold_study
-from priorshift.manifest import verify
+from priorshift.manifest import verify, write_manifest
 from priorshift.params import load_study
 from priorshift.paths import PACKAGE, StudyPaths
 from priorshift.provenance import file_hash
@@ -163,6 +164,26 @@ def test_bundle_is_a_whole_crate(finished, tmp_path):
     assert {"params/smoke.yaml", "params/materials/actions.yaml", "tables/contrasts.csv", "report.html"} <= set(hashes)
     assert "torch" in json.loads((tmp_path / "environment.json").read_text())["packages"]
     archive.unlink()
+
+
+def test_bundle_holds_extended_materials_and_no_questionnaire(params_folder, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("rocrate")
+    monkeypatch.chdir(tmp_path)
+    path = params_folder / "reassurance.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["probes"]["scales_csv"] = "mine.csv"
+    (params_folder / "mine.csv").write_text("scale,outcome,text,key\nm,loss,All is lost.,1\nm,loss,All is well.,-1\n")
+    path.write_text(yaml.safe_dump(data))
+    study = load_study(path)
+    study.paths.root.mkdir(parents=True)
+    write_manifest(study)
+    assert main(["bundle", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert said == "bundle: outputs/reassurance.crate.zip (without mine.csv: its items may be licensed)\n"
+    shutil.unpack_archive("outputs/reassurance.crate.zip", "crate")
+    assert not list(Path("crate").rglob("mine.csv"))
+    shutil.copy(params_folder / "mine.csv", "crate/params")
+    assert load_study("crate/params/reassurance.yaml").materials_hash == study.materials_hash
 
 
 def test_second_study_at_once_is_refused(finished):

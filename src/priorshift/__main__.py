@@ -73,7 +73,8 @@ def bundle(study: LoadedStudy) -> int:
     """Write one archive with what a reviewer needs."""
     from priorshift.bundle import write_bundle
 
-    print(f"bundle: {write_bundle(study)}")
+    scales = study.params.probes.scales_csv
+    print(f"bundle: {write_bundle(study)}{f' (without {scales}: its items may be licensed)' if scales else ''}")
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from priorshift.errors import RunError
 from priorshift.manifest import verify
+from priorshift.material_files import materials_files
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, whole
 
@@ -22,6 +23,7 @@ def write_bundle(study: LoadedStudy) -> Path:
     """Write `<outputs>/<study>.crate.zip`: params, materials, tables, figures, notebooks, report, environment.
 
     Training data, adapters and measurements stay out: they are large, and the manifest holds their hashes.
+    So does the study's `scales_csv`: published questionnaires may be licensed.
 
     Raises
     ------
@@ -59,8 +61,10 @@ def _files(study: LoadedStudy) -> dict[str, Path]:
     ]
     parts += [path for path in (study.paths.report, study.paths.manifest) if path.is_file()]
     files = {path.relative_to(root).as_posix(): path for path in parts}
-    materials = study.folder / study.params.materials
-    files |= {f"params/materials/{path.name}": path for path in materials.glob("*.yaml")}
+    # Where the study finds them, so that it can be loaded from the archive; load_study has seen that all lie inside.
+    inside = study.folder.resolve()
+    materials = [path.resolve() for path in materials_files(study.folder / study.params.materials)]
+    files |= {f"params/{path.relative_to(inside).as_posix()}": path for path in materials}
     files[f"params/{study.file}"] = study.folder / study.file
     return files | {name: Path(name) for name in ("constraints.txt", "README.md") if Path(name).is_file()}
 
