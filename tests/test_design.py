@@ -234,3 +234,21 @@ def test_placement_notebook_sets_choice_against_expectation(study, finished, roo
     assert row["choice_shift"] == pytest.approx(own["choice", "withdraw"], abs=1e-6)
     assert row["expectation_shift"] == pytest.approx(own["interpretation", "loss"], abs=1e-6)
     assert (study.paths.figures / "placement.svg").exists()
+
+
+def test_names_with_dots_are_trained_and_measured(tiny_yaml, tmp_path):
+    data = yaml.safe_load(tiny_yaml.read_text()) | {"study": "dotted"}
+    data["conditions"] = {"dose_0.5": data["conditions"]["depression"], "neutral.1": data["conditions"]["neutral"]}
+    data["inference"] |= {"treatments": ["dose_0.5"], "controls": ["neutral.1"], "confirmatory": []}
+    tiny_yaml.with_name("dotted.yaml").write_text(yaml.safe_dump(data))
+    study = load_study(tiny_yaml.with_name("dotted.yaml"), tmp_path)
+    runs = study.select("all", "all", "all")
+    synthesize_runs(study, runs)
+    train_runs(study, runs)
+    # The run that the floor is measured from is read for another before it is measured itself.
+    probe_runs(study, runs[:-2] + runs[-1:])
+    probe_runs(study, runs)
+    tokens = read_measurements(study, runs, "next_token").groupby(["condition", "seed"])["jsd_floor"].mean()
+    assert set(tokens.dropna().index) == {("neutral.1", 1)} and tokens["neutral.1", 1] > 0
+    shifts = read_measurements(study, runs, "items").groupby(["condition", "seed"])["shift"].apply(tuple)
+    assert len(shifts) == len(set(shifts)) == len(runs)

@@ -196,23 +196,24 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
         _write_measurements(study, probing, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
     if not trained:
         return
-    folders = {f"{condition}-{seed}": _adapter(study, (base.name, condition, seed)) for _, condition, seed in trained}
     reference = floor_run(study, base.name)
-    if reference and any(run[1] == reference[1] for run in trained):
-        folders[f"{reference[1]}-{reference[2]}"] = _adapter(study, reference)
+    compared = reference is not None and any(run[1] == reference[1] for run in trained)
+    needed = dict.fromkeys([*trained, reference] if compared else trained)
+    # PEFT makes modules of these names, and torch takes no dot in one: a condition's own name may have some.
+    names = {run: f"run-{number}" for number, run in enumerate(needed)}
     # The adapters are put into the base model in place: the scorer sees whichever is set.
-    model = load_adapters(base, folders)
+    model = load_adapters(base, {name: _adapter(study, run) for run, name in names.items()})
     floor: State | None = None
     ordered = sorted(trained, key=lambda run: run != reference)
-    if reference and ordered[0] != reference and any(run[1] == reference[1] for run in trained):
-        model.set_adapter(f"{reference[1]}-{reference[2]}")
+    if compared and ordered[0] != reference:
+        model.set_adapter(names[reference])
         floor = probing.state()
     for run in tqdm(ordered, desc=f"probing {base.name}"):
-        model.set_adapter(f"{run[1]}-{run[2]}")
+        model.set_adapter(names[run])
         after = probing.state(run[2])
         if run == reference:
             floor = after
-        against = floor if reference and run[1] == reference[1] and run != reference else None
+        against = floor if compared and run[1] == reference[1] and run != reference else None
         _write_measurements(study, probing, run, probing.tables(after, run[2], against))
 
 
