@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import yaml
+from papermill.cli import papermill
 from study_runs import run, study, workplace
 
 from priorshift.grid import arguments, pieces, waits_for
@@ -54,9 +57,27 @@ def test_run_waits_for_what_it_reads(by_run, smoke):
 
 def test_notebooks_are_asked_for_their_piece():
     assert arguments("") == ""
-    assert arguments("llama-coupled-0") == "-p base_model llama-coupled-0"
-    asked = "-p base_model seed-2b -p condition seed-1 -p seed 31"
+    assert arguments("llama-coupled-0") == "-r base_model llama-coupled-0"
+    asked = "-r base_model seed-2b -r condition seed-1 -r seed 31"
     assert arguments("seed-2b/seed-1/seed-31") == asked
+
+
+@pytest.mark.parametrize("name", ["025", "None", "True", "1e3", "1.50"])
+def test_papermill_leaves_names_as_they_are(name, write_study, tmp_path):
+    def rename(data):
+        data["base_models"] = [{"name": name, "source": "embedded:llama-coupled-0"}]
+        data["conditions"][name] = data["conditions"].pop("random_prior")
+        data["inference"]["controls"] = ["neutral"]
+
+    study = load_study(write_study(rename))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]})])
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    asked = shlex.split(arguments(f"{name}/{name}/seed-1"))
+    places = [str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb")]
+    papermill([*places, *asked, "--prepare-only", "--kernel", "python3", "--language", "python"], standalone_mode=False)
+    given = {}
+    exec(nbformat.read(places[1], as_version=4).cells[1].source, given)
+    assert study.select(given["base_model"], given["condition"], given["seed"]) == [(name, name, 1)]
 
 
 def test_shard_and_resources_are_in_no_hash(write_study, smoke):

@@ -54,11 +54,11 @@ def waits_for(study: LoadedStudy, stage: str) -> dict[str, list[str]]:
 
 
 def arguments(piece: str) -> str:
-    """What papermill is given, so that a notebook works on a piece."""
+    """What papermill is given, so that a notebook works on a piece; as text, since a name like `025` is no number."""
     values = piece.split("/") if piece else []
     values[2:] = [value.removeprefix("seed-") for value in values[2:]]
     names = ("base_model", "condition", "seed")
-    return " ".join(f"-p {name} {shlex.quote(value)}" for name, value in zip(names, values, strict=False))
+    return " ".join(f"-r {name} {shlex.quote(value)}" for name, value in zip(names, values, strict=False))
 
 
 def _name(run: Run) -> str:
