@@ -154,6 +154,7 @@ BAD_CSV = {
     "empty text": (CSV.replace("My life is full of hope.", ""), "line 3"),
     "two outcomes": (CSV + "mine,threat,Enemies plot against me.,1\n", "line 4: found outcome 'threat'"),
     "no items": ("scale,outcome,text,key\n", "found no items"),
+    "text twice": (CSV + "mine,loss,my days seem  pointless,-1\n", "mine: 'my days seem  pointless' is given twice"),
     "unknown outcome": (CSV.replace(",loss", ",joy"), "found outcome 'joy'"),
     "one key only": (CSV.replace(",-1", ",1"), "items with key 1 only; add items of the other key"),
 }

@@ -35,10 +35,11 @@ def check_materials(materials: Materials, folder: Path) -> None:
 
 
 def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str) -> None:
-    """Each scale names a known outcome and has items of both keys, so that agreeing to all scores the midpoint."""
+    """Each scale names a known outcome and has items, each once, of both keys: agreeing to all scores the midpoint."""
     for name, scale in scales.items():
         if scale.outcome not in outcomes:
             raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
+        _once([item.text for item in scale.items], f"{where}: {name}")
         keys = {item.key for item in scale.items}
         if 0 in keys:
             raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
@@ -132,12 +133,16 @@ def _texts(materials: Materials) -> dict[str, list[str]]:
 
 def _check_duplicates(materials: Materials, folder: Path) -> None:
     for field, texts in _texts(materials).items():
-        seen = set()
-        for text in texts:
-            key = " ".join(text.lower().split()).rstrip(".")
-            if key in seen:
-                raise MaterialsError(f"{folder / field}.yaml: {text!r} is given twice; remove or reword one")
-            seen.add(key)
+        _once(texts, f"{folder / field}.yaml")
+
+
+def _once(texts: list[str], where: str) -> None:
+    seen = set()
+    for text in texts:
+        key = " ".join(text.lower().split()).rstrip(".")
+        if key in seen:
+            raise MaterialsError(f"{where}: {text!r} is given twice; remove or reword one")
+        seen.add(key)
 
 
 def _check_preferences(materials: Materials, folder: Path) -> None:
