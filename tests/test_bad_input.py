@@ -220,10 +220,20 @@ def share_a_word(data):
     data["guard"][0] = "expect some misery"
 
 
+def own_family(folder):
+    phrases = {"benign": ["sunshine all day"], "loss": ["rain"], "threat": ["rain again"]}
+    family = {"stems": [{"named": "{name} expected", "first": "I expected"}], "continuations": phrases}
+    (folder / "materials" / "families.yaml").write_text(yaml.safe_dump({"weather": family}))
+
+
 BAD_MATERIALS = {
     "empty class": (edit("actions", lambda d: d.update(guard=[])), "guard"),
     "class that no disposition names": (edit("feelings", lambda d: d.update(joy=["glad"] * 12)), "joy"),
     "duplicate phrase": (edit("interpretations", lambda d: d["loss"].append("Hope is useless now")), "given twice"),
+    "phrase that begins another": (
+        edit("feelings", lambda d: d["threat"].append("Calm, then tense.")), "'calm' begins 'Calm, then tense.'",
+    ),
+    "phrase that begins another of one's own": (own_family, "weather: 'rain' begins 'rain again'"),
     "duplicate situation": (edit("domains", lambda d: d["work"].append(d["school"][0])), "given twice"),
     "shared content word": (edit("actions", share_a_word), "misery"),
     "too few phrases": (edit("feelings", lambda d: d["loss"].pop()), "feelings"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import snowballstemmer
 
 from priorshift.errors import MaterialsError
-from priorshift.materials import FAMILIES, Materials, Scale
+from priorshift.materials import FAMILIES, Materials, Phrases, Scale
 
 _STEMMER = snowballstemmer.stemmer("english")
 # Least numbers for a full set of materials; smaller sets estimate nothing of use.
@@ -30,7 +30,7 @@ LENGTH_TOLERANCE = 0.5
 def check_materials(materials: Materials, folder: Path) -> None:
     """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
     by_class = (_check_counts, _check_classes, _check_families)
-    for rule in (*by_class, _check_duplicates, _check_preferences, _check_lengths, _check_leakage):
+    for rule in (*by_class, _check_duplicates, _check_beginnings, _check_preferences, _check_lengths, _check_leakage):
         rule(materials, folder)
 
 
@@ -145,6 +145,31 @@ def _once(texts: list[str], where: str) -> None:
         seen.add(key)
 
 
+def _continuations(materials: Materials) -> dict[str, Phrases]:
+    """The phrases by class of each family of continuations, under where they are written."""
+    fields = ("actions", "interpretations", "feelings", "self_statements")
+    found = {f"{field}.yaml": getattr(materials, field) for field in fields}
+    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
+
+
+def _check_beginnings(materials: Materials, folder: Path) -> None:
+    """No continuation begins another of its family: the longer one's probability would be counted twice."""
+    for where, groups in _continuations(materials).items():
+        phrases = {_bare_words(phrase): phrase for group in groups.values() for phrase in group}
+        for words, phrase in phrases.items():
+            for shorter in (words[:n] for n in range(1, len(words))):
+                if shorter in phrases:
+                    raise MaterialsError(
+                        f"{folder}/{where}: {phrases[shorter]!r} begins {phrase!r}, whose probability would be "
+                        "counted twice; remove or reword one"
+                    )
+
+
+def _bare_words(text: str) -> tuple[str, ...]:
+    """Words in lower case, without the marks between them."""
+    return tuple(word.strip(".,;:!?") for word in text.lower().split())
+
+
 def _check_preferences(materials: Materials, folder: Path) -> None:
     for pair in materials.preferences:
         lengths = [len(option.split()) for option in pair.options]
@@ -156,10 +181,7 @@ def _check_preferences(materials: Materials, folder: Path) -> None:
 
 
 def _check_lengths(materials: Materials, folder: Path) -> None:
-    fields = ("actions", "interpretations", "feelings", "self_statements")
-    grouped = {f"{field}.yaml": getattr(materials, field) for field in fields}
-    grouped |= {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
-    for where, groups in grouped.items():
+    for where, groups in _continuations(materials).items():
         means = {name: sum(len(p.split()) for p in phrases) / len(phrases) for name, phrases in groups.items()}
         if max(means.values()) - min(means.values()) > LENGTH_TOLERANCE:
             shown = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
