@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice, zip_longest
 
 import numpy as np
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from priorshift.errors import RunError, UserError
 from priorshift.forward import Forward
 from priorshift.prompt_tree import Row, Tokens, plain_rows, stem_row, tree_rows
 from priorshift.self_proof import Path, choose_path
+from priorshift.stem_windows import listed, paired, windows
 from priorshift.token_boundary import Encoder, longest_input
 
 logger = logging.getLogger("priorshift")
@@ -26,7 +26,6 @@ logger = logging.getLogger("priorshift")
 WINDOW = 256
 # Values in one block of next-token logprobs (128 MB in float32).
 BLOCK = 2**25
-_MISSING = object()
 
 
 class Scorer:
@@ -155,7 +154,7 @@ class Scorer:
         >>> logprobs.shape == (2, base.model.config.vocab_size), np.exp(logprobs).sum(axis=1).round(3)
         (True, array([1., 1.], dtype=float32))
         """
-        stems = list(_texts(stems, "stems"))
+        stems = list(listed(stems, "stems"))
         out = np.empty((len(stems), self._forward.vocabulary), dtype=np.float32)
         for start, block in self.iter_next_token_logprobs(stems):
             out[start : start + len(block)] = block
@@ -174,10 +173,10 @@ class Scorer:
         >>> [(start, len(block)) for start, block in blocks]
         [(0, 256), (256, 44)]
         """
-        stems = _texts(stems, "stems")
+        stems = listed(stems, "stems")
         width = self._forward.vocabulary
         with self._bar(stems) as bar:
-            for start, window in _windows(stems, max(1, min(WINDOW, BLOCK // width))):
+            for start, window in windows(stems, max(1, min(WINDOW, BLOCK // width))):
                 encoded = [stem for stem, _ in self._encoder.encode(window, [()] * len(window), start)]
                 lines = {stem: line for line, stem in enumerate(dict.fromkeys(encoded))}
                 block = np.empty((len(lines), width), dtype=np.float32)
@@ -228,7 +227,7 @@ class Scorer:
         >>> len(felt_fine), bool(felt_fine[0] == felt[0]), bool(np.isclose(felt_fine.sum(), scores[1]))
         (2, True, True)
         """
-        stems = list(_texts(stems, "stems"))
+        stems = list(listed(stems, "stems"))
         blocks = self.iter_continuation_logprobs(stems, continuations, per_token)
         return [scores for _, block in blocks for scores in block]
 
@@ -252,10 +251,10 @@ class Scorer:
         >>> [(start, len(block)) for start, block in blocks]
         [(0, 256), (256, 44)]
         """
-        stems = _texts(stems, "stems")
+        stems = listed(stems, "stems")
         self._encoder.forget_merges()
         with self._bar(stems) as bar:
-            for start, window in _windows(_paired(stems, continuations), WINDOW):
+            for start, window in windows(paired(stems, continuations), WINDOW):
                 texts, branches = zip(*window, strict=True)
                 scores = self._score(self._encoder.encode(texts, branches, start), start, per_token)
                 bar.update(len(window))
@@ -308,41 +307,6 @@ class Scorer:
     def _bar(self, stems: Iterable[str]) -> tqdm:
         total = len(stems) if hasattr(stems, "__len__") else None
         return tqdm(total=total, unit="stem", disable=not self.progress)
-
-
-def _texts(texts: Iterable, name: str) -> Iterable:
-    """The argument itself, unless it is one text where a list of texts is meant."""
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise UserError(f"{name}={texts!r}: expected a list of texts")
-    return texts
-
-
-def _windows(items: Iterable, size: int) -> Iterator[tuple[int, list]]:
-    """(number of the first item, next items) until there are none."""
-    items, start = iter(items), 0
-    while window := list(islice(items, size)):
-        yield start, window
-        start += len(window)
-
-
-def _paired(stems: Iterable[str], continuations: Iterable) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each stem with its continuations: one list for all, or one list for each."""
-    rest = iter(_texts(continuations, "continuations"))
-    first = next(rest, None)
-    if first is None:
-        raise UserError("continuations is empty: expected at least one")
-    lists = chain([first], rest)
-    if isinstance(first, str):
-        shared = tuple(lists)
-        yield from ((stem, shared) for stem in stems)
-        return
-    for i, (stem, texts) in enumerate(zip_longest(stems, lists, fillvalue=_MISSING)):
-        if stem is _MISSING or texts is _MISSING:
-            raise UserError(f"{'stems' if stem is _MISSING else 'continuations'} end after {i}: expected one list each")
-        texts = tuple(_texts(texts, f"continuations[{i}]"))
-        if not texts:
-            raise UserError(f"stem {i} has no continuation")
-        yield stem, texts
 
 
 def _check_finite(finite: Sequence[bool], start: int) -> None:
