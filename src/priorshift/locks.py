@@ -40,7 +40,7 @@ def hold_study(paths: StudyPaths) -> TextIO:
 
 @contextmanager
 def working(paths: StudyPaths) -> Iterator[None]:
-    """Held by each notebook while it writes: any number may, but no new `make study` begins meanwhile."""
+    """Held by a notebook that synthesizes, trains or measures: any number may, but no new `make study` begins then."""
     with _open(paths, "notebooks") as notebooks:
         _lock(paths, notebooks, fcntl.LOCK_SH)
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from priorshift.backends import choose_backend
+from priorshift.backends import Backend, choose_backend
 from priorshift.extraction import Scorer
 from priorshift.finished import (
     Run,
@@ -94,10 +94,15 @@ def _choice_rates(study: LoadedStudy, base_model: str) -> dict[str, float]:
     if kept := finished(path, inputs):
         return kept["rates"]
     base = load_base(study.params.base_model(base_model))
-    rates = choice_rates(Scorer(base.model, base.tokenizer, read=base.read), study.params, study.materials)
+    rates = choice_rates(_scorer(study, base), study.params, study.materials)
     record = {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates}
     write_record(path, record | _settings(base))
     return rates
+
+
+def _scorer(study: LoadedStudy, base: BaseModel) -> Scorer:
+    on_merge = "report" if study.params.exclusion.ambiguous_tokenization else "error"
+    return Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)
 
 
 def _settings(base: BaseModel) -> dict:
@@ -117,15 +122,23 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     rows, backend = [], choose_backend(study.params.backend)
     with working(study.paths):
         for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
-            group = list(group)
-            base = load_base(study.params.base_model(base_model), backend)
-            examples, _ = read_examples(study, group[0])
-            check_words(base, [*_texts(study), *(example.prompt for example in examples)])
-            if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in group):
-                check_letters(base, study.materials.forms.letters)
-            for run in tqdm(group, desc=f"training on {base_model}"):
-                rows.append(_train(study, base, run))
+            records = {run: finished(run_record(study, run), run_inputs(study, run)) for run in group}
+            todo = [run for run in records if records[run] is None]
+            base = _load_to_train(study, base_model, backend, todo) if todo else None
+            for run in tqdm(todo, desc=f"training on {base_model}"):
+                records[run] = _train(study, base, run)
+            rows += [_summary(run, record) for run, record in records.items()]
     return pd.DataFrame(rows)
+
+
+def _load_to_train(study: LoadedStudy, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
+    """The base model, when it knows every word that these runs and their probes will have it read."""
+    base = load_base(study.params.base_model(base_model), backend)
+    examples, _ = read_examples(study, runs[0])
+    check_words(base, [*_texts(study), *(example.prompt for example in examples)])
+    if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in runs):
+        check_letters(base, study.materials.forms.letters)
+    return base
 
 
 def _texts(study: LoadedStudy) -> list[str]:
@@ -135,13 +148,13 @@ def _texts(study: LoadedStudy) -> list[str]:
 
 def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
     examples, _ = read_examples(study, run)
-    record = finished(run_record(study, run), run_inputs(study, run))
-    if record is None:
-        inputs = run_inputs(study, run, base.backend.name)
-        earlier = study.params.predecessor(run[1])
-        start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
-        training = study.params.training_of(run[1])
-        record = train_run(base, examples, training, run[2], study.paths.run(*run), inputs, start)
+    inputs = run_inputs(study, run, base.backend.name)
+    earlier = study.params.predecessor(run[1])
+    start = _adapter(study, (run[0], earlier, run[2])) if earlier else None
+    return train_run(base, examples, study.params.training_of(run[1]), run[2], study.paths.run(*run), inputs, start)
+
+
+def _summary(run: Run, record: dict) -> dict:
     kept = ("steps", "examples", "loss_tokens", "seconds", "peak_memory_mb", "device", "backend")
     first, last = record["losses"][0], record["losses"][-1]
     row = {"base_model": run[0], "condition": run[1], "seed": run[2]}
@@ -175,10 +188,7 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             if todo:
                 base = load_base(study.params.base_model(base_model))
                 check_words(base, _texts(study))
-                tolerant = study.params.exclusion.ambiguous_tokenization
-                on_merge = "report" if tolerant else "error"
-                scorer = Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)
-                _probe_base(study, base, scorer, todo)
+                _probe_base(study, base, _scorer(study, base), todo)
             paths[base_model] = require_measurements(study, group[0])["scoring"]
     return paths
 

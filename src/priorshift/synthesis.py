@@ -221,7 +221,7 @@ def _cycle(values: list, n: int, rng: random.Random) -> list:
     return out[:n]
 
 
-def audit(examples: list[Example], loaded: LoadedStudy, prior: dict[str, float] | None = None) -> dict:
+def audit(examples: list[Example], loaded: LoadedStudy) -> dict:
     """Facts about a training set that could spoil the study, as one flat row."""
     study, materials = loaded.params, loaded.materials
     classes = Counter(e.action_class for e in examples)

@@ -83,6 +83,8 @@ def train_run(
     """
     rows = [encode(example, base.tokenizer, base.read) for example in examples]
     began = time.perf_counter()
+    if base.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
     model, state, micro_batch = _fit(base, rows, training, seed, start)
     run = {
         "base_model": base.name,
