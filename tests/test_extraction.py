@@ -36,6 +36,7 @@ SMALL = {
 }
 HEADS = {**SMALL, "head_dim": 16}
 WINDOWED = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+DYNAMIC = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
 MOE = {"num_local_experts": 4, "num_experts_per_tok": 2}
 STATES = {"state_size": 4, "conv_kernel": 4, "time_step_rank": 2}
 
@@ -44,6 +45,7 @@ FAMILIES = {
     "llama": ("llama", SMALL, "prompt_once"),
     "gpt_neox": ("gpt_neox", SMALL, "prompt_once"),
     "gpt2": ("gpt2", SMALL, "prompt_once"),
+    "llama, dynamic positions": ("llama", {**SMALL, "rope_parameters": DYNAMIC}, "plain"),
     "qwen2": ("qwen2", SMALL, "prompt_once"),
     "qwen3": ("qwen3", HEADS, "prompt_once"),
     "mistral, window 8": ("mistral", {**SMALL, "sliding_window": 8}, "plain"),

@@ -16,7 +16,7 @@ from tiny_models import FAMILIES, make_model
 from priorshift.backends import MEASURING
 from priorshift.errors import ParamsError, RunError
 from priorshift.extraction import Scorer
-from priorshift.models import check_letters, load_base, load_reader
+from priorshift.models import check_letters, choose_dtype, load_base, load_reader
 from priorshift.params import load_study
 from priorshift.sections import BaseModelParams
 from priorshift.synthesis import synthesize
@@ -194,6 +194,16 @@ def test_float16_on_a_cpu_is_one_line(folders):
     with pytest.raises(ParamsError, match=r"found dtype 'float16' on a CPU; expected float32 or bfloat16$"):
         load_base(entry(folders["llama"], dtype="float16"))
     assert load_base(entry(folders["llama"], dtype="bfloat16")).model.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("has_units", "expected"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_s_own_16_bits(monkeypatch, folders, has_units, expected):
+    """A T4 emulates bfloat16, slowly: it says that it supports it, unless it is asked about its own units."""
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has_units
+    )
+    assert choose_dtype(entry(folders["llama"]), "cuda") == expected
+    assert choose_dtype(entry(folders["llama"], dtype="float32"), "cuda") == torch.float32
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,8 @@ class Encoder:
         if self.on_merge == "error":
             raise UserError(
                 f"{where}: the tokenizer merges across the boundary; move the space to the continuation's "
-                "start, or score it by its own tokens (on_merge='report'; in a study exclusion.ambiguous_tokenization: true)"
+                "start, or score it by its own tokens (on_merge='report'; in a study "
+                "exclusion.ambiguous_tokenization: true)"
             )
         if not self.n_merges:
             fate = "dropped (NaN)" if self.on_merge == "drop" else "scored by its own tokens"
