@@ -17,6 +17,7 @@ from priorshift.wording import (
     answer,
     checkpoint_limits,
     convergence,
+    in_short,
     matched_losses,
     retention_limits,
     seeds_needed,
@@ -46,6 +47,17 @@ def test_a_study_with_checkpoints_has_confirmatory_sentences_alone():
     assert "double dissociation holds for interpretation probes in llama, coupled world (unit base;" in exploratory
     assert "double dissociation holds for interpretation probes in hub/model (unit runs;" in exploratory
     assert "after Benjamini-Hochberg; unit base" in exploratory
+
+
+def test_the_report_begins_with_what_became_of_the_claims():
+    made = tables(study())
+    kept = made["contrasts"].query("role == 'confirmatory'")
+    assert len(kept) == 6
+    text = in_short(made, SETTINGS)
+    assert text.startswith(f"Of 6 declared shifts that could be tested, {(kept.p_adjusted < 0.05).sum()} are different")
+    assert f"between {kept.estimate.min():+.2f} and {kept.estimate.max():+.2f} nats" in text and "null" not in text
+    none = settings(confirmatory=[])
+    assert "exploratory" in in_short(tables(study(), none), none)
 
 
 def test_equivalence_is_told_by_the_corrected_p():

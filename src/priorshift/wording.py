@@ -78,6 +78,27 @@ def _reach(row: Mapping[str, Any]) -> str:
     )
 
 
+def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
+    """What became of the declared claims, in two sentences.
+
+    Parameters
+    ----------
+    tables : contrasts and equivalence, as written
+    settings : the study's inference section
+    """
+    shifts, nulls = (tables[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence"))
+    parts = []
+    for rows, kind, held in ((shifts, "shifts", "different from 0"), (nulls, "null effects", "equivalent to 0")):
+        if len(rows):
+            n = int((rows["p_adjusted"] < settings.alpha).sum())
+            low, high = rows["estimate"].min(), rows["estimate"].max()
+            parts.append(
+                f"Of {len(rows)} declared {kind} that could be tested, {n} {'is' if n == 1 else 'are'} {held} after "
+                f"Holm's correction; the estimates lie between {low:+.2f} and {high:+.2f} nats."
+            )
+    return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
+
+
 def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     """The report's claims as Markdown: confirmatory contrasts, equivalence, dissociation; exploratory ones apart.
 
