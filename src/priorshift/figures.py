@@ -157,7 +157,7 @@ def jsd_figure(table: pd.DataFrame, ring: str) -> Figure:
 def loss_figure(losses: pd.DataFrame) -> Figure:
     """Training loss by step: the mean of each condition's runs, and the range over them."""
     order = list(dict.fromkeys(losses["condition"]))
-    figure, axis = plt.subplots(figsize=(7, 3.2))
+    figure, axis = plt.subplots(figsize=(7, 3.2), dpi=80)
     sns.lineplot(
         losses, x="step", y="loss", hue="condition", palette=colours(order), errorbar=("pi", 100), linewidth=1.2,
         err_kws={"alpha": 0.15, "linewidth": 0}, ax=axis,

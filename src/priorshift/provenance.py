@@ -124,8 +124,8 @@ def _json(data: dict) -> str:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all; eight significant digits: more than float32 logprobs have."""
-    write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+    """Write a table whole or not at all; six significant digits: float32 logprobs have seven at most."""
+    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
