@@ -192,7 +192,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and SVG, whole or not at all; without dates, so that equal runs give equal files."""
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with whole(folder / f"{name}.{kind}") as temporary:
-            figure.savefig(temporary, format=kind, dpi=130, bbox_inches="tight", metadata=metadata)
+            figure.savefig(temporary, format=kind, dpi=110, bbox_inches="tight", metadata=metadata)
 
 
 def in_context_figure(table: pd.DataFrame) -> Figure:
