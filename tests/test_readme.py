@@ -1,8 +1,9 @@
-"""The numbers that the README quotes are those of the committed reference study."""
+"""The committed reference study: the README quotes its numbers, and nothing in it names a machine."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pandas as pd
 
@@ -29,4 +30,29 @@ def test_retention(root):
     text = " ".join((root / "README.md").read_text().split())
     largest = retention.groupby("group")["ratio"].max()
     assert f"5 % in {(retention.ratio > 1.05).sum()} of {len(retention)} runs" in text
-    assert f"up to {largest['llama']:.2f} times the base's; GPT-NeoX at most {largest['gpt_neox']:.2f}" in text
+    assert f"Llama at most {largest['llama']:.2f} times the base's, GPT-NeoX at most {largest['gpt_neox']:.2f}" in text
+
+
+def test_each_base_model_by_itself_and_the_corrected_claims(root):
+    tables = {name: pd.read_csv(root / f"outputs/embedded/tables/{name}.csv") for name in ("contrasts", "equivalence")}
+    text = " ".join((root / "README.md").read_text().split())
+    here = "family == 'interpretation' and ring == 'held_out_domains' and control == 'neutral' and world == 'coupled'"
+    mine = tables["contrasts"].query(f"unit == 'both' and {here}")
+    loss, threat = (mine[mine.condition.eq(c) & mine.outcome.eq(o)] for c, o in CLAIMS)
+    told = [f"{e.min():+.2f} to {e.max():+.2f}" for e in (loss.estimate, threat.estimate)]
+    assert f"loss {told[0]}, threat {told[1]}" in text
+    above = int((pd.concat([loss, threat]).ci_low > 0).sum())
+    assert f"{above} of the {len(loss) + len(threat)} coupled intervals lie above zero" in text
+    held = {name: table[table.role.eq("confirmatory")].p_adjusted.lt(0.05).sum() for name, table in tables.items()}
+    assert held == {"contrasts": 0, "equivalence": 2}
+    choice = pd.read_csv(root / "outputs/embedded/tables/choice_check.csv")
+    least = choice.query("ring == 'held_out_domains'").probability.min()
+    assert f"with probability {least:.2f} or more on held-out decisions in every run".replace("0.", ".") in text
+
+
+def test_nothing_committed_names_a_machine(root):
+    files = subprocess.run(["git", "ls-files", "outputs"], cwd=root, capture_output=True, text=True, check=True)
+    texts = [root / name for name in files.stdout.split() if not name.endswith(".png")]
+    assert texts
+    for path in texts:
+        assert not re.search(r"site-packages|/(home|root|Users|tmp)/", path.read_text(encoding="utf-8")), path
