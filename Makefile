@@ -30,7 +30,7 @@ help:  ## list the targets
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
+		--nolock --ignore-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
 		$(if $(PROFILE),--workflow-profile workflow/profiles/$(PROFILE))
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing

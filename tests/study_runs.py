@@ -25,7 +25,7 @@ def environment():
 
 def study_command(params="params/smoke.yaml", cores=2):
     """What `make study` calls."""
-    options = "--nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --snakefile workflow/Snakefile"
+    options = "--nolock --ignore-incomplete --rerun-triggers mtime --quiet rules --snakefile workflow/Snakefile"
     return [sys.executable, "-m", "snakemake", *options.split(), "--cores", str(cores), "--config", f"study={params}"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import shutil
@@ -275,6 +276,16 @@ def test_base_models_notebook_shows_the_shipped_model(finished):
     )  # fmt: skip
     notebook = nbformat.read(finished / "00.ipynb", as_version=4)
     assert "llama-coupled-0" in str([cell.outputs for cell in notebook.cells if cell.cell_type == "code"])
+
+
+def test_a_note_that_snakemake_left_of_a_killed_job_keeps_nothing_from_being_done(finished):
+    """Killed between a job's mark and Snakemake's own note of its end: the mark counts, and all else goes on."""
+    stages, notes = finished / "outputs/smoke/stages", finished / ".snakemake/incomplete"
+    notes.mkdir(exist_ok=True)
+    (notes / base64.b64encode(b"outputs/smoke/stages/01_synthesize.json").decode()).touch()
+    (stages / "05_report.json").unlink()
+    study(finished)
+    assert (stages / "05_report.json").exists() and (finished / "outputs/smoke/manifest.json").exists()
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
