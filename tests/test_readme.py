@@ -50,6 +50,18 @@ def test_each_base_model_by_itself_and_the_corrected_claims(root):
     assert f"with probability {least:.2f} or more on held-out decisions in every run".replace("0.", ".") in text
 
 
+def test_level_of_the_tests(root):
+    rates = pd.read_csv(root / "outputs/calibration/tables/calibration.csv")
+    mean = rates.groupby(["source", "runs_per_side", "run_sd_ratio", "unit"])["rate"].mean().mul(100)
+    measured, text = mean["measured"].xs(1, level="run_sd_ratio"), " ".join((root / "README.md").read_text().split())
+    assert f"over items calls {measured[5, 'items']:.0f} % of them" in text
+    both = [f"{measured[side, 'both']:.1f} %" for side in (5, 3)]
+    assert both == [f"{measured[side, 'runs']:.1f} %" for side in (5, 3)]
+    assert f"`both` call {both[0]} different with five runs a side, and {both[1]} with three" in text
+    most = mean["simulated"].xs("both", level="unit").xs(9, level="run_sd_ratio").max()
+    assert f"unit `both` calls up to {most:.1f} %" in text
+
+
 def test_nothing_committed_names_a_machine(root):
     files = subprocess.run(["git", "ls-files", "outputs"], cwd=root, capture_output=True, text=True, check=True)
     texts = [root / name for name in files.stdout.split() if not name.endswith(".png")]
