@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 from kills import tables
-from slurm_cluster import Cluster, install, why_not
+from slurm_cluster import Cluster, why_not
 from study_runs import environment, run, study, study_command, workplace
 
 from priorshift.grid import BY_MODEL, pieces
@@ -67,7 +67,6 @@ def main(shard: str) -> None:
     reason = why_not()
     if reason:
         sys.exit(f"slurm-test: {reason}")
-    install()
     root = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory(prefix="priorshift-slurm-") as name:
         here = Path(name)

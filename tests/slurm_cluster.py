@@ -59,23 +59,24 @@ DEVICES = "NodeName={name} Name=gpu File=/dev/null\n"
 
 
 def why_not() -> str:
-    """Why no cluster can be started here; empty when one can."""
+    """Why no cluster can be started here; empty when one can. Debian's packages are installed where they are not."""
     if os.geteuid() != 0:
         return "SLURM's daemons and Debian's packages need root"
     if _running("slurmctld", "slurmd"):
         return "this machine runs a SLURM of its own"
-    if not _installed() and not shutil.which("apt-get"):
-        return f"{' '.join(PACKAGES)} are not installed, and there is no apt-get"
-    return ""
-
-
-def install() -> None:
-    """Debian's packages, where they are not there."""
     if _installed():
-        return
+        return ""
+    if not shutil.which("apt-get"):
+        return f"{' '.join(PACKAGES)} are not installed, and there is no apt-get"
     quiet = {"stdout": subprocess.DEVNULL, "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "check": True}
-    subprocess.run(["apt-get", "-qq", "update"], **quiet)
-    subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *PACKAGES], **quiet)
+    try:
+        subprocess.run(["apt-get", "-qq", "update"], **quiet)
+        subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *PACKAGES], **quiet)
+    except subprocess.CalledProcessError as problem:
+        return f"{' '.join(PACKAGES)} cannot be installed ({' '.join(problem.cmd)} ended with {problem.returncode})"
+    return (
+        "" if _installed() else f"{' '.join(PACKAGES)} were installed, and not all of {', '.join(PROGRAMS)} are there"
+    )
 
 
 def _installed() -> bool:
