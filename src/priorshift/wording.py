@@ -93,7 +93,7 @@ def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
             n = int((rows["p_adjusted"] < settings.alpha).sum())
             low, high = rows["estimate"].min(), rows["estimate"].max()
             parts.append(
-                f"Of {len(rows)} declared {kind} that could be tested, {n} {'is' if n == 1 else 'are'} {held} after "
+                f"Of {len(rows)} declared {kind} that could be tested, {n or 'none'} {'is' if n < 2 else 'are'} {held} after "
                 f"Holm's correction; the estimates lie between {low:+.2f} and {high:+.2f} nats."
             )
     return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
