@@ -62,6 +62,16 @@ def test_level_of_the_tests(root):
     assert f"unit `both` calls up to {most:.1f} %" in text
 
 
+def test_speed(root):
+    summary = pd.read_csv(root / "outputs/bench/summary.csv").query("system == 'priorshift'")
+    text = " ".join((root / "README.md").read_text().split())
+    (main,) = summary.query("model == 'random-35M' and stem_tokens == 60 and continuations == 24").itertuples()
+    assert f"{main.items_per_s:.1f} items/s, {main.times_best_peer:.1f} times the best peer" in text
+    least, most = summary.times_best_peer.min(), summary.times_best_peer.max()
+    assert f"it is {least:.1f} times (2 continuations, the embedded models) to {most:.1f} times the best peer" in text
+    assert summary.largest_difference.max() < 1e-4 and summary.times_best_peer.min() > 1
+
+
 def test_nothing_committed_names_a_machine(root):
     files = subprocess.run(["git", "ls-files", "outputs"], cwd=root, capture_output=True, text=True, check=True)
     texts = [root / name for name in files.stdout.split() if not name.endswith(".png")]
