@@ -22,10 +22,10 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[slurm]"
 	@touch $@
 
-# Where Unsloth cannot be installed, PEFT trains: `backend: auto` says which, and why.
+# Where Unsloth cannot be installed, PEFT trains (`backend: auto` says which, and why), and the next make tries again.
 .venv/unsloth-installed: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[unsloth]" || echo "Unsloth was not installed"
-	@touch $@
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[unsloth]" && touch $@ || \
+		echo "Unsloth was not installed, pip's reason stands above: PEFT trains in its place"
 
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/python -m priorshift check "$(STUDY)"
@@ -81,13 +81,9 @@ placement:  ## where the adapter sits: the placement study and its notebook
 bench: .venv/bench-installed  ## speed of the probability core against its peers, on idle cores (about ten minutes)
 	@$(BIN)/python -m bench
 
-.venv/gpu-installed: .venv/bench-installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench,unsloth]"
-	@touch $@
-
 gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of training and probing, no download (minutes)
 	@command -v nvidia-smi > /dev/null || { echo "error: gpu-check: no NVIDIA GPU here (no nvidia-smi); run it where there is one" >&2; exit 1; }
-	@$(MAKE) --no-print-directory .venv/gpu-installed
+	@$(MAKE) --no-print-directory .venv/unsloth-installed
 	@$(BIN)/python -m bench gpu
 
 lint: .venv/installed  ## ruff

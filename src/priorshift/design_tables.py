@@ -72,9 +72,7 @@ def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.Data
     declared = {(claim.family, claim.ring, claim.outcome) for claim in settings.confirmatory}
     probes = pd.MultiIndex.from_frame(items[["family", "ring", "outcome"]])
     own = items[probes.isin(declared)]
-    kept = own[own["item"].isin(leave_out(items, excluded)["item"])]
+    kept = leave_out(own, excluded)
     if kept.empty:  # nothing declared, or nothing of it left
         return pd.DataFrame()
-    return with_and_without(
-        *(contrasts(rows, settings, settings.treatments) for rows in (own, leave_out(own, excluded)))
-    )
+    return with_and_without(*(contrasts(rows, settings, settings.treatments) for rows in (own, kept)))
