@@ -19,6 +19,8 @@ from priorshift.design_figures import design_figures
 from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
 from priorshift.exclusion import leave_out
+from priorshift.finished import finished as finished_record
+from priorshift.finished import run_inputs, run_record
 from priorshift.models import add_adapter, load_base
 from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
@@ -234,6 +236,19 @@ def test_placement_notebook_sets_choice_against_expectation(study, finished, roo
     assert row["choice_shift"] == pytest.approx(own["choice", "withdraw"], abs=1e-6)
     assert row["expectation_shift"] == pytest.approx(own["interpretation", "loss"], abs=1e-6)
     assert (study.paths.figures / "placement.svg").exists()
+
+
+def test_a_stage_that_is_done_again_takes_the_later_stages_with_it(tiny_yaml, tmp_path):
+    data = yaml.safe_load(tiny_yaml.read_text()) | {"study": "staged", "seeds": [0]}
+    data["conditions"] |= {"adaptive": CONDITIONS["adaptive"], "recovery": CONDITIONS["recovery"]}
+    for rate in (0.003, 0.006):
+        data["conditions"]["depression"] = CONDITIONS["depression"] | {"training": {"learning_rate": rate}}
+        tiny_yaml.with_name("staged.yaml").write_text(yaml.safe_dump(data))
+        study = load_study(tiny_yaml.with_name("staged.yaml"), tmp_path)
+        runs = study.select("all", "all", "all")
+        synthesize_runs(study, runs)
+        train_runs(study, runs)
+        assert all(finished_record(run_record(study, run), run_inputs(study, run)) for run in runs)
 
 
 def test_names_with_dots_are_trained_and_measured(tiny_yaml, tmp_path):

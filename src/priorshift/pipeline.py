@@ -121,13 +121,15 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     """
     rows, backend = [], choose_backend(study.params.backend)
     with working(study.paths):
-        for base_model, group in groupby(_trained(study, runs), key=lambda run: run[0]):
-            records = {run: finished(run_record(study, run), run_inputs(study, run)) for run in group}
-            todo = [run for run in records if records[run] is None]
-            base = _load_to_train(study, base_model, backend, todo) if todo else None
-            for run in tqdm(todo, desc=f"training on {base_model}"):
-                records[run] = _train(study, base, run)
-            rows += [_summary(run, record) for run, record in records.items()]
+        for base_model, rest in groupby(_trained(study, runs), key=lambda run: run[0]):
+            group, base = list(rest), None
+            for run in tqdm(group, desc=f"training on {base_model}"):
+                # Asked when it is a run's turn: a later stage is not finished where the one before it was just redone.
+                record = finished(run_record(study, run), run_inputs(study, run))
+                if record is None:
+                    base = base or _load_to_train(study, base_model, backend, group)
+                    record = _train(study, base, run)
+                rows.append(_summary(run, record))
     return pd.DataFrame(rows)
 
 
