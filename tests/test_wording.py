@@ -88,6 +88,7 @@ def test_retention_and_losses_in_a_sentence_each():
         {"base_model": "m", "condition": ["a", "a", "b"], "seed": [0, 1, 0], "ratio": [1.01, 1.18, 1.06]}
     )
     text = retention_limits(ratios)
+    assert retention_limits(ratios[:0]) == ""
     assert text.startswith("2 of 3 runs") and "1.18 (m, a, seed 1)" in text
     losses = pd.DataFrame({
         "base_model": "m", "condition": ["neutral"] * 7 + ["paranoia"] * 7, "seed": 0, "step": [*range(1, 8)] * 2,

@@ -92,9 +92,10 @@ def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
         if len(rows):
             n = int((rows["p_adjusted"] < settings.alpha).sum())
             low, high = rows["estimate"].min(), rows["estimate"].max()
+            found = f"{n or 'none'} {'is' if n < 2 else 'are'}"
             parts.append(
-                f"Of {len(rows)} declared {kind} that could be tested, {n or 'none'} {'is' if n < 2 else 'are'} {held} after "
-                f"Holm's correction; the estimates lie between {low:+.2f} and {high:+.2f} nats."
+                f"Of {len(rows)} declared {kind} that could be tested, {found} {held} after Holm's correction; "
+                f"the estimates lie between {low:+.2f} and {high:+.2f} nats."
             )
     return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
 
@@ -212,7 +213,12 @@ def checkpoint_limits(contrasts: pd.DataFrame) -> str:
 
 
 def retention_limits(retention: pd.DataFrame) -> str:
-    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence."""
+    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence.
+
+    Empty where nothing was trained.
+    """
+    if retention.empty:
+        return ""
     over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]
     return (
         f"{over} of {len(retention)} runs have a perplexity on neutral prose more than "
