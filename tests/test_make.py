@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 
+from study_runs import study_command
+
 
 def test_make_alone_lists_the_targets(root):
     listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
@@ -13,6 +15,12 @@ def test_make_alone_lists_the_targets(root):
     )
     for target in [*targets.split(), "gpu-check", "lint", "clean"]:
         assert re.search(rf"^{target}\s", listed, re.M), listed
+
+
+def test_the_tests_run_what_make_study_runs(root):
+    shown = subprocess.run(["make", "-n", "study"], cwd=root, capture_output=True, text=True, check=True).stdout
+    options = [set(re.findall(r"--\S+", words)) for words in (shown.split("/snakemake ")[1], " ".join(study_command()))]
+    assert options[0] == options[1]
 
 
 def test_readme_names_every_top_level_entry(root):
