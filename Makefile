@@ -46,7 +46,7 @@ calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their 
 	@$(MAKE) study STUDY=params/calibration.yaml
 
 test: .venv/installed  ## units, properties and every notebook at smoke size (a GPU is not used)
-	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
