@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from priorshift import extraction, prompt_tree, token_boundary
 from priorshift.errors import RunError, UserError
 from priorshift.extraction import Scorer
+from priorshift.forward import Forward
 from priorshift.models import load_base
 from priorshift.paths import EMBEDDED
 from priorshift.sections import BaseModelParams
@@ -529,3 +530,18 @@ def test_a_model_wrong_in_an_unknown_way_is_found_out(monkeypatch, caplog):
     assert scorer.path == "plain"
     assert "does not hold" in scorer.reason
     assert caplog.text.count("plain scoring") == 1
+
+
+@pytest.mark.parametrize(("plain_noise", "tree_noise", "path"), [(0.1, 0.1, "prompt_once"), (0.0, 0.3, "plain")])
+def test_sixteen_bits_are_held_to_the_models_own_rounding(plain_noise, tree_noise, path, monkeypatch):
+    """Large logits in 16 bits move with the shape of a batch, as they do on GPUs: what plain batches do, ours may."""
+    model, rng, exact = make_model("llama", torch.bfloat16), np.random.default_rng(0), Forward.lookup
+
+    def rounded(self, rows, out, plain):
+        exact(self, rows, out, plain)
+        if len(rows) > 1:
+            out += rng.uniform(-1, 1, out.shape) * (plain_noise if plain else tree_noise)
+
+    monkeypatch.setattr(Forward, "lookup", rounded)
+    scorer = Scorer(model, TOKENIZER)
+    assert scorer.path == path, scorer.reason

@@ -15,7 +15,10 @@ from priorshift.prompt_tree import Tokens, build_trie, plain_rows, tree_rows
 # Largest difference in one token's logprob (nats) that rounding explains. The proof's random tokens are the least
 # likely ones, where rounding is largest: up to 2.5e-5 was seen in trained models; a wrong path differs by .01 or more.
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-5}
+# In 16 bits a large logit's last place alone can be .1: there a model's own rounding, batched against one by one, may
+# raise the limit, to so many times its largest difference (and its mean one).
 LOW_PRECISION = 0.05
+OWN_ROUNDING = 2.0
 # A model that sees fewer tokens than this at once is not worth two paths.
 SMALLEST_WINDOW = 64
 STEM_LENGTHS = (3, 17, 40, 150)
@@ -37,9 +40,10 @@ def choose_path(forward: Forward, longest: int | None) -> Path:
     architecture gets the fast path if, and only if, its numbers agree. A model that reads ahead has no
     logprob of a continuation: UserError.
     """
-    config, tolerance = forward.model.config, TOLERANCE.get(forward.model.dtype, LOW_PRECISION)
+    config = forward.model.config
     proof = [Proof.of(forward, length, longest) for length in STEM_LENGTHS]
     proof = [item for item in proof if item is not None]
+    tolerance, mean = _limits(forward, proof)
     # A token's logprob must not depend on what follows; rounding alone may tell texts apart.
     ahead = max((item.reads_ahead() for item in proof), default=0.0)
     if not ahead <= 10 * tolerance:
@@ -56,11 +60,11 @@ def choose_path(forward: Forward, longest: int | None) -> Path:
     if not proof:
         return Path("plain", f"its inputs of at most {row} tokens are too short for prompt-once rows")
     try:
-        difference = _largest_difference(forward, proof)
+        difference, on_average = _differences(forward, proof, plain=False)
     except Exception as error:  # any architecture may refuse a 4-D mask in its own way
         return Path("plain", f"prompt-once raised {type(error).__name__}: {str(error).strip()[:120]}")
     found = f"largest difference {difference:.1e} nats per token, limit {tolerance:.0e}"
-    if not difference <= tolerance:
+    if not (difference <= tolerance and on_average <= mean):
         return Path("plain", f"prompt-once does not hold ({found})")
     limit = f"; rows over {window} tokens are scored plainly" if window else ""
     return Path("prompt_once", f"proved against one-by-one scoring ({found}){limit}", row)
@@ -137,16 +141,30 @@ def _unfit(config: PretrainedConfig, window: int | None) -> str:
     return ""
 
 
-def _largest_difference(forward: Forward, proof: list[Proof]) -> float:
-    """Largest difference (nats) of one token's logprob between prompt-once and one-by-one scoring."""
-    # All stems in one batch, so that padding is put to the proof as well.
+def _limits(forward: Forward, proof: list[Proof]) -> tuple[float, float]:
+    """The largest and the mean difference (nats per token) that rounding explains in this model."""
+    exact = TOLERANCE.get(forward.model.dtype)
+    if exact is not None or not proof:
+        limit = LOW_PRECISION if exact is None else exact
+        return limit, limit
+    largest, mean = _differences(forward, proof, plain=True)
+    return max(LOW_PRECISION, OWN_ROUNDING * largest), max(LOW_PRECISION, OWN_ROUNDING * mean)
+
+
+def _differences(forward: Forward, proof: list[Proof], plain: bool) -> tuple[float, float]:
+    """Largest and mean difference (nats) of a token's logprob from one-by-one scoring, all stems scored together."""
+    # In one batch where lengths allow, so that padding is put to the proof as well.
     starts = np.cumsum([0] + [len(item.values) for item in proof])
     together = np.full(starts[-1], np.nan)
     rows = []
     for item, start in zip(proof, starts, strict=False):
-        rows += tree_rows(item.stem, item.branches, item.slots + start, None)
-    forward.lookup(rows, together, plain=False)
-    return float(np.abs(together - np.concatenate([item.values for item in proof])).max())
+        slots = item.slots + start
+        rows += (
+            plain_rows(item.stem, item.branches, slots) if plain else tree_rows(item.stem, item.branches, slots, None)
+        )
+    forward.lookup(rows, together, plain)
+    apart = np.abs(together - np.concatenate([item.values for item in proof]))
+    return float(apart.max()), float(apart.mean())
 
 
 def _branches(a: int, b: int, c: int, d: int, e: int, f: int, g: int, *long: int) -> list[Tokens]:
