@@ -12,11 +12,12 @@ import torch
 import yaml
 from study_runs import run, study_command, workplace
 from tiny_models import FAMILIES, make_model
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from priorshift.backends import MEASURING
 from priorshift.errors import ParamsError, RunError
 from priorshift.extraction import Scorer
-from priorshift.models import check_letters, choose_dtype, load_base, load_reader
+from priorshift.models import attention_kernel, check_letters, choose_dtype, load_base, load_reader, target_modules
 from priorshift.params import load_study
 from priorshift.sections import BaseModelParams
 from priorshift.synthesis import synthesize
@@ -204,6 +205,21 @@ def test_a_gpu_s_own_16_bits(monkeypatch, folders, has_units, expected):
     )
     assert choose_dtype(entry(folders["llama"]), "cuda") == expected
     assert choose_dtype(entry(folders["llama"], dtype="float32"), "cuda") == torch.float32
+
+
+def test_soft_capped_attention_is_never_scored_by_a_kernel_that_leaves_the_cap_out(folders):
+    assert {family: attention_kernel(folders[family], "cuda") for family in FAMILIES} == {
+        "llama": "sdpa", "qwen2": "sdpa", "qwen3": "sdpa", "gemma": "eager",
+    }  # fmt: skip
+    assert attention_kernel(folders["llama"], "cpu") == "eager"
+
+
+def test_fused_projections_are_adapted_whole():
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = AutoConfig.for_model("phi3", vocab_size=40, pad_token_id=0, **sizes)
+    model = AutoModelForCausalLM.from_config(config)
+    assert target_modules(model, "attention") == ["o_proj", "qkv_proj"]
+    assert target_modules(model, "mlp") == ["down_proj", "gate_up_proj"]
 
 
 @pytest.fixture(scope="module")

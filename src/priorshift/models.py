@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -24,8 +25,10 @@ from priorshift.hub import snapshot
 from priorshift.sections import BaseModelParams, Training
 
 # Linear layers of the common architectures, by what they belong to.
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj")
-MLP = ("gate_proj", "up_proj", "down_proj", "dense_h_to_4h", "dense_4h_to_h", "c_fc", "mlp.c_proj")
+ATTENTION = (
+    "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj",
+)  # fmt: skip
+MLP = ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "dense_h_to_4h", "dense_4h_to_h", "c_fc", "mlp.c_proj")
 
 
 @dataclass
@@ -143,11 +146,16 @@ def _load(folder: Path, params: BaseModelParams, dtype: torch.dtype, device: str
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=False,
-        # Eager attention: PyTorch's fused CPU kernel is slower than the plain product at these sizes.
-        attn_implementation="eager" if device == "cpu" else "sdpa",
+        attn_implementation=attention_kernel(folder, device),
         **options,
     )
     return model if params.load_in_4bit else model.to(device)
+
+
+def attention_kernel(folder: Path, device: str) -> str:
+    """Eager on a CPU, where fused kernels are slower at these sizes, and for soft caps, which they leave out."""
+    text = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config(decoder=True)
+    return "eager" if device == "cpu" or getattr(text, "attn_logit_softcapping", None) else "sdpa"
 
 
 def _reason(problem: Exception) -> str:
@@ -218,7 +226,7 @@ def target_modules(model: PreTrainedModel, target: str) -> list[str]:
 
 def add_adapter(base: BaseModel, training: Training, seed: int) -> PeftModel:
     """A fresh LoRA adapter on the base model (weights drawn from torch's global generator, set to `seed`)."""
-    blocks = base.model.config.num_hidden_layers
+    blocks = base.model.config.get_text_config(decoder=True).num_hidden_layers
     if training.layers and max(training.layers) >= blocks:
         raise ParamsError(
             f"training.layers: found {training.layers}; {base.name} has the blocks 0 to {blocks - 1}: name some of them"

@@ -181,6 +181,11 @@ def _make_trainer(
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         lr_scheduler_type="linear",
+        # Named, or Unsloth takes 8-bit AdamW and packs a batch into one row on CUDA: both backends train alike.
+        optim="adamw_torch_fused",
+        padding_free=False,
+        # On a GPU a quarter of a mixed batch can be padding; on a CPU the order stays that of the committed results.
+        train_sampling_strategy="group_by_length" if base.device == "cuda" else "random",
         max_length=None,
         bf16=base.device == "cuda" and base.model.dtype == torch.bfloat16,
         fp16=base.device == "cuda" and base.model.dtype == torch.float16,
