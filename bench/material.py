@@ -93,7 +93,8 @@ def make_items(tokenizer: PreTrainedTokenizerBase, n: int, tokens: int, continua
     Random continuations share next to no prefix: the hardest case for a method that shares computation.
     """
     rng = np.random.default_rng([seed, n, tokens, continuations])
-    words = sorted(word for word in tokenizer.get_vocab() if word[0] == " " and word[1:].isalnum())
+    # An array: of a list, `choice` would make one anew at each call.
+    words = np.array(sorted(word for word in tokenizer.get_vocab() if word[0] == " " and word[1:].isalnum()))
 
     def text(length: int) -> str:
         return "".join(rng.choice(words, length))

@@ -15,6 +15,7 @@ import torch
 from bench.material import Items, load, make_items, unique_tokens
 from bench.systems import BATCH_SIZES, SYSTEMS, Score
 from bench.worker import Setting
+from priorshift.forward import out_of_memory
 
 JOB = "bench.scoring:Scoring"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -66,7 +67,7 @@ class Scoring:
         """Score the point's items drawn by `seed`."""
         few = make_items(self.tokenizer, max(2, point.items // 4), point.stem_tokens, point.continuations, 0)
         if point not in self.quickest:
-            seconds = {size: _seconds(score, few)[0] for size, score in self.scores.items()}
+            seconds = {size: _trial(score, few) for size, score in self.scores.items()}
             self.quickest[point] = min(seconds, key=seconds.get)
         size = self.quickest[point]
         items = make_items(self.tokenizer, point.items, point.stem_tokens, point.continuations, seed)
@@ -83,6 +84,18 @@ def _seconds(score: Score, items: Items) -> tuple[float, list[list[float]]]:
     start = time.perf_counter()
     found = score(items.stems, items.continuations)
     return time.perf_counter() - start, found
+
+
+def _trial(score: Score, few: Items) -> float:
+    """Seconds with a batch size; infinite where memory does not hold it."""
+    try:
+        return _seconds(score, few)[0]
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+    gc.collect()
+    torch.cuda.empty_cache()
+    return float("inf")
 
 
 def _count_tokens(model: torch.nn.Module) -> np.ndarray:
