@@ -18,6 +18,7 @@ from priorshift.measure import (
     measure_model,
     next_token_table,
     retention_table,
+    token_table,
 )
 from priorshift.models import load_base
 
@@ -77,3 +78,42 @@ def test_the_floor_is_the_divergence_from_another_run(smoke, scorer):
 def test_retention_counts_tokens(smoke, scorer, base):
     table = retention_table(scorer, smoke.materials, 5)
     assert len(table) == 5 and (table["logprob"] < 0).all() and (table["tokens"] > 3).all()
+
+
+def test_other_scores_by_hand(smoke, scorer):
+    """The mean over tokens and the first token, of one item, from one-by-one scoring."""
+    item = probe_items(smoke.params, smoke.materials)[0]
+    state = measure_model(scorer, [item])
+    for name, group in item.candidates.items():
+        (tokens,) = scorer.continuation_logprobs([item.stem], [list(group)], per_token=True)
+        assert state.class_logprobs[0][name] == pytest.approx(np.log(sum(np.exp(t.sum()) for t in tokens)))
+        assert state.other_scores["logprob_mean"][0][name] == pytest.approx(
+            np.log(sum(np.exp(t.mean()) for t in tokens))
+        )
+        # Continuations that begin alike are one next word.
+        (firsts,) = scorer.first_tokens([item.stem], [list(group)])
+        once = {token: np.exp(t[0]) for token, t in zip(firsts, tokens, strict=True)}
+        assert state.other_scores["logprob_first"][0][name] == pytest.approx(np.log(sum(once.values())), abs=1e-5)
+    table = item_table([item], state, replace(state, other_scores={k: [dict.fromkeys(v[0], -1.0)] for k, v in
+                                                                   state.other_scores.items()}))  # fmt: skip
+    assert (table["base_logprob_mean"] == -1).all() and (table["logprob_first"] != -1).all()
+
+
+def test_the_words_that_carry_the_jsd(smoke, scorer):
+    """Only tokens that begin one class's continuations differ: the whole divergence is that class's."""
+    items = probe_items(smoke.params, smoke.materials)[:2]
+    before = measure_model(scorer, items)
+    name = list(items[0].candidates)[1]
+    logits = before.next_token.copy()
+    logits[0, sorted(before.first_tokens[0][name])] += 1.0
+    run = replace(before, next_token=log_softmax(logits, axis=1))
+    table = token_table(items, run, before)
+    sums = table.groupby("item", sort=False)["jsd"].sum()
+    assert (
+        sums.tolist() == pytest.approx(jsd(run.next_token, before.next_token).tolist(), abs=1e-9) and sums.iloc[0] > 0
+    )
+    first = table[table["item"] == items[0].item].set_index("token_class")["jsd"]
+    others = before.next_token.shape[1] - len(before.first_tokens[0][name])
+    assert set(first.index) == {*items[0].candidates, "several classes", "no class"} and others > 100
+    # Its own words gain; all others lose a little, by the normalization.
+    assert first.idxmax() == name

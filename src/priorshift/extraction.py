@@ -231,6 +231,31 @@ class Scorer:
         blocks = self.iter_continuation_logprobs(stems, continuations, per_token)
         return [scores for _, block in blocks for scores in block]
 
+    def first_tokens(
+        self, stems: Sequence[str], continuations: Sequence[str] | Sequence[Sequence[str]]
+    ) -> list[list[int]]:
+        """The first token of each continuation after its stem, as it is scored; -1 for a dropped one.
+
+        Parameters and errors are those of `continuation_logprobs`.
+
+        Examples
+        --------
+        >>> from priorshift.models import load_base
+        >>> from priorshift.sections import BaseModelParams
+        >>> base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+        >>> scorer = Scorer(base.model, base.tokenizer)
+        >>> [[felt, felt_fine]] = scorer.first_tokens(["Nora"], [" felt", " felt fine"])
+        >>> felt == felt_fine
+        True
+        """
+        stems = list(listed(stems, "stems"))
+        self._encoder.forget_merges()
+        found = []
+        for start, window in windows(paired(stems, continuations), WINDOW):
+            encoded = self._encoder.encode(*zip(*window, strict=True), start)
+            found += [[ids[0] if ids else -1 for ids in branches] for _, branches in encoded]
+        return found
+
     def iter_continuation_logprobs(
         self,
         stems: Iterable[str],

@@ -2,25 +2,33 @@
 
 Shifts are in nats of log-odds, divergences in bits. The log-odds of an outcome set its
 candidates against all other candidates of the item; `covered_mass` says how much probability the
-candidates hold together.
+candidates hold together. A continuation's score is its summed logprob; the mean over its tokens and
+the first token's are kept beside it (`SCORES`), for the specification curve.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from priorshift.divergence import jsd, restricted_jsd
+from priorshift.divergence import jsd, jsd_parts, restricted_jsd
 from priorshift.extraction import Scorer
 from priorshift.items import ProbeItem, probe_items
 from priorshift.materials import Materials
 from priorshift.params import Study
 from priorshift.sections import Probes
+
+# Ways to score a class, beside the sum over each continuation's tokens: column of the items table -> what it is.
+SCORES = {
+    "logprob_mean": "log-sum-exp over the class's continuations of their mean logprob per token",
+    "logprob_first": "logprob that the next token is the first of any of the class's continuations",
+}
 
 
 @dataclass(frozen=True)
@@ -30,28 +38,50 @@ class Measured:
     Attributes
     ----------
     class_logprobs : item -> class -> logprob of the class (log-sum-exp over its continuations)
+    other_scores : name of `SCORES` -> the same by that score
+    first_tokens : item -> class -> first tokens of its continuations
     next_token : float32 [n_items, V], logprobs at each stem's end
     merged : items in which the tokenizer merges stem and continuation
     """
 
     class_logprobs: list[dict[str, float]]
+    other_scores: dict[str, list[dict[str, float]]]
+    first_tokens: list[dict[str, frozenset[int]]]
     next_token: np.ndarray
     merged: frozenset[int]
 
 
 def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
     """Score every item under the model's current state."""
+    stems = [item.stem for item in items]
     flat = [[text for group in item.candidates.values() for text in group] for item in items]
-    scores = scorer.continuation_logprobs([item.stem for item in items], flat)
+    scores = scorer.continuation_logprobs(stems, flat, per_token=True)
     merged = scorer.merged_stems
-    class_logprobs = []
-    for item, values in zip(items, scores, strict=True):
-        at, masses = 0, {}
-        for name, group in item.candidates.items():
-            masses[name] = float(logsumexp(np.asarray(values[at : at + len(group)], dtype=float)))
-            at += len(group)
-        class_logprobs.append(masses)
-    return Measured(class_logprobs, scorer.next_token_logprobs([item.stem for item in items]), merged)
+    next_token = scorer.next_token_logprobs(stems)
+    by_class = [_by_class(item, tokens) for item, tokens in zip(items, scores, strict=True)]
+    firsts = scorer.first_tokens(stems, flat)
+    first_tokens = [
+        {name: frozenset(ids) for name, ids in _by_class(item, tokens).items()}
+        for item, tokens in zip(items, firsts, strict=True)
+    ]
+    other = {
+        "logprob_mean": [_masses(classes, np.mean) for classes in by_class],
+        "logprob_first": [
+            {name: float(logsumexp(row[sorted(ids)])) for name, ids in classes.items()}
+            for row, classes in zip(next_token.astype(float), first_tokens, strict=True)
+        ],
+    }
+    return Measured([_masses(classes, np.sum) for classes in by_class], other, first_tokens, next_token, merged)
+
+
+def _by_class(item: ProbeItem, values: Sequence) -> dict[str, Sequence]:
+    """Values in the order of the item's candidates -> those of each class."""
+    ends = np.cumsum([0, *(len(group) for group in item.candidates.values())])
+    return {name: values[a:b] for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
+
+
+def _masses(classes: dict[str, Sequence[np.ndarray]], score: Callable[[np.ndarray], float]) -> dict[str, float]:
+    return {name: float(logsumexp([score(tokens) for tokens in group])) for name, group in classes.items()}
 
 
 def log_odds(masses: dict[str, float]) -> dict[str, float]:
@@ -79,6 +109,7 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
                     "outcome": outcome,
                     "logprob": value,
                     "base_logprob": before[outcome],
+                    **_others(run, base, i, outcome),
                     "probability": np.exp(value - covered),
                     "base_probability": np.exp(before[outcome] - base_covered),
                     "shift": odds[outcome] - base_odds[outcome],
@@ -87,6 +118,28 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
                     "ambiguous": i in base.merged,
                 }
             )
+    return pd.DataFrame(rows)
+
+
+def _others(run: Measured, base: Measured, item: int, outcome: str) -> dict[str, float]:
+    states = (("", run), ("base_", base))
+    return {f"{which}{name}": state.other_scores[name][item][outcome] for name in SCORES for which, state in states}
+
+
+def token_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
+    """Which words carry the JSD: its parts (bits) by item and class of token, summing to the item's `jsd`.
+
+    A token belongs to the class whose continuations begin with it, to ``several classes``, or to ``no class``.
+    """
+    rows = []
+    for item, first, p, q in zip(items, run.first_tokens, run.next_token, base.next_token, strict=True):
+        parts, known = jsd_parts(p, q), [token for tokens in first.values() for token in tokens]
+        shared = {token for token in known if known.count(token) > 1}
+        sums = {name: float(parts[sorted(tokens - shared)].sum()) for name, tokens in first.items()}
+        sums["several classes"] = float(parts[sorted(shared)].sum())
+        sums["no class"] = max(0.0, float(parts.sum()) - sum(sums.values()))
+        key = {"family": item.family, "ring": item.ring, "domain": item.domain, "item": item.item}
+        rows += [{**key, "token_class": name, "jsd": value} for name, value in sums.items()]
     return pd.DataFrame(rows)
 
 

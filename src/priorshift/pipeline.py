@@ -47,7 +47,7 @@ def measured_tables(study: LoadedStudy) -> list[str]:
     """Names of the tables that probing writes for every run of the study."""
     probes = study.params.probes
     optional = {"scales": probes.scale_orders, "completions": probes.completion_samples}
-    return ["items", "next_token", "retention", *(name for name, wanted in optional.items() if wanted)]
+    return ["items", "next_token", "tokens", "retention", *(name for name, wanted in optional.items() if wanted)]
 
 
 # -- 01: synthesis -----------------------------------------------------------------------------

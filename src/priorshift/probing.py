@@ -10,7 +10,7 @@ import pandas as pd
 from priorshift.completions import completion_stems, sample_completions
 from priorshift.extraction import Scorer
 from priorshift.items import probe_items
-from priorshift.measure import Measured, item_table, measure_model, next_token_table, retention_table
+from priorshift.measure import Measured, item_table, measure_model, next_token_table, retention_table, token_table
 from priorshift.models import BaseModel
 from priorshift.params import LoadedStudy
 from priorshift.scales import scale_table
@@ -66,6 +66,7 @@ class Probing:
         tables = {
             "items": item_table(self.items, after.items, before.items),
             "next_token": next_token_table(self.items, after.items, before.items, reference),
+            "tokens": token_table(self.items, after.items, before.items),
             "retention": after.prose.assign(base_logprob=before.prose["logprob"]),
         }
         if after.scales is not None:
