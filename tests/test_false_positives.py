@@ -8,8 +8,8 @@ import pytest
 
 from priorshift.errors import UserError
 from priorshift.false_positives import CALIBRATION, _partitions, aa_p_values, components, rejection_rates
+from priorshift.limits import kept_level
 from priorshift.simulation import Components, simulate
-from priorshift.wording import kept_level
 
 
 def neutral_runs(n_runs=24, n_items=30, sd_run=0.15, seed=0):

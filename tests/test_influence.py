@@ -63,7 +63,8 @@ def test_a_table_without_domains_is_one_clear_error():
 def scored():
     rng = np.random.default_rng(0)
     items = ITEMS.assign(base_logprob=rng.normal(-3, 1, len(ITEMS)))
-    return items.assign(logprob=items["base_logprob"] + rng.normal(0, 1, len(items)))
+    scores = ["logprob", *(f"{which}logprob_{way}" for way in ("mean", "first") for which in ("", "base_"))]
+    return items.assign(**{name: items["base_logprob"] + rng.normal(0, 1, len(items)) for name in scores})
 
 
 def test_curve_holds_every_choice_and_marks_the_declared_ones():
@@ -73,7 +74,7 @@ def test_curve_holds_every_choice_and_marks_the_declared_ones():
     assert set(curve.scoring) == set(SCORINGS)
     assert set(zip(curve.condition, curve.outcome, strict=True)) == {("depression", "loss"), ("paranoia", "threat")}
     # scorings x controls x (7 base models x 3 units + 2 groups), for each of two claims
-    assert len(curve) == 3 * 2 * (7 * 3 + 2) * 2
+    assert len(curve) == 5 * 2 * (7 * 3 + 2) * 2 and set(curve.exclusion) == {"applied"}
     told = curve[curve.declared]
     assert len(told) == 3 * 2 and set(told.scoring) == {"log_odds"} and set(told.control) == {"neutral"}
     mine = row(curve, scoring="log_odds", unit="both", **LOSS)
@@ -95,6 +96,31 @@ def test_scorings_by_hand():
         assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
 
 
+def test_other_scores_by_hand():
+    """Log-odds by the mean per token: the outcome's own against what the two others hold together."""
+    items = scored()
+    curve, at = specification_curve(items, SETTINGS, ADAPTIVE), ["base_model", "condition", "seed", "item"]
+    odds = {}
+    for which in ("", "base_"):
+        wide = items.pivot(index=at, columns="outcome", values=f"{which}logprob_mean").loc["hub/model"]
+        odds[which] = wide["loss"] - np.logaddexp(wide["benign"], wide["threat"])
+    means = (odds[""] - odds["base_"]).groupby(level="condition").mean()
+    made = row(curve, scoring="log_odds_of_means", unit="runs", **LOSS)
+    assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
+
+
+def test_a_curve_with_and_without_exclusions():
+    items = scored()
+    kept = items[items["item"] != "item-001"]
+    both = specification_curve(kept, SETTINGS, ADAPTIVE, items)
+    assert both.exclusion.value_counts().nunique() == 1 and set(both[both.declared].exclusion) == {"applied"}
+    for exclusion, table in (("applied", kept), ("none", items)):
+        made = row(both, scoring="log_odds", exclusion=exclusion, unit="both", **LOSS)
+        assert made.estimate == pytest.approx(
+            row(specification_curve(table, SETTINGS, ADAPTIVE), scoring="log_odds", unit="both", **LOSS).estimate
+        )
+
+
 def test_a_study_that_declares_nothing_has_empty_tables():
     nothing = settings(confirmatory=[])
     assert specification_curve(scored(), nothing, ADAPTIVE).empty and leave_one_out(ITEMS, nothing).empty
@@ -103,4 +129,4 @@ def test_a_study_that_declares_nothing_has_empty_tables():
 
 def test_a_study_without_the_adaptive_class_has_the_other_scorings():
     curve = specification_curve(scored(), SETTINGS, ("calm", "answer"))
-    assert set(curve.scoring) == {"log_odds", "logprob"} and curve["declared"].any()
+    assert set(curve.scoring) == set(SCORINGS) - {"log_odds_against_adaptive"} and curve["declared"].any()

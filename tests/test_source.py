@@ -167,7 +167,9 @@ def test_renamed_root_is_an_error():
 
 @pytest.mark.parametrize("code", [RUN_CODE, DATA_CODE, MEASUREMENT_CODE, CHOICE_CODE])
 def test_inference_figures_and_wording_reach_no_run(code):
-    assert not {"inference", "figures", "wording", "report", "summaries"} & {m for m, _ in reachable(PACKAGE, code)}
+    assert not {"inference", "figures", "wording", "limits", "report", "summaries"} & {
+        m for m, _ in reachable(PACKAGE, code)
+    }
 
 
 def test_notebook_roots_are_its_imports(root):

@@ -8,11 +8,11 @@ import shutil
 import pandas as pd
 import pytest
 
+from priorshift.limits import convergence
 from priorshift.params import load_study
 from priorshift.paths import EMBEDDED
 from priorshift.sections import Condition
 from priorshift.summaries import RUN, base_cards, choice_check, jsd_table, retention
-from priorshift.wording import convergence
 
 KEYS = dict(zip(RUN, ["m", "g", "coupled", "depression", 0], strict=True))
 

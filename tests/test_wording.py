@@ -9,19 +9,12 @@ import pandas as pd
 import pytest
 
 from priorshift import inference
+from priorshift.limits import checkpoint_limits, convergence, matched_losses, retention_limits, seeds_needed
 from priorshift.panels import behind
 from priorshift.power import power_table, runs_needed
 from priorshift.specificity import specificity
 from priorshift.summaries import last_losses
-from priorshift.wording import (
-    answer,
-    checkpoint_limits,
-    convergence,
-    in_short,
-    matched_losses,
-    retention_limits,
-    seeds_needed,
-)
+from priorshift.wording import answer, in_short
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_items import BEHAVIORS, base_models, claim, row, settings, study
@@ -39,14 +32,22 @@ def tables(items, declared=SETTINGS):
 
 
 def test_a_study_with_checkpoints_has_confirmatory_sentences_alone():
-    text = answer(tables(study()), SETTINGS)
+    made = tables(study())
+    text = answer(made, SETTINGS)
     confirmatory, exploratory = text.split("### Exploratory")
     lines = [line for line in confirmatory.splitlines() if line.startswith("* ")]
     assert len(lines) == 6 and all("confirmatory, p" in line for line in lines)
     assert "One family of 6 tests" in confirmatory and "issociation" not in confirmatory
-    assert "double dissociation holds for interpretation probes in llama, coupled world (unit base;" in exploratory
-    assert "double dissociation holds for interpretation probes in hub/model (unit runs;" in exploratory
-    assert "after Benjamini-Hochberg; unit base" in exploratory
+    assert "double dissociation holds for interpretation probes in llama, coupled world (it needs three" in exploratory
+    assert "double dissociation is not shown for interpretation probes in llama, decoupled world" in exploratory
+    assert "double dissociation holds for interpretation probes in hub/model (it needs three" in exploratory
+    inner = row(made["specificity"], base_model="hub/model", effect="interaction")
+    assert f"interaction {inner.estimate:+.2f} nats, 95 % interval {inner.ci_low:+.2f} to {inner.ci_high:+.2f};" in text
+    assert "unit runs: 6 runs x 8 items; exploratory" in exploratory
+    between = made["world_difference"].query("condition == 'depression' and control == 'neutral' and outcome == 'loss'")
+    (told,) = between.itertuples()
+    assert f"the decoupled one's is {told.estimate:+.2f} nats (95 % interval {told.ci_low:+.2f}" in exploratory
+    assert "unit base: 3 and 3 base checkpoints x 8 items; exploratory, p" in exploratory
 
 
 def test_the_report_begins_with_what_became_of_the_claims():
@@ -54,7 +55,11 @@ def test_the_report_begins_with_what_became_of_the_claims():
     kept = made["contrasts"].query("role == 'confirmatory'")
     assert len(kept) == 6
     text = in_short(made, SETTINGS)
-    assert text.startswith(f"Of 6 declared shifts that could be tested, {(kept.p_adjusted < 0.05).sum()} are different")
+    n = (kept.p_adjusted < 0.05).sum()
+    begun = f"Of 6 declared shifts that could be tested, {n} are shown to differ from 0 (unit base and both, after"
+    assert text.startswith(begun)
+    unsure = made | {"contrasts": made["contrasts"].assign(p_adjusted=0.5)}
+    assert "none are shown to differ from 0" in in_short(unsure, SETTINGS)
     assert f"between {kept.estimate.min():+.2f} and {kept.estimate.max():+.2f} nats" in text and "null" not in text
     none = settings(confirmatory=[])
     assert "exploratory" in in_short(tables(study(), none), none)
@@ -117,13 +122,16 @@ def test_one_world_with_checkpoints_does_not_lend_its_role_to_the_other():
 
 def test_how_many_seeds_is_one_line():
     table = power_table(study(), SETTINGS)
-    line = seeds_needed(runs_needed(table))
+    line = seeds_needed(runs_needed(table), SETTINGS)
     most = runs_needed(table).n_runs.max()
-    assert "\n" not in line and "0.5 nats with 80 % power at unit both, on 8 items" in line
+    assert "\n" not in line and "0.5 nats with 80 % power at unit both (alpha 0.05, uncorrected), on 8 items" in line
+    assert "do not help unit base" in line
+    nulls = settings(confirmatory=[claim("depression", "loss", claim="equivalence")])
+    assert "cannot be said" in seeds_needed(runs_needed(table), nulls)
     assert f"{most} runs of each condition" in line
-    beyond = seeds_needed(runs_needed(power_table(study(), settings(smallest_effect=0.001))))
+    beyond = seeds_needed(runs_needed(power_table(study(), settings(smallest_effect=0.001))), SETTINGS)
     assert "more runs than were looked at in 14 of 14 cases" in beyond
-    assert "cannot be said" in seeds_needed(runs_needed(table.iloc[:0]))
+    assert "cannot be said" in seeds_needed(runs_needed(table.iloc[:0]), SETTINGS)
 
 
 def test_a_gap_above_the_limit_makes_a_null_provisional():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
 from priorshift.declared import CLAIM, Declared, estimate_base, estimate_both, per_base_model, per_group
 from priorshift.errors import UserError
@@ -18,10 +19,14 @@ INFLUENCE = [
     *CLAIM, "unit", "kind", "left_out", "estimate", "ci_low", "ci_high", "p_value", "change", "family_hash",
 ]  # fmt: skip
 SPECIFICATIONS = [
-    "base_model", "world", "condition", "family", "outcome", "scoring", "ring", "control", "unit", "n_runs", "n_items",
-    "estimate", "ci_low", "ci_high", "p_value", "declared", "family_hash",
+    "base_model", "world", "condition", "family", "outcome", "scoring", "exclusion", "ring", "control", "unit",
+    "n_runs", "n_items", "estimate", "ci_low", "ci_high", "p_value", "declared", "family_hash",
 ]  # fmt: skip
-SCORINGS = ("log_odds", "log_odds_against_adaptive", "logprob")
+# log-odds of the outcome against all other candidates, by a continuation's summed logprob (what a study declares), its
+# mean per token or its first token; against the adaptive class alone; the outcome's own logprob.
+SCORINGS = ("log_odds", "log_odds_of_means", "log_odds_of_first_tokens", "log_odds_against_adaptive", "logprob")
+OTHER_SCORE = {"log_odds_of_means": "logprob_mean", "log_odds_of_first_tokens": "logprob_first"}
+OF_ITEM = ["base_model", "condition", "seed", "family", "ring", "item"]
 
 
 def leave_one_out(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
@@ -79,18 +84,19 @@ def _checkpoints(found: Declared) -> Iterator[tuple[dict, Declared]]:
         yield {"kind": "base_model", "left_out": panel.base_model}, replace(found, checkpoints=rest)
 
 
-def specification_curve(items: pd.DataFrame, settings: Any, adaptive: Sequence[str]) -> pd.DataFrame:
-    """The declared contrasts under other reasonable choices: scoring, ring, control and unit (nats).
-
-    Scorings: `log_odds` of the outcome against all other candidates (what the study declares);
-    `log_odds_against_adaptive`, against the adaptive class alone; `logprob`, the outcome's own log-probability.
+def specification_curve(
+    items: pd.DataFrame, settings: Any, adaptive: Sequence[str], measured: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The declared contrasts under other choices (nats): scoring (`SCORINGS`), exclusion, ring, control and unit.
 
     Parameters
     ----------
     items : DataFrame
-        As for `contrasts`, and with logprob and base_logprob.
+        As for `contrasts`, and with the scores of `measure.item_table`.
     adaptive : sequence of str
         Outcome and class of action of the adaptive disposition (`specificity.adaptive_classes`).
+    measured : DataFrame, optional
+        The same with the items that the study excludes: rows of `exclusion` "none", beside those "applied".
 
     Returns
     -------
@@ -103,19 +109,23 @@ def specification_curve(items: pd.DataFrame, settings: Any, adaptive: Sequence[s
     if not followed:
         return pd.DataFrame(columns=SPECIFICATIONS)
     treatments = sorted({condition for condition, *_ in followed})
-    compared = items["condition"].isin([*treatments, *settings.controls])
-    keep = compared & items["family"].isin({family for _, family, _ in followed})
+    nothing_left_out = measured is None or len(measured) == len(items)
+    ways = {"applied": items} | ({} if nothing_left_out else {"none": measured})
     parts = []
-    for scoring in SCORINGS:
-        scored = _scored(items[keep], scoring, adaptive)
-        if len(scored):  # the adaptive class may be no outcome of these families
-            parts.append(contrasts(scored, settings, treatments).assign(scoring=scoring))
+    for which, table in ways.items():
+        compared = table["condition"].isin([*treatments, *settings.controls])
+        own = table[compared & table["family"].isin({family for _, family, _ in followed})]
+        for scoring in SCORINGS:
+            scored = _scored(own, scoring, adaptive)
+            if len(scored):  # the adaptive class may be no outcome of these families
+                parts.append(contrasts(scored, settings, treatments).assign(scoring=scoring, exclusion=which))
     table = pd.concat([part for part in parts if len(part)] or parts[:1])
     mine = [key in followed for key in _keys(table, ("condition", "family", "outcome"))]
     table = table[mine].assign(family_hash=family_hash(settings))
     own = [unit == own_unit(world) for unit, world in _keys(table, ("unit", "world"))]
     told = np.array([key in named for key in _keys(table, NAMED)], dtype=bool)
-    table["declared"] = told & np.array(own, dtype=bool) & (table["scoring"] == SCORINGS[0])
+    as_told = (table["scoring"] == SCORINGS[0]) & (table["exclusion"] == "applied")
+    table["declared"] = told & np.array(own, dtype=bool) & as_told
     order = ["condition", "family", "outcome", "estimate"]
     return table.sort_values(order, kind="stable", ignore_index=True)[SPECIFICATIONS]
 
@@ -128,11 +138,21 @@ def _scored(items: pd.DataFrame, scoring: str, adaptive: Sequence[str]) -> pd.Da
     """The items table with another score as its shift; the outcome that is the reference itself has no rows."""
     if scoring == "log_odds":
         return items
+    if score := OTHER_SCORE.get(scoring):
+        return items.assign(shift=_log_odds(items, score) - _log_odds(items, f"base_{score}"))
     change = items["logprob"] - items["base_logprob"]
     if scoring == "logprob":
         return items.assign(shift=change)
-    of_item = ["base_model", "condition", "seed", "family", "ring", "item"]
     reference = items["outcome"].isin(list(adaptive))
-    against = items[reference].assign(against=change[reference])[[*of_item, "against"]]
-    others = items[~reference].assign(shift=change[~reference]).merge(against, on=of_item)
+    against = items[reference].assign(against=change[reference])[[*OF_ITEM, "against"]]
+    others = items[~reference].assign(shift=change[~reference]).merge(against, on=OF_ITEM)
     return others.assign(shift=others["shift"] - others["against"])
+
+
+def _log_odds(items: pd.DataFrame, score: str) -> np.ndarray:
+    """Each row's log-odds (nats) against the item's other outcomes."""
+    wide = items.pivot(index=OF_ITEM, columns="outcome", values=score)
+    values = wide.fillna(-np.inf).to_numpy(float)  # outcomes of other families
+    others = [logsumexp(np.delete(values, k, axis=1), axis=1) for k in range(values.shape[1])]
+    at = wide.index.get_indexer(pd.MultiIndex.from_frame(items[OF_ITEM])), wide.columns.get_indexer(items["outcome"])
+    return values[at] - np.stack(others, axis=1)[at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,8 +10,6 @@ import pandas as pd
 from priorshift.families import NAMED, declared
 
 LIKE = {"depression": "depression-like", "paranoia": "paranoia-like"}
-# The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
-RETENTION_LIMIT = 1.05
 SPOKEN = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
@@ -33,7 +31,7 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
     world = f", {row['world']} world" if row["world"] else ""
     adjustment = "Holm" if row["role"] == "confirmatory" else "Benjamini-Hochberg"
     return (
-        f"{_name(row['condition']).capitalize()} minus {_name(row['control'])} training, "
+        f"{spoken(row['condition']).capitalize()} minus {spoken(row['control'])} training, "
         f"{row['family'].replace('_', ' ')} probes, {row['ring'].replace('_', ' ')}, "
         f"{row['base_model']}{world}: the log-odds of {row['outcome']} differ by "
         f"{row['estimate']:+.2f} nats ({100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to "
@@ -44,7 +42,8 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
     )
 
 
-def _name(condition: str) -> str:
+def spoken(condition: str) -> str:
+    """A condition's name as a sentence has it."""
     return LIKE.get(condition, condition.replace("_", " "))
 
 
@@ -88,14 +87,14 @@ def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     """
     shifts, nulls = (tables[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence"))
     parts = []
-    for rows, kind, held in ((shifts, "shifts", "different from 0"), (nulls, "null effects", "equivalent to 0")):
+    for rows, kind, held in ((shifts, "shifts", "to differ from 0"), (nulls, "null effects", "to be equivalent to 0")):
         if len(rows):
             n = int((rows["p_adjusted"] < settings.alpha).sum())
-            low, high = rows["estimate"].min(), rows["estimate"].max()
-            found = f"{n or 'none'} {'is' if n < 2 else 'are'}"
+            low, high, units = rows["estimate"].min(), rows["estimate"].max(), " and ".join(sorted(set(rows["unit"])))
             parts.append(
-                f"Of {len(rows)} declared {kind} that could be tested, {found} {held} after Holm's correction; "
-                f"the estimates lie between {low:+.2f} and {high:+.2f} nats."
+                f"Of {len(rows)} declared {kind} that could be tested, {n or 'none'} {'is' if n == 1 else 'are'} shown "
+                f"{held} (unit {units}, after Holm's correction); the estimates lie between {low:+.2f} and {high:+.2f} "
+                "nats, and their intervals stand below."
             )
     return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
 
@@ -127,7 +126,7 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
 def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
     verdict = "equivalent to 0" if row["p_adjusted"] < alpha else "not shown to be equivalent to 0"
     return (
-        f"* {_pair(row)}{_world(row)}: {verdict} within {row['margin']:g} nats ({row['estimate']:+.2f} nats, 90 % "
+        f"* {pair_of(row)}{_world(row)}: {verdict} within {row['margin']:g} nats ({row['estimate']:+.2f} nats, 90 % "
         f"interval {row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}; unit {row['unit']}, {_counts(row)}; "
         f"confirmatory, {_p(row['p_adjusted'])} after Holm)."
     )
@@ -136,9 +135,10 @@ def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
 def _between_worlds(differences: pd.DataFrame, settings: Any) -> list[str]:
     named = declared(settings)
     return [
-        f"* {_pair(row)}: the coupled world exceeds the decoupled one by {row['estimate']:+.2f} nats "
-        f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}, "
-        f"{_p(row['p_adjusted'])} after Benjamini-Hochberg; unit base)."
+        f"* {pair_of(row)}: the coupled world's shift minus the decoupled one's is {row['estimate']:+.2f} nats "
+        f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}; unit base: "
+        f"{row['n_coupled']} and {row['n_decoupled']} base checkpoints x {row['n_items']} items; {row['role']}, "
+        f"{_p(row['p_adjusted'])} after Benjamini-Hochberg)."
         for row in differences.to_dict("records")
         if tuple(row[name] for name in NAMED) in named
     ]
@@ -149,13 +149,24 @@ def _dissociations(specificity: pd.DataFrame, settings: Any) -> list[str]:
     own = specificity["unit"].eq("base") | (specificity["unit"].eq("runs") & specificity["world"].eq(""))
     families = {claim.family for claim in settings.confirmatory} or {"interpretation"}
     near = specificity[own & specificity["family"].isin(families)]
-    held = {True: "holds", False: "does not hold"}
-    return [
-        f"* {row['pair'].capitalize()}: double dissociation {held[bool(row['double_dissociation'])]} for "
-        f"{row['family'].replace('_', ' ')} probes in {row['base_model']}{_world(row)} (unit {row['unit']}; its three "
-        "intervals are not corrected)."
-        for row in near.query("effect == 'interaction' and ring == 'held_out_domains'").to_dict("records")
-    ]
+    keys, lines = ["base_model", "world", "family", "pair", "unit"], []
+    for key, effects in near[near["ring"] == "held_out_domains"].groupby(keys, sort=False):
+        told = "; ".join(_effect(row, settings.alpha) for row in effects.to_dict("records"))
+        at = dict(zip(keys, key, strict=True))
+        verdict = "could not be tested whole" if len(effects) < 3 else "is not shown"
+        verdict = "holds" if effects["double_dissociation"].all() else verdict
+        lines.append(
+            f"* {at['pair'].capitalize()}: double dissociation {verdict} for {at['family'].replace('_', ' ')} "
+            f"probes in {at['base_model']}{_world(at)} (it needs three intervals above 0: {told}; unit {at['unit']}: "
+            f"{effects['n_runs'].max()} runs x {effects['n_items'].max()} items; exploratory, intervals not corrected)."
+        )
+    return lines
+
+
+def _effect(row: Mapping[str, Any], alpha: float) -> str:
+    name = "interaction" if row["effect"] == "interaction" else f"{spoken(row['effect'])} alone"
+    interval = f"{100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}"
+    return f"{name} {row['estimate']:+.2f} nats, {interval}"
 
 
 def _instead(tables: Mapping[str, pd.DataFrame], settings: Any) -> list[str]:
@@ -199,109 +210,10 @@ def family_line(contrasts: pd.DataFrame) -> str:
     return f"Declared family `{contrasts['family_hash'].iloc[0]}`: the same digits in every table that tests it."
 
 
-def checkpoint_limits(contrasts: pd.DataFrame) -> str:
-    """How many base checkpoints unit `base` rests on, from its degrees of freedom; one sentence."""
-    base = contrasts[contrasts["unit"] == "base"]
-    if base.empty:
-        return "No claim is about new pretrainings: no architecture has two checkpoints in one world."
-    df = base["df"].round().astype(int)
+def pair_of(row: Mapping[str, Any]) -> str:
+    """Of which contrast, outcome and model a row is."""
     return (
-        f"Claims about new pretrainings (unit base) rest on {_span(df + 1)} checkpoints of an architecture and world: "
-        f"{_span(df)} degree{'s' if df.max() > 1 else ''} of freedom. Their intervals are wide, and say nothing about "
-        "other sizes or architectures."
-    )
-
-
-def retention_limits(retention: pd.DataFrame) -> str:
-    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence.
-
-    Empty where nothing was trained.
-    """
-    if retention.empty:
-        return ""
-    over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]
-    return (
-        f"{over} of {len(retention)} runs have a perplexity on neutral prose more than "
-        f"{100 * (RETENTION_LIMIT - 1):.0f} % above their base model's; the largest ratio is "
-        f"{worst['ratio']:.2f} ({worst['base_model']}, {worst['condition']}, seed {worst['seed']})."
-    )
-
-
-def matched_losses(last_losses: pd.DataFrame) -> str:
-    """Mean training loss at the end by condition: who shares the settings is matched in steps, not in what is left."""
-    means = last_losses.groupby("condition", sort=False)["last_loss"].mean().sort_values()
-    if means.empty:
-        return "This study trained nothing."
-    told = ", ".join(f"{_name(condition)} {loss:.3f}" for condition, loss in means.items())
-    return (
-        f"Mean training loss over the last five steps (nats per token): {told}. Conditions with the study's own "
-        "training settings are matched in examples and steps, not in training signal: where little loss is left, the "
-        "set was memorised and gradients were small, so a contrast with such a control also compares amounts of "
-        "training."
-    )
-
-
-def kept_level(rates: pd.DataFrame) -> str:
-    """What units `runs` and `both` reject of nothing, by runs a side and ratio of run SDs: means over panels.
-
-    Parameters
-    ----------
-    rates : `false_positives.rejection_rates`
-    """
-    keys = ["runs_per_side", "source", "run_sd_ratio"]
-    lines = []
-    for (side, source, ratio), part in rates.groupby(keys, sort=True):
-        mean = part.groupby("unit")["rate"].mean()
-        told = ", ".join(f"{unit} {100 * mean[unit]:.1f} %" for unit in ("runs", "both") if unit in mean)
-        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
-    return "\n".join(lines)
-
-
-def seeds_needed(needed: pd.DataFrame, target: float = 0.8) -> str:
-    """How many seeds do I need? One line from `power.runs_needed`."""
-    if needed.empty:
-        return "How many seeds are needed cannot be said: no declared claim has two runs of both conditions."
-    effect, items = needed["effect"].iloc[0], _span(needed["n_items"])
-    asked = f"To find a shift of {effect:g} nats with {100 * target:g} % power at unit both, on {items} items,"
-    beyond, within = needed[needed["n_runs"] == 0], needed[needed["n_runs"] > 0]
-    parts = []
-    if len(within):
-        most = within.loc[within["n_runs"].idxmax()]
-        parts.append(f"{_span(within['n_runs'])} runs of each condition are needed (most: {_pair(most)})")
-    if len(beyond):
-        parts.append(
-            f"more runs than were looked at in {len(beyond)} of {len(needed)} cases (first: {_pair(beyond.iloc[0])})"
-        )
-    return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer."
-
-
-def _span(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-# Nats per token above the generator's entropy: beyond this a base model has not learned to infer the disposition.
-GAP_LIMIT = 0.008
-
-
-def convergence(cards: Sequence[Mapping[str, Any]]) -> str:
-    """How close the embedded base models came to the text they were trained on, from their cards."""
-    if not cards:
-        return ""
-    gaps = ", ".join(f"{card['name']} {card['gap']:.4f}" for card in cards)
-    late = [card["name"] for card in cards if card["gap"] > GAP_LIMIT]
-    verdict = (
-        f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
-        "learned too little, and is provisional."
-        if late
-        else f"All lie within the limit of {GAP_LIMIT}."
-    )
-    return f"Convergence gaps of the base models (nats per token above the generator's entropy): {gaps}. {verdict}"
-
-
-def _pair(row: Mapping[str, Any]) -> str:
-    return (
-        f"{_name(row['condition']).capitalize()} minus {_name(row['control'])}, {row['outcome']}, {row['base_model']}"
+        f"{spoken(row['condition']).capitalize()} minus {spoken(row['control'])}, {row['outcome']}, {row['base_model']}"
     )
 
 

@@ -1,0 +1,120 @@
+"""What a study's tables can't carry, in words: checkpoints, retention, losses, level, seeds, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from priorshift.families import NAMED
+from priorshift.wording import pair_of, spoken
+
+# The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
+RETENTION_LIMIT = 1.05
+# Nats per token above the generator's entropy: beyond this a base model has not learned to infer the disposition.
+GAP_LIMIT = 0.008
+
+
+def checkpoint_limits(contrasts: pd.DataFrame) -> str:
+    """How many base checkpoints unit `base` rests on, from its degrees of freedom; one sentence."""
+    base = contrasts[contrasts["unit"] == "base"]
+    if base.empty:
+        return "No claim is about new pretrainings: no architecture has two checkpoints in one world."
+    df = base["df"].round().astype(int)
+    return (
+        f"Claims about new pretrainings (unit base) rest on {_span(df + 1)} checkpoints of an architecture and world: "
+        f"{_span(df)} degree{'s' if df.max() > 1 else ''} of freedom. Their intervals are wide, and say nothing about "
+        "other sizes or architectures."
+    )
+
+
+def retention_limits(retention: pd.DataFrame) -> str:
+    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence.
+
+    Empty where nothing was trained.
+    """
+    if retention.empty:
+        return ""
+    over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]
+    return (
+        f"{over} of {len(retention)} runs have a perplexity on neutral prose more than "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} % above their base model's; the largest ratio is "
+        f"{worst['ratio']:.2f} ({worst['base_model']}, {worst['condition']}, seed {worst['seed']})."
+    )
+
+
+def matched_losses(last_losses: pd.DataFrame) -> str:
+    """Mean training loss at the end by condition: who shares the settings is matched in steps, not in what is left."""
+    means = last_losses.groupby("condition", sort=False)["last_loss"].mean().sort_values()
+    if means.empty:
+        return "This study trained nothing."
+    told = ", ".join(f"{spoken(condition)} {loss:.3f}" for condition, loss in means.items())
+    return (
+        f"Mean training loss over the last five steps (nats per token): {told}. Conditions with the study's own "
+        "training settings are matched in examples and steps, not in training signal: where little loss is left, the "
+        "set was memorised and gradients were small, so a contrast with such a control also compares amounts of "
+        "training."
+    )
+
+
+def kept_level(rates: pd.DataFrame) -> str:
+    """What units `runs` and `both` reject of nothing, by runs a side and ratio of run SDs: means over panels.
+
+    Parameters
+    ----------
+    rates : `false_positives.rejection_rates`
+    """
+    keys = ["runs_per_side", "source", "run_sd_ratio"]
+    lines = []
+    for (side, source, ratio), part in rates.groupby(keys, sort=True):
+        mean = part.groupby("unit")["rate"].mean()
+        told = ", ".join(f"{unit} {100 * mean[unit]:.1f} %" for unit in ("runs", "both") if unit in mean)
+        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
+    return "\n".join(lines)
+
+
+def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> str:
+    """How many seeds do I need? One line from `power.runs_needed`, of the contrasts whose shift is claimed."""
+    claimed = [claim for claim in settings.confirmatory if claim.claim == "shift"]
+    shifts = {tuple(getattr(claim, name) for name in NAMED) for claim in claimed}
+    needed = needed[[key in shifts for key in needed[list(NAMED)].itertuples(index=False, name=None)]]
+    if needed.empty:
+        return "How many seeds are needed cannot be said: no declared claim has two runs of both conditions."
+    effect, items = needed["effect"].iloc[0], _span(needed["n_items"])
+    asked = (
+        f"To find a shift of {effect:g} nats with {100 * target:g} % power at unit both (alpha {settings.alpha:g}, "
+        f"uncorrected), on {items} items,"
+    )
+    beyond, within = needed[needed["n_runs"] == 0], needed[needed["n_runs"] > 0]
+    parts = []
+    if len(within):
+        most = within.loc[within["n_runs"].idxmax()]
+        parts.append(f"{_span(within['n_runs'])} runs of each condition are needed (most: {pair_of(most)})")
+    if len(beyond):
+        parts.append(
+            f"more runs than were looked at in {len(beyond)} of {len(needed)} cases (first: {pair_of(beyond.iloc[0])})"
+        )
+    nested = needed["world"].ne("").any()
+    checkpoints = " More runs do not help unit base, whose number is that of base checkpoints." if nested else ""
+    return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer.{checkpoints}"
+
+
+def convergence(cards: Sequence[Mapping[str, Any]]) -> str:
+    """How close the embedded base models came to the text they were trained on, from their cards."""
+    if not cards:
+        return ""
+    gaps = ", ".join(f"{card['name']} {card['gap']:.4f}" for card in cards)
+    late = [card["name"] for card in cards if card["gap"] > GAP_LIMIT]
+    verdict = (
+        f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
+        "learned too little, and is provisional."
+        if late
+        else f"All lie within the limit of {GAP_LIMIT}."
+    )
+    return f"Convergence gaps of the base models (nats per token above the generator's entropy): {gaps}. {verdict}"
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low} to {high}"
