@@ -71,7 +71,7 @@ def test_equivalence_is_told_by_the_corrected_p():
     declared = settings(confirmatory=told)
     made = tables(study(models=base_models(hub=False)), declared)
     text = answer(made, declared)
-    assert "equivalent to 0 within 0.5 nats" in text and "not shown" not in text
+    assert "equivalent to 0 within 0.5 nats" in text and "not shown to be" not in text
     family = made["equivalence"].role == "confirmatory"
     near = made["equivalence"].assign(p_adjusted=made["equivalence"].p_adjusted.mask(family, 0.08))
     assert near[family].equivalent.all()

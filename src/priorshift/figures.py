@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,7 +25,9 @@ PALETTE = {
     "random_prior": "#E69F00",
     "adaptive": "#009E73",
 }
-SPARE = ("#56B4E9", "#F0E442", "#000000")
+# For conditions of a study's own: Tol's muted scheme, colour-blind-safe too. A name keeps its colour in every figure.
+SPARE = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499")
+PLAIN = {"prose": "#56B4E9", "reassurance": "#CC6677", "seed floor": "#DDDDDD"}
 # What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
 TINTS = {
     "_25": 0.75,
@@ -40,10 +43,15 @@ TINTS = {
 def colours(conditions: list[str]) -> dict[str, str]:
     """Condition -> colour; a behavior's variants (its name with one of `TINTS`) are tints or shades of it.
 
-    Conditions unknown to the palette take the spare colours in order.
+    A name unknown to the palette has the spare colour that its letters choose, the next free one where two of the
+    names choose the same.
     """
-    spare = iter(SPARE * len(conditions))
-    return {name: PALETTE.get(name) or _tinted(name) or next(spare) for name in conditions}
+    known = {name: PALETTE.get(name) or PLAIN.get(name) or _tinted(name) for name in conditions}
+    free = [colour for colour in SPARE if colour not in known.values()]
+    for name in sorted(name for name, colour in known.items() if colour is None):
+        free = free or list(SPARE)
+        known[name] = free.pop(zlib.crc32(name.encode()) % len(free))
+    return known
 
 
 def _tinted(name: str) -> str | None:
