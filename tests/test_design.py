@@ -19,6 +19,7 @@ from priorshift.design_figures import design_figures
 from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
 from priorshift.exclusion import leave_out
+from priorshift.figures import colours
 from priorshift.finished import finished as finished_record
 from priorshift.finished import run_inputs, run_record
 from priorshift.models import add_adapter, load_base
@@ -196,7 +197,7 @@ def test_figures_are_drawn_of_every_table(study, finished):
     none = exclusions(study, finished["runs"], finished["items"])
     tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
     doses = shifts.query("outcome == 'loss'").assign(action="withdraw", dose=0.5)
-    figures = design_figures(tables | {"dose_points": doses})
+    figures = design_figures(tables | {"dose_points": doses}, colours(study.params.conditions))
     assert set(figures) == {"controls", "rings", "dose", "recovery", "scale_profile", "self_report"}
     # Every run of every condition is a point of the control panel.
     panel = next(axis for axis in figures["controls"].axes if axis.get_title().startswith("loss"))

@@ -11,11 +11,11 @@ import pytest
 
 from priorshift import inference
 from priorshift.families import declared
-from priorshift.figures import claim_figure, power_figure, shift_figure
+from priorshift.figures import claim_figure, colours, confusion_figure, power_figure, shift_figure, token_figure
 from priorshift.panels import run_means
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_items import settings, study
+from synthetic_items import CONDITIONS, settings, study
 
 ITEMS = study()
 
@@ -28,7 +28,7 @@ def closed():
 
 def test_every_run_is_a_point_and_no_interval_pools_runs_of_several_base_models():
     runs = run_means(ITEMS).rename(columns={"mean_shift": "shift"})
-    figure = shift_figure(runs, "interpretation", "held_out_domains")
+    figure = shift_figure(runs, "interpretation", "held_out_domains", colours(CONDITIONS))
     points = [xy for axis in figure.axes for c in axis.collections for xy in c.get_offsets() if len(c.get_paths()) == 1]
     bars = [path for axis in figure.axes for c in axis.collections for path in c.get_paths() if len(path.vertices) == 2]
     assert len(points) >= len(runs) == 7 * 4 * 3 * 3
@@ -38,7 +38,7 @@ def test_every_run_is_a_point_and_no_interval_pools_runs_of_several_base_models(
 
 def test_declared_contrasts_have_the_intervals_of_the_table():
     table = inference.claims(ITEMS, settings())["contrasts"]
-    figure = claim_figure(table, declared(settings()))
+    figure = claim_figure(table, declared(settings()), colours(CONDITIONS))
     assert [axis.get_title() for axis in figure.axes] == ["depression - neutral, loss", "paranoia - neutral, threat"]
     own = table.query("condition == 'depression' and control == 'neutral' and outcome == 'loss'")
     shown = own[own.unit.isin(["both", "base"])]
@@ -56,3 +56,46 @@ def test_two_claims_of_one_contrast_are_two_power_curves():
     ]  # fmt: skip
     lines = [set(line.get_ydata()) for line in power_figure(pd.DataFrame(rows)).axes[0].lines]
     assert all(shown in lines for shown in ({0.2}, {0.8}, {0.5}))
+
+
+def test_a_condition_has_one_colour_whatever_else_is_drawn():
+    names = ["depression", "mine", "neutral", "yours", "depression_25", *(f"more_{i}" for i in range(9))]
+    palette = colours(names)
+    assert len({palette[name] for name in names}) == len(names)
+    assert colours([*names, "another"])["yours"] == palette["yours"]
+
+
+def test_bars_of_token_classes_add_up_to_the_divergence():
+    rows = [
+        (condition, token_class, bits)
+        for condition, parts in {"depression": (0.2, 0.1), "neutral": (0.0, 0.05)}.items()
+        for token_class, bits in zip(("loss", "no class"), parts, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["condition", "token_class", "jsd"])
+    table = table.assign(group="m", world="coupled", family="feeling", ring="near")
+    bars = token_figure(table, "feeling", "near").axes[0].patches
+    ends: dict[int, float] = {}
+    for bar in bars:
+        at = round(bar.get_y() + bar.get_height() / 2)
+        ends[at] = ends.get(at, 0.0) + bar.get_width()
+    assert sorted(ends.values()) == pytest.approx([0.05, 0.3])
+
+
+def test_the_confusion_matrix_is_drawn_over_checkpoints():
+    key = {"family": "feeling", "ring": "near", "accuracy": 0.75, "world": "coupled"}
+    rows = [
+        {
+            **key,
+            "unit": unit,
+            "base_model": model,
+            "condition": c,
+            "predicted": p,
+            "share": right if c == p else 1 - right,
+        }
+        for unit, model, right in (("base", "llama", 0.75), ("runs", "llama-0", 0.5))
+        for c in "ab"
+        for p in "ab"
+    ]
+    [axis] = confusion_figure(pd.DataFrame(rows), "feeling", "near").axes
+    assert axis.get_title() == "llama · coupled: 75% right, chance 50%"
+    assert [text.get_text() for text in axis.texts] == ["0.75", "0.25", "0.25", "0.75"]

@@ -70,7 +70,8 @@ def test_recovery_by_hand(params, materials):
     made = shifts(lambda m, c, s, o: after[s] if c == "recovery" else 2.0)
     table = recovery_table(made, params, materials, 0.05)
     row = table.iloc[0]
-    assert len(table) == 1 and (row["outcome"], row["earlier"], row["n"]) == ("loss", "depression", 3)
+    assert len(table) == 1 and (row["unit"], row["role"], row["p_adjusted"]) == ("runs", "exploratory", row["p_value"])
+    assert (row["outcome"], row["earlier"], row["n"]) == ("loss", "depression", 3)
     assert row["estimate"] == pytest.approx(1.5) and row["share_undone"] == pytest.approx(0.75)
     assert row["ci_high"] - 1.5 == pytest.approx(stats.t.ppf(0.975, 2) * 0.2 / np.sqrt(3))
 

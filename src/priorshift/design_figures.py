@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.figures import colours
-
 NEAR = "held_out_domains"
 RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
 
 
-def design_figures(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
+def design_figures(tables: dict[str, pd.DataFrame], palette: Mapping[str, str]) -> dict[str, Figure]:
     """Name -> figure, of every table of the wider design that the study has.
 
     Parameters
     ----------
     tables : name -> table as written under `tables/`; `shifts` is needed
+    palette : `figures.colours` of the study's conditions, as for every figure
     """
     shifts = tables["shifts"]
     made = {}
     if shifts["condition"].nunique() > 6:
-        made["controls"] = control_figure(shifts)
+        made["controls"] = control_figure(shifts, palette)
     if shifts["ring"].nunique() > 2:
-        made["rings"] = ring_figure(shifts)
+        made["rings"] = ring_figure(shifts, palette)
     if "dose_points" in tables:
         made["dose"] = dose_figure(tables["dose_points"])
     if "recovery" in tables:
-        made["recovery"] = recovery_figure(tables["recovery"], shifts)
+        made["recovery"] = recovery_figure(tables["recovery"], shifts, palette)
     if "scales" in tables:
-        made["scale_profile"] = scale_figure(tables["scales"])
-        made["self_report"] = self_report_figure(tables["self_report"])
+        made["scale_profile"] = scale_figure(tables["scales"], palette)
+        made["self_report"] = self_report_figure(tables["self_report"], palette)
     return made
 
 
-def control_figure(shifts: pd.DataFrame) -> Figure:
+def control_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """All conditions beside both behaviors: shift of interpretations by outcome, a point for each run."""
     data = _where(shifts, family="interpretation", ring=NEAR)
     data = data[data["outcome"] != "benign"]
@@ -45,14 +46,14 @@ def control_figure(shifts: pd.DataFrame) -> Figure:
     grid = sns.FacetGrid(data, col="outcome", row="panel", height=0.5 + 0.22 * len(order), aspect=1.5, sharex=True)
     for (panel, outcome), axis in grid.axes_dict.items():
         part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
-        shared = {"x": "shift", "y": "condition", "hue": "condition", "order": order, "palette": colours(order)}
+        shared = {"x": "shift", "y": "condition", "hue": "condition", "order": order, "palette": palette}
         sns.stripplot(part, **shared, ax=axis, jitter=False, size=4, legend=False)
         axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=f"{outcome}, {panel}", xlabel="shift (nats)", ylabel="")
     return _titled(grid.figure, "Every condition: shift of interpretations, held-out domains (one point per run)")
 
 
-def ring_figure(shifts: pd.DataFrame) -> Figure:
+def ring_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """How far a shift carries: mean shift by ring, from the training domains outwards, a line for each condition."""
     data = shifts[(shifts["family"] == "interpretation") & (shifts["outcome"] != "benign")]
     rings = [ring for ring in RINGS if ring in set(data["ring"])]
@@ -63,12 +64,12 @@ def ring_figure(shifts: pd.DataFrame) -> Figure:
         part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
         sns.pointplot(
             part, x="ring", y="shift", order=[ring.replace("_", "\n") for ring in rings],
-            hue="condition", hue_order=order, palette=colours(order), ax=axis,
+            hue="condition", hue_order=order, palette=palette, ax=axis,
             errorbar=None, markersize=4, linewidth=1, legend=False,
         )  # fmt: skip
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=f"{outcome}, {panel}", xlabel="", ylabel="shift (nats)")
-    _legend(grid.figure, order)
+    _legend(grid.figure, order, palette)
     return _titled(grid.figure, "Shift of interpretations by ring (means over runs)")
 
 
@@ -88,29 +89,28 @@ def dose_figure(points: pd.DataFrame) -> Figure:
     return _titled(grid.figure, "Dose-response of the behavior's own outcome, held-out domains")
 
 
-def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame) -> Figure:
+def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Shift after each stage: a line joins the two stages of one adapter."""
-    rows = _where(recovery, family="interpretation", ring=NEAR)
+    rows = _where(recovery, family="interpretation", ring=NEAR, unit="runs")
     panels = list(dict.fromkeys(rows["panel"]))
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
     for axis, panel in zip(axes.flat, panels, strict=True):
         for row in rows[rows["panel"] == panel].to_dict("records"):
-            _two_stages(axis, row, shifts)
+            _two_stages(axis, row, shifts, palette)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=panel, ylabel="shift (nats)")
     return _titled(figure, "Recovery: shift of interpretations after each stage (one line per adapter)")
 
 
-def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame) -> None:
+def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame, palette: Mapping[str, str]) -> None:
     keys = ["base_model", "family", "ring", "outcome"]
     own = shifts[(shifts[keys] == [row[key] for key in keys]).all(axis=1)]
     stages = [row["earlier"], row["condition"]]
     wide = own[own["condition"].isin(stages)].pivot(index="seed", columns="condition", values="shift")[stages]
-    colour = colours([row["condition"]])[row["condition"]]
-    axis.plot(stages, wide.to_numpy().T, color=colour, marker="o", markersize=4, linewidth=1)
+    axis.plot(stages, wide.to_numpy().T, color=palette[row["condition"]], marker="o", markersize=4, linewidth=1)
 
 
-def scale_figure(scales: pd.DataFrame) -> Figure:
+def scale_figure(scales: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Scale profile: the score's shift by scale and condition, one point per run."""
     data = _panels(scales)
     order = list(dict.fromkeys(data["condition"]))
@@ -118,16 +118,16 @@ def scale_figure(scales: pd.DataFrame) -> Figure:
     for panel, axis in grid.axes_dict.items():
         part = data[data["panel"] == panel]
         sns.stripplot(
-            part, x="scale", y="shift", hue="condition", hue_order=order, palette=colours(order), dodge=True,
+            part, x="scale", y="shift", hue="condition", hue_order=order, palette=palette, dodge=True,
             jitter=False, size=3.5, ax=axis, legend=False,
         )  # fmt: skip
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=panel, xlabel="", ylabel="shift of the score (0 to 1)")
-    _legend(grid.figure, order)
+    _legend(grid.figure, order, palette)
     return _titled(grid.figure, "Scale profile: shift of the key-balanced score (one point per run)")
 
 
-def self_report_figure(table: pd.DataFrame) -> Figure:
+def self_report_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Self-report beside behavior: scale shift against choice and interpretation shift, one point per run."""
     long = table.melt(
         ["group", "world", "condition", "outcome", "scale_shift"], ["choice_shift", "interpretation_shift"],
@@ -136,14 +136,14 @@ def self_report_figure(table: pd.DataFrame) -> Figure:
     long = _panels(long[long["outcome"] != "benign"])
     order = list(dict.fromkeys(long["condition"]))
     grid = sns.relplot(
-        long, x="nats", y="scale_shift", hue="condition", hue_order=order, palette=colours(order), style="outcome",
+        long, x="nats", y="scale_shift", hue="condition", hue_order=order, palette=palette, style="outcome",
         col="behavior", row="panel", height=2.8, aspect=1.4, s=28, facet_kws={"sharex": "col"},
     )  # fmt: skip
     grid.set_axis_labels("shift (nats)", "scale shift (0 to 1)").set_titles("{col_name}, {row_name}")
     return grid.figure
 
 
-def placement_figure(table: pd.DataFrame) -> Figure:
+def placement_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Surface against prior learning: expectation shift against choice shift, one point per run.
 
     Parameters
@@ -154,7 +154,7 @@ def placement_figure(table: pd.DataFrame) -> Figure:
     order = list(dict.fromkeys(data["condition"]))
     grid = sns.relplot(
         data, x="choice_shift", y="expectation_shift", hue="condition", hue_order=order,
-        palette=dict(zip(order, sns.color_palette("husl", len(order)), strict=True)), style="target", col="panel",
+        palette=palette, style="target", col="panel",
         height=3.8, aspect=1.2, s=36,
     )  # fmt: skip
     for axis in grid.axes.flat:
@@ -176,8 +176,9 @@ def _where(table: pd.DataFrame, **values: str) -> pd.DataFrame:
     return _panels(table)
 
 
-def _legend(figure: Figure, order: list[str]) -> None:
-    handles = [plt.Line2D([], [], color=c, marker="o", linestyle="none", markersize=5) for c in colours(order).values()]
+def _legend(figure: Figure, order: list[str], palette: Mapping[str, str]) -> None:
+    shape = {"marker": "o", "linestyle": "none", "markersize": 5}
+    handles = [plt.Line2D([], [], color=palette[name], **shape) for name in order]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
     figure.legend(handles, order, ncol=min(len(order), 6), **below)
 

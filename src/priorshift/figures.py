@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,9 +25,12 @@ PALETTE = {
     "random_prior": "#E69F00",
     "adaptive": "#009E73",
 }
-# For conditions of a study's own: Tol's muted scheme, colour-blind-safe too. A name keeps its colour in every figure.
-SPARE = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499")
-PLAIN = {"prose": "#56B4E9", "reassurance": "#CC6677", "seed floor": "#DDDDDD"}
+# For conditions of a study's own: the palette's other colours, then Tol's muted scheme, colour-blind-safe too.
+SPARE = (
+    "#56B4E9", "#F0E442", "#000000", "#332288", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
+    "#AA4499", "#88CCEE",
+)  # fmt: skip
+FLOOR = "seed floor"
 # What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
 TINTS = {
     "_25": 0.75,
@@ -40,18 +43,15 @@ TINTS = {
 }
 
 
-def colours(conditions: list[str]) -> dict[str, str]:
-    """Condition -> colour; a behavior's variants (its name with one of `TINTS`) are tints or shades of it.
+def colours(conditions: Iterable[str]) -> dict[str, str]:
+    """Condition -> colour, made once from a study's conditions and given to every figure.
 
-    A name unknown to the palette has the spare colour that its letters choose, the next free one where two of the
-    names choose the same.
+    A behavior's variants (its name with one of `TINTS`) are tints or shades of it; names unknown to the palette take
+    the spare colours in order.
     """
-    known = {name: PALETTE.get(name) or PLAIN.get(name) or _tinted(name) for name in conditions}
-    free = [colour for colour in SPARE if colour not in known.values()]
-    for name in sorted(name for name, colour in known.items() if colour is None):
-        free = free or list(SPARE)
-        known[name] = free.pop(zlib.crc32(name.encode()) % len(free))
-    return known
+    spare = itertools.cycle(SPARE)
+    known = {name: PALETTE.get(name) or _tinted(name) for name in conditions}
+    return {name: colour or next(spare) for name, colour in known.items()} | {FLOOR: "#DDDDDD"}
 
 
 def _tinted(name: str) -> str | None:
@@ -66,7 +66,7 @@ def _tinted(name: str) -> str | None:
 MARKERS = "os^DvP*X"
 
 
-def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
+def shift_figure(runs: pd.DataFrame, family: str, ring: str, palette: Mapping[str, str]) -> Figure:
     """Shift by condition and outcome: a panel for each group and world, a point for each run.
 
     No interval is drawn: runs of one checkpoint are not independent, and an interval over all of them would pass them
@@ -76,6 +76,7 @@ def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
     Parameters
     ----------
     runs : `summaries.shift_by_run`
+    palette : `colours` of the study's conditions, as for every figure
     """
     data = runs[(runs["family"] == family) & (runs["ring"] == ring)].copy()
     data["panel"] = (data["group"] + " · " + data["world"]).str.strip(" ·")
@@ -83,10 +84,10 @@ def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
     order = [c for c in PALETTE if c in order] + [c for c in order if c not in PALETTE]
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.2, aspect=1.7, sharey=True)
     for panel, axis in grid.axes_dict.items():
-        _runs_by_outcome(axis, data[data["panel"] == panel], order)
+        _runs_by_outcome(axis, data[data["panel"] == panel], order, palette)
         axis.set_title(panel)
     most = int(data.groupby("panel")["base_model"].nunique().max())
-    marks = [plt.Line2D([], [], color=colour, linewidth=3) for colour in colours(order).values()]
+    marks = [plt.Line2D([], [], color=palette[name], linewidth=3) for name in order]
     points = [plt.Line2D([], [], color="0.4", marker=MARKERS[i % len(MARKERS)], linestyle="none") for i in range(most)]
     numbers = [f"base model {i + 1}" for i in range(most)] if most > 1 else []
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
@@ -97,9 +98,9 @@ def shift_figure(runs: pd.DataFrame, family: str, ring: str) -> Figure:
     return grid.figure
 
 
-def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str]) -> None:
+def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str], palette: Mapping[str, str]) -> None:
     outcomes, models = list(dict.fromkeys(runs["outcome"])), sorted(set(runs["base_model"]))
-    room, palette = 0.8 / len(order), colours(order)
+    room = 0.8 / len(order)
     for (outcome, condition), part in runs.groupby(["outcome", "condition"], sort=False):
         x = outcomes.index(outcome) + (order.index(condition) + 0.5) * room - 0.4
         for i, model in enumerate(models):
@@ -115,7 +116,7 @@ def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str]) -> None:
     axis.set(xticks=range(len(outcomes)), xticklabels=outcomes, xlabel="", ylabel="shift (nats)")
 
 
-def claim_figure(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) -> Figure:
+def claim_figure(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]], palette: Mapping[str, str]) -> Figure:
     """The declared contrasts with their intervals: each base model over new runs and items, each architecture over
     new checkpoints; a panel for each contrast.
 
@@ -134,7 +135,7 @@ def claim_figure(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) ->
                                 sharey=True, squeeze=False)  # fmt: skip
     for axis, panel in zip(axes.flat, panels, strict=False):
         for row in rows[rows["claim"] == panel].to_dict("records"):
-            colour = "black" if row["last"] else PALETTE.get(row["condition"], "#0072B2")
+            colour = "black" if row["last"] else palette[row["condition"]]
             y = names.index(row["name"])
             axis.hlines(y, row["ci_low"], row["ci_high"], color=colour, linewidth=2 if row["last"] else 1)
             axis.plot(row["estimate"], y, marker="D" if row["last"] else "o", markersize=4, color=colour)
@@ -148,26 +149,73 @@ def claim_figure(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) ->
     return figure
 
 
-def jsd_figure(table: pd.DataFrame, ring: str) -> Figure:
+def jsd_figure(table: pd.DataFrame, ring: str, palette: Mapping[str, str]) -> Figure:
     """Full-vocabulary JSD from the base model by family and condition, and the seed-to-seed floor."""
     data = table[(table["ring"] == ring) & table["measure"].isin(["jsd", "jsd_floor"])].copy()
-    data.loc[data["measure"] == "jsd_floor", "condition"] = "seed floor"
+    data.loc[data["measure"] == "jsd_floor", "condition"] = FLOOR
     data["world"] = data["world"].replace("", "hub")
     order = list(dict.fromkeys(data["condition"]))
     grid = sns.catplot(
-        data, kind="bar", x="family", y="estimate", hue="condition", hue_order=order, palette=colours(order),
+        data, kind="bar", x="family", y="estimate", hue="condition", hue_order=order, palette=palette,
         col="world", height=3.4, aspect=1.6, errorbar=None,
     )  # fmt: skip
     grid.set_axis_labels("", "JSD (bits)").set_titles("{col_name} world")
     return grid.figure
 
 
-def loss_figure(losses: pd.DataFrame) -> Figure:
+def token_figure(table: pd.DataFrame, family: str, ring: str) -> Figure:
+    """Which words carry the JSD from the base model: a bar for each condition, its parts by class of next token.
+
+    Parameters
+    ----------
+    table : `summaries.token_classes`
+    """
+    data = table[(table["family"] == family) & (table["ring"] == ring)]
+    data = data.assign(panel=(data["group"] + " · " + data["world"]).str.strip(" ·"))
+    classes, conditions = list(dict.fromkeys(data["token_class"])), list(dict.fromkeys(data["condition"]))[::-1]
+    grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=0.8 + 0.3 * len(conditions), aspect=2.4)
+    for panel, axis in grid.axes_dict.items():
+        wide = data[data["panel"] == panel].pivot(index="condition", columns="token_class", values="jsd")
+        wide.reindex(index=conditions, columns=classes).plot.barh(
+            stacked=True, ax=axis, legend=axis is grid.axes.flat[0], width=0.8, color=sns.color_palette("colorblind")
+        )
+        axis.set(title=panel, xlabel="JSD (bits)", ylabel="")
+    sns.move_legend(grid.axes.flat[0], "lower right", title="next token begins")
+    return grid.figure
+
+
+def confusion_figure(table: pd.DataFrame, family: str, ring: str) -> Figure:
+    """Which condition a run was guessed to come from, over base checkpoints (or base models where there are none).
+
+    Parameters
+    ----------
+    table : `confusion.confusion`; a cell is the share of the condition's runs, a row sums to 1
+    """
+    rows = table[(table["family"] == family) & (table["ring"] == ring)]
+    nested = set(rows.loc[rows["unit"] == "base", "world"])  # one checkpoint alone has no row of unit `base`
+    rows = rows[(rows["unit"] == "base") | ~rows["world"].isin(nested)]
+    panels = list(rows.groupby(["base_model", "world"], sort=True))
+    across = min(2, max(1, len(panels)))
+    down = -(-max(1, len(panels)) // across)
+    size = 1.6 + 0.42 * rows["condition"].nunique()
+    figure, axes = plt.subplots(down, across, figsize=(across * (size + 1), down * size), squeeze=False)
+    for axis, (key, part) in zip(axes.flat, panels, strict=False):
+        wide = part.pivot(index="condition", columns="predicted", values="share")
+        sns.heatmap(wide, ax=axis, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", cbar=False, square=True)
+        chance = 1 / len(wide)
+        title = f"{' · '.join(filter(None, key))}: {part['accuracy'].iloc[0]:.0%} right, chance {chance:.0%}"
+        axis.set(title=title, xlabel="guessed", ylabel="trained")
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.axis("off")
+    figure.tight_layout()
+    return figure
+
+
+def loss_figure(losses: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Training loss by step: the mean of each condition's runs, and the range over them."""
-    order = list(dict.fromkeys(losses["condition"]))
     figure, axis = plt.subplots(figsize=(7, 3.2), dpi=80)
     sns.lineplot(
-        losses, x="step", y="loss", hue="condition", palette=colours(order), errorbar=("pi", 100), linewidth=1.2,
+        losses, x="step", y="loss", hue="condition", palette=palette, errorbar=("pi", 100), linewidth=1.2,
         err_kws={"alpha": 0.15, "linewidth": 0}, ax=axis,
     )  # fmt: skip
     axis.set(xlabel="optimizer step", ylabel="loss (nats per token)", ylim=(0, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from priorshift.families import NAMED
@@ -56,6 +57,32 @@ def matched_losses(last_losses: pd.DataFrame) -> str:
         "set was memorised and gradients were small, so a contrast with such a control also compares amounts of "
         "training."
     )
+
+
+def jsd_words(tests: pd.DataFrame, ring: str) -> str:
+    """Whether whole distributions moved more than under the first control, and more than another seed moves them.
+
+    Parameters
+    ----------
+    tests : `jsd_floor.jsd_tests`
+    """
+    rows = tests[tests["ring"] == ring]
+    rows = rows[rows["control"] == tests["control"].iloc[0]] if len(tests) else rows
+    if rows.empty:
+        return "No JSD could be tested: it takes two runs of a treatment and of a control."
+    lines = []
+    for (name, world, condition), part in rows.groupby(["base_model", "world", "condition"], sort=False):
+        floor, least = part["floor_jsd"].mean(), 1 / part["n_arrangements"].max()
+        beside = "" if np.isnan(floor) else f" (between seeds of the control itself {floor:.3f})"
+        told = ", ".join(f"{row.family.replace('_', ' ')} {row.estimate:+.3f}" for row in part.itertuples())
+        where = f"{name}, {world} world" if world else name
+        low, high = part["p_value"].min(), part["p_value"].max()
+        lines.append(
+            f"* {spoken(condition).capitalize()} minus {spoken(part['control'].iloc[0])}, {where}: JSD from the base "
+            f"model differs by {told} bits{beside}; unit runs, {part['n_runs'].max()} runs, permutation p {low:.3f} to "
+            f"{high:.3f} (it cannot fall below {least:.3f}); exploratory, not corrected here."
+        )
+    return "\n".join(lines)
 
 
 def kept_level(rates: pd.DataFrame) -> str:

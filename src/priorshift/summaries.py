@@ -64,6 +64,17 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return table
 
 
+def token_classes(tokens: pd.DataFrame) -> pd.DataFrame:
+    """Which words carry the JSD: mean over items, runs and base models of its parts (bits), by class of next token.
+
+    `tables/jsd_tokens.csv`. A token is of the class whose continuations begin with it, of ``several classes`` or of
+    ``no class``; the classes of a condition, family and ring sum to its JSD.
+    """
+    keys = ["group", "world", "condition", "family", "ring", "token_class"]
+    means = tokens.groupby([*keys, "base_model"], sort=False)["jsd"].mean()
+    return means.groupby(keys, sort=False).mean().reset_index()
+
+
 def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
     """Mean shift (nats), probability and covered mass of each run: what every point of a figure is."""
     keys = [*RUN, "family", "ring", "outcome"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from priorshift.intervals import mean_interval, t_interval
 from priorshift.materials import Materials
@@ -55,7 +56,7 @@ def dose_table(points: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """The trend of the shift over doses (nats from dose 0 to dose 1): `tables/dose.csv`.
 
     Unit `runs`: least-squares slope over a base model's runs, Student's t. Unit `base`: t over the slopes of an
-    embedded architecture's checkpoints.
+    embedded architecture's checkpoints. All rows are exploratory; p_adjusted: Benjamini-Hochberg within unit.
     """
     rows, slopes = [], []
     keys = [*BASE, "action", *PROBE]
@@ -80,7 +81,7 @@ def dose_table(points: pd.DataFrame, alpha: float) -> pd.DataFrame:
                 "n": len(part),
             }
             rows.append(row | _mean(part["slope"].to_numpy(float), alpha))
-    return pd.DataFrame(rows)
+    return _exploratory(rows)
 
 
 def recovery_pairs(study: Study) -> Iterator[tuple[str, str, str]]:
@@ -96,8 +97,10 @@ def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alp
     """How much of the shift a later stage undoes: `tables/recovery.csv`.
 
     Each run goes on from the run of the same seed before it. `estimate` is the mean of before - after over
-    these pairs (nats) with a paired t interval; share_undone = estimate / mean of before, and empty where the
-    interval of `before` over seeds holds 0: nothing sure was there to undo.
+    these pairs (nats) with a paired t interval over seeds (unit `runs`); one pair has no row. Unit `base`: the same
+    over the means of an embedded architecture's checkpoints. share_undone = estimate / mean of before, and empty where
+    the interval of `before` holds 0: nothing sure was there to undo. All rows are exploratory; p_adjusted:
+    Benjamini-Hochberg within unit.
     """
     rows = []
     for name, earlier, action in recovery_pairs(study):
@@ -106,14 +109,35 @@ def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alp
         before = own[own["condition"] == earlier].set_index([*keys, "seed"])["shift"]
         after = own[own["condition"] == name].set_index([*keys, "seed"])["shift"]
         pairs = pd.concat([before.rename("before"), after.rename("after")], axis=1).dropna()
+        told = {"condition": name, "earlier": earlier}
         for key, part in pairs.groupby(keys, sort=True):
-            undone = (part["before"] - part["after"]).to_numpy(float)
-            row = dict(zip(keys, key, strict=True)) | {"condition": name, "earlier": earlier, "n": len(part)}
-            row |= {"before": part["before"].mean(), "after": part["after"].mean()} | _mean(undone, alpha)
-            was = mean_interval(part["before"], alpha)
-            sure = was["ci_low"] > 0 or was["ci_high"] < 0
-            rows.append(row | {"share_undone": row["estimate"] / row["before"] if sure else np.nan})
-    return pd.DataFrame(rows)
+            rows += _undone(dict(zip(keys, key, strict=True)) | told | {"unit": "runs"}, part, alpha)
+        nested = pairs[pairs.index.get_level_values("world") != ""].groupby(keys, sort=True).mean()
+        for key, part in nested.groupby(keys[1:], sort=True):
+            claim = {"base_model": key[0], **dict(zip(keys[1:], key, strict=True))}
+            rows += _undone(claim | told | {"unit": "base"}, part, alpha)
+    return _exploratory(rows)
+
+
+def _undone(claim: dict, pairs: pd.DataFrame, alpha: float) -> list[dict]:
+    """The row of a claim from `before` and `after` of each seed or checkpoint; none from a single one."""
+    if len(pairs) < 2:
+        return []
+    row = claim | {"n": len(pairs), "before": pairs["before"].mean(), "after": pairs["after"].mean()}
+    row |= _mean((pairs["before"] - pairs["after"]).to_numpy(float), alpha)
+    was = mean_interval(pairs["before"], alpha)
+    sure = was["ci_low"] > 0 or was["ci_high"] < 0
+    return [row | {"share_undone": row["estimate"] / row["before"] if sure else np.nan}]
+
+
+def _exploratory(rows: list[dict]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    # Nothing that varies leaves no test (NaN); it counts as p = 1 for the others' correction.
+    corrected = table["p_value"].fillna(1.0).groupby(table["unit"])
+    adjusted = corrected.transform(lambda p: multipletests(p, method="fdr_bh")[1])
+    return table.assign(role="exploratory", p_adjusted=adjusted.where(table["p_value"].notna()))
 
 
 def _own(shifts: pd.DataFrame, action: str, materials: Materials) -> pd.Series:
@@ -124,8 +148,6 @@ def _own(shifts: pd.DataFrame, action: str, materials: Materials) -> pd.Series:
 
 def _mean(values: np.ndarray, alpha: float) -> dict[str, float]:
     n = len(values)
-    if n < 2:
-        return {"estimate": float(values.mean()), "ci_low": np.nan, "ci_high": np.nan, "df": 0, "p_value": np.nan}
     return _interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, alpha)
 
 
