@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
+from itertools import islice
 
 import pytest
 import yaml
 
 from priorshift.errors import UserError
 from priorshift.items import probe_items
+from priorshift.material_files import load_materials
 from priorshift.models import load_base
 from priorshift.params import load_study
 from priorshift.synthesis import synthesize
+from priorshift.worlds import World, load_world_params
 
 RINGS = {"paraphrase": 6, "narrator": 8, "text_form": 9}
 
@@ -132,6 +136,20 @@ def test_a_family_of_one_s_own_is_probed_like_the_others(outlook):
     assert first.stem == "The manager asks for a short meeting on Friday. Nora concluded:"
     assert first.candidates["loss"] == (" only emptiness", " certain defeat")
     assert {i.form for i in items if i.ring == "paraphrase"} == {"stem 1"}
+
+
+def test_a_family_of_one_s_own_can_be_taught(root, params_folder):
+    """The families.yaml that the docs show, in a worlds file that tells of it: its stems and words are in the texts."""
+    [shown] = re.findall(r"```yaml\n(outlook:.*?)```", (root / "docs/design_by_yaml.md").read_text(), re.S)
+    folder = params_folder / "materials_taught"
+    folder.mkdir()
+    (folder / "extends.yaml").write_text("../materials")
+    (folder / "families.yaml").write_text(shown)
+    params = load_world_params(params_folder / "worlds.yaml")
+    params = params.model_copy(update={"follow_ups": {**params.follow_ups, "outlook": 0.3}})
+    texts = [d.text for d in islice(World(load_materials(folder), params, coupled=True).sample(0), 300)]
+    told = [text for text in texts if " expected: " in text]
+    assert told and any(phrase in text for text in told for phrase in ("good luck", "only sorrow", "an ambush"))
 
 
 BAD_FAMILIES = {

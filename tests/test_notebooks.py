@@ -122,7 +122,7 @@ def test_what_is_lost_is_done_again_alone(finished):
     assert before == {p.name: p.read_bytes() for p in (outputs / "tables").glob("*.csv")}
 
 
-def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_path):
+def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_path, monkeypatch):
     shutil.copytree(finished / "outputs/smoke", tmp_path / "smoke")
     loaded = load_study(finished / "params/smoke.yaml", tmp_path)
     assert verify(loaded) == []
@@ -138,6 +138,11 @@ def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_pat
     loaded.paths.report.unlink()
     (loaded.paths.tables / "more.csv").write_text("a\n")
     assert {"missing: report.html", "extra: tables/more.csv"} <= set(verify(loaded))
+    (loaded.paths.tables / "contrasts.csv").unlink()
+    (loaded.paths.tables / "contrasts.csv").symlink_to("nowhere")
+    assert "changed: tables/contrasts.csv" in verify(loaded)
+    monkeypatch.setattr("priorshift.manifest.base_hash", lambda params: "f" * 64)
+    assert "changed: the base model llama-coupled-0 (after the manifest was written)" in verify(loaded)
     whole = loaded.paths.manifest.read_bytes()
     for position in rng.sample(range(len(whole)), 40):
         loaded.paths.manifest.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])

@@ -156,8 +156,9 @@ BAD_CSV = {
     "no items": ("scale,outcome,text,key\n", "found no items"),
     "text twice": (CSV + "mine,loss,my days seem  pointless,-1\n", "mine: 'my days seem  pointless' is given twice"),
     "unknown outcome": (CSV.replace(",loss", ",joy"), "found outcome 'joy'"),
-    "one key only": (CSV.replace(",-1", ",1"), "items with key 1 only; add items of the other key"),
-}
+    "a line break in a text": (CSV.replace("full of hope", "full\nof hope").replace("My life", '"My life').replace(
+        "hope.", 'hope."'), "line 3"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD_CSV)
@@ -167,6 +168,25 @@ def test_bad_csv_is_one_line(name, write_study, params_folder):
     with pytest.raises(MaterialsError, match=named) as caught:
         load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv")))
     assert "mine.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_licensed_scale_may_have_one_key(write_study, params_folder, materials):
+    """Agreeing cannot be told from the trait then: acquiescence is empty, and the score is the forward items'."""
+    (params_folder / "mine.csv").write_text(CSV.replace(",-1", ",1"))
+    path = write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=4))
+    assert {item.key for item in load_study(path).materials.scales["mine"].items} == {1}
+    rows = [
+        {**dict.fromkeys(["base_model", "group", "world", "condition"], "m"), "seed": seed, "scale": "mine",
+         "outcome": "loss", "item": item, "key": 1, "label_set": 0, "order": order, "level": level,
+         "logprob": np.log(p), "base_logprob": np.log(0.5)}
+        for seed in (0, 1) for item in ("a", "b") for order in (0, 1) for level, p in ((0, 0.2), (1, 0.8))
+    ]  # fmt: skip
+    table = scale_scores(pd.DataFrame(rows))
+    assert table["score"].tolist() == pytest.approx([0.8, 0.8]) and table["acquiescence"].isna().all()
+    both = scale_scores(pd.DataFrame([{**row, "key": -1 if row["item"] == "b" else 1} for row in rows]))
+    assert both["score"].tolist() == pytest.approx([0.5, 0.5]) and both["acquiescence"].tolist() == pytest.approx(
+        [0.3, 0.3]
+    )
 
 
 def test_missing_csv_is_one_line(tmp_path):

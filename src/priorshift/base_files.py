@@ -6,6 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+from priorshift.errors import ParamsError
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import file_hash, text_hash
 from priorshift.sections import BaseModelParams
@@ -24,8 +25,14 @@ def locate(params: BaseModelParams) -> tuple[Path | str, dict]:
 
 def read_card(folder: Path) -> dict:
     """The card of a calibration model, shipped or rebuilt elsewhere; empty for any other model."""
-    card = folder / CARD
-    return json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError:
+        raise ParamsError(
+            f"{path}: is damaged (no JSON); get the model again, or remove the card of another's"
+        ) from None
+    return card if isinstance(card, dict) and "world" in card else {}
 
 
 def base_hash(params: BaseModelParams) -> str:

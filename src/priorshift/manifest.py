@@ -45,7 +45,9 @@ def verify(study: LoadedStudy) -> list[str]:
     recorded = manifest["files"]
     expected = set(recorded) - set(not_shipped(study))
     problems = [f"missing: {name}" for name in recorded if name in expected and name not in found]
-    problems += [f"changed: {name}" for name in recorded if name in found and file_hash(found[name]) != recorded[name]]
+    problems += [
+        f"changed: {name}" for name in recorded if name in found and _hash_or_none(found[name]) != recorded[name]
+    ]
     problems += [f"extra: {name}" for name in found if name not in recorded]
     # Marks carry their own hash: they are written around the manifest.
     marks = [path for path in sorted(study.paths.stages.rglob("*")) if path.is_file() and path.suffix != ".lock"]
@@ -54,6 +56,10 @@ def verify(study: LoadedStudy) -> list[str]:
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
+    for model in study.params.models:
+        # A hub model that is not at hand has no hash to compare.
+        if (now := base_hash(model)) and now != manifest["base_models"].get(model.name):
+            problems.append(f"changed: the base model {model.name} (after the manifest was written)")
     return problems
 
 
@@ -68,6 +74,14 @@ def not_shipped(study: LoadedStudy) -> list[str]:
     recorded = (read_record(study.paths.manifest) or {}).get("files", {})
     kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
     return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
+
+
+def _hash_or_none(path: Path) -> str | None:
+    """The hash of a file; None where it cannot be read: a link to nothing, say."""
+    try:
+        return file_hash(path)
+    except OSError:
+        return None
 
 
 def _files(study: LoadedStudy) -> list[Path]:

@@ -34,8 +34,11 @@ def check_materials(materials: Materials, folder: Path) -> None:
         rule(materials, folder)
 
 
-def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str) -> None:
-    """Each scale names a known outcome and has items, each once, of both keys: agreeing to all scores the midpoint."""
+def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, both_keys: bool = True) -> None:
+    """Each scale names a known outcome and has items, each once; of both keys, so that agreeing to all is the midpoint.
+
+    A licensed instrument may have items of one key alone: nobody may add to it.
+    """
     for name, scale in scales.items():
         if scale.outcome not in outcomes:
             raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
@@ -43,7 +46,7 @@ def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str) 
         keys = {item.key for item in scale.items}
         if 0 in keys:
             raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
-        if keys != {1, -1}:
+        if both_keys and keys != {1, -1}:
             raise MaterialsError(
                 f"{where}: {name}: found items with key {keys.pop()} only; add items of the other key, "
                 "without which agreeing cannot be told from the trait"

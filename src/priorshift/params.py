@@ -240,7 +240,7 @@ def _inside(path: Path, name: str) -> Path:
 def _with_scales(materials: Materials, path: Path) -> Materials:
     """The materials with a user's scales in place of their own."""
     scales = read_scales(path)
-    check_scales(scales, [d.outcome for d in materials.dispositions.values()], str(path))
+    check_scales(scales, [d.outcome for d in materials.dispositions.values()], str(path), both_keys=False)
     return materials.model_copy(update={"scales": scales})
 
 

@@ -179,10 +179,14 @@ def _some(names: Iterable[str]) -> str:
 def _shared_inputs(study: LoadedStudy, stage: str) -> dict[str, str]:
     """What every piece of a stage is made from."""
     notebook = NOTEBOOKS / f"{stage}.ipynb"
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RunError(f"notebooks/{notebook.name}: is missing or damaged (no JSON); get it again") from None
     params = study.params.model_dump(mode="json", exclude=UNSEEN.get(stage, set()))
     return {
         "notebook": file_hash(notebook),
-        "source": source_hash(*notebook_roots(json.loads(notebook.read_text(encoding="utf-8")))),
+        "source": source_hash(*notebook_roots(cells)),
         "params": text_hash(json.dumps(params, sort_keys=True)),
         "materials": study.materials_hash,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from priorshift.errors import MaterialsError, ParamsError
 from priorshift.materials import Scale, ScaleItem
+from priorshift.yamlio import validate
 
 COLUMNS = ("scale", "outcome", "text", "key")
 
@@ -41,10 +42,12 @@ def read_scales(path: Path) -> dict[str, Scale]:
             raise MaterialsError(
                 f"{path} line {number}: found outcome {values['outcome']!r}; the scale's other items have {outcome!r}"
             )
-        items.append(ScaleItem(text=values["text"], key=int(values["key"])))
+        item = {"text": values["text"], "key": int(values["key"])}
+        items.append(validate(ScaleItem, item, f"{path} line {number}", MaterialsError))
     if not scales:
         raise MaterialsError(f"{path}: found no items; give one line for each")
-    return {name: Scale(outcome=outcome, items=tuple(items)) for name, (outcome, items) in scales.items()}
+    read = {name: {"outcome": outcome, "items": tuple(items)} for name, (outcome, items) in scales.items()}
+    return {name: validate(Scale, scale, f"{path}: {name}", MaterialsError) for name, scale in read.items()}
 
 
 def balanced_orders(n_labels: int, n_orders: int) -> list[tuple[int, ...]]:

@@ -51,7 +51,9 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         score, base_score, shift : mean over forward items and mean over reverse-keyed items, averaged, so
             that a model that agrees to everything scores .5 whatever the number of items of each key
-        acquiescence : (mean agreement with forward + with reverse-keyed items) / 2 - .5, between -.5 and .5
+            (a licensed scale may lack reverse-keyed items: then it scores its forward ones, agreement and all)
+        acquiescence : (mean agreement with forward + with reverse-keyed items) / 2 - .5, between -.5 and .5; empty
+            where items have one key
         option_mass : mean probability of all response options together
         order_sensitivity : mean over items and label sets of the SD of the expected answer over option orders
         label_set_sensitivity : greatest minus least score over label sets
@@ -64,7 +66,8 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
     for prefix in ("", "base_"):
         by_key = rows.groupby([*keys, "key"], sort=True)
         table[f"{prefix}score"] = by_key[f"{prefix}keyed"].mean().groupby(keys).mean()
-        table[f"{prefix}acquiescence"] = by_key[f"{prefix}expected"].mean().groupby(keys).mean() - 0.5
+        agreement = by_key[f"{prefix}expected"].mean().groupby(keys)
+        table[f"{prefix}acquiescence"] = (agreement.mean() - 0.5).where(agreement.size() > 1)
         table[f"{prefix}option_mass"] = rows.groupby(keys)[f"{prefix}option_mass"].mean()
     table["shift"] = table["score"] - table["base_score"]
     spread = rows.groupby([*keys, "item", "label_set"])["expected"].std(ddof=1)

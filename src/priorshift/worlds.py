@@ -240,7 +240,7 @@ class _Writer:
             return self._offer(phrases, own, form)
         outcome = self._class(self.expecting, self.world.tinted[domain], self.doc.expectations)
         phrase = self._pick(self.materials.continuations(family)[self.world.outcomes[outcome]])
-        return f"{self._stem(getattr(self.materials.forms.stems, family))} {phrase}."
+        return f"{self._stem(self.materials.stems(family))} {phrase}."
 
     def _decision(self, phrases: tuple[str, ...], own: int) -> str:
         """A decision that no disposition touches."""

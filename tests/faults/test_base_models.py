@@ -55,6 +55,15 @@ def test_damaged_base_model_is_one_line(folder, fault):
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_damaged_card_is_one_line_and_one_of_another_kind_is_none(folder):
+    half(folder / "card.json")
+    with pytest.raises(UserError, match=r"card\.json: is damaged \(no JSON\)") as caught:
+        load_base(model(folder))
+    assert "\n" not in str(caught.value)
+    (folder / "card.json").write_text('["a card of somebody else\'s"]')
+    assert load_base(model(folder)).world == ""
+
+
 def test_hub_that_cannot_be_reached_is_one_line(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     params = BaseModelParams(name="far", source="nobody/no-such-model-at-all")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from priorshift.errors import MaterialsError, ParamsError, UserError
 from priorshift.material_files import load_materials
 from priorshift.params import load_study
+from priorshift.scale_items import read_scales
 from priorshift.yamlio import read_yaml
 
 TEXT = st.text(max_size=12)
@@ -86,6 +87,17 @@ def test_any_value_anywhere_in_materials(folder, data):
         accepts_or_names(load_materials, path.parent)
     finally:
         path.write_text(whole, encoding="utf-8")
+
+
+CELLS = st.lists(st.sampled_from([*'abc,"\n\r\t 1-\0', "1", "-1", "loss", "mine", "\u2028", "a" * 5000]), max_size=30)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(CELLS.map("".join), max_size=6), st.booleans())
+def test_any_csv_at_all(folder, lines, with_header):
+    path = folder / "scales.csv"
+    path.write_text("\n".join([*(["scale,outcome,text,key"] if with_header else []), *lines]), encoding="utf-8")
+    accepts_or_names(read_scales, path)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

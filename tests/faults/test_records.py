@@ -267,3 +267,13 @@ def test_line_separators_in_a_phrase_survive(study):
     write_record(folder / "audit.json", record)
     examples, _ = pipeline.read_examples(study, RUN)
     assert [e.situation for e in examples] == [row["situation"]]
+
+
+@pytest.mark.parametrize("fault", ["truncated", "gone"])
+def test_a_damaged_notebook_is_one_line(study, root, tmp_path, monkeypatch, fault):
+    shutil.copytree(root / "notebooks", tmp_path / "notebooks")
+    path = tmp_path / "notebooks/04_test.ipynb"
+    path.write_bytes(path.read_bytes()[:500]) if fault == "truncated" else path.unlink()
+    monkeypatch.setattr("priorshift.plan.NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(RunError, match=r"^notebooks/04_test\.ipynb: is missing or damaged \(no JSON\)"):
+        make_plan(study)
