@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: help study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
-	lint clean
+	audit lint clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,14 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 	@command -v nvidia-smi > /dev/null || { echo "error: gpu-check: no NVIDIA GPU here (no nvidia-smi); run it where there is one" >&2; exit 1; }
 	@$(MAKE) --no-print-directory .venv/unsloth-installed
 	@$(BIN)/python -m bench gpu
+
+.venv-audit/installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet pip-audit
+	@touch $@
+
+audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
+	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench

@@ -24,18 +24,20 @@ from priorshift.finished import finished
 from priorshift.manifest import verify
 from priorshift.params import load_study
 
-KINDS = ("tree", "group", "worker")
+KINDS = ("tree", "group", "worker", "terminate")
 
 
 def kill(process, kind, rng):
-    """-9 to every process of the study; or to its process group, kernels left alone; or to one worker."""
+    """-9 to every process of the study; or to its process group, kernels left alone; or to one worker (a kernel, as
+    where memory runs out); or SIGTERM to the group, as a scheduler sends it.
+    """
     main = psutil.Process(process.pid)
     workers = main.children(recursive=True)
-    chosen = {"tree": [main, *workers], "group": [main, *(w for w in workers if _group(w) == main.pid)],
-              "worker": [rng.choice(workers)] if workers else [main]}[kind]  # fmt: skip
-    for each in chosen:
+    group = [main, *(w for w in workers if _group(w) == main.pid)]
+    worker = [rng.choice(workers)] if workers else [main]
+    for each in {"tree": [main, *workers], "worker": worker}.get(kind, group):
         try:
-            each.kill()
+            each.terminate() if kind == "terminate" else each.kill()
         except psutil.NoSuchProcess:
             continue
     process.wait()

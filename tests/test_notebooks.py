@@ -30,12 +30,15 @@ from priorshift.tables import read_tables
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
 NOTEBOOKS += ["07_calibration", "colab"]
+SECRET = "hf_not_to_be_seen_anywhere"
 
 
 @pytest.fixture(scope="module")
 def finished(root, tmp_path_factory):
     folder = workplace(root, tmp_path_factory.mktemp("study"))
-    study(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", SECRET)
+        study(folder)
     return folder
 
 
@@ -204,6 +207,32 @@ def test_outputs_name_no_place_of_this_machine(finished):
         if path.suffix in (".json", ".ipynb", ".md", ".csv", ".html", ".svg"):
             text = path.read_text()
             assert not [place for place in places if place in text], path
+
+
+def test_a_damaged_table_and_a_notebook_that_raises_cost_nothing_else(finished, tmp_path):
+    folder = tmp_path / "all"
+    shutil.copytree(finished, folder)
+    measured = [p for p in (folder / "outputs/smoke/measurements").rglob("*") if p.is_file()]
+    before = {p: p.stat().st_mtime_ns for p in measured}
+    table, path = folder / "outputs/smoke/tables/contrasts.csv", folder / "notebooks/04_test.ipynb"
+    table.write_bytes(table.read_bytes()[:-200])
+    assert "04_test" in run([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], folder)
+    whole = path.read_text()
+    broken = nbformat.reads(whole, as_version=4)
+    broken.cells[2].source += "\nraise ZeroDivisionError('a slip')"
+    nbformat.write(broken, path)
+    assert "a slip" in run(study_command(), folder, status=1)
+    path.write_text(whole)
+    study(folder)
+    assert {p: p.stat().st_mtime_ns for p in measured} == before
+    assert tables_of(folder / "outputs/smoke") == tables_of(finished / "outputs/smoke")
+
+
+def test_secrets_of_the_environment_reach_no_file(finished):
+    """The study of this file was run with one: notebooks, records, logs."""
+    files = [p for p in finished.rglob("*") if p.is_file()]
+    assert len(files) > 200
+    assert not [p for p in files if SECRET.encode() in p.read_bytes()]
 
 
 def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
