@@ -24,7 +24,7 @@ def neutral_runs(n_runs=24, n_items=30, sd_run=0.15, seed=0):
 
 def test_items_reject_too_often_and_both_does_not():
     table = rejection_rates(aa_p_values(neutral_runs(), "neutral", 4, 400), 0.05)
-    assert list(table.columns) == CALIBRATION and (table.comparisons == 400).all()
+    assert list(table.columns) == CALIBRATION and (table[table.unit != "base"].comparisons == 400).all()
     rates = table.set_index(["source", "unit"])
     for source in ("measured", "simulated"):
         assert rates.ci_low[source, "items"] > 0.3
@@ -65,5 +65,8 @@ def test_a_side_that_varies_more_is_simulated_with_its_ratio():
     # 3.6 % and 5.8 % of normal run means (Welch, by simulation); exact binomial intervals of 1000 hold them.
     for ratio, known in ((1.0, 0.036), (9.0, 0.058)):
         assert rates.ci_low["runs", ratio] < known < rates.ci_high["runs", ratio]
+    # Three checkpoints, whose differences are normal: exact. A group is three comparisons.
+    assert set(rates.loc["base"].comparisons) == {333} and "base" not in set(table[table.source == "measured"].unit)
+    assert all(rates.ci_low["base", ratio] < 0.05 < rates.ci_high["base", ratio] for ratio in (1.0, 9.0))
     text = kept_level(table)
     assert text.count("\n") == 2 and "* 3 runs a side, simulated, run SDs 1 : 9: runs " in text

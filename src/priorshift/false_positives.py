@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from priorshift.panels import Panel, panels
 from priorshift.simulation import Components, simulate
 
 UNITS = {"items": est.over_items, "runs": est.over_runs, "both": est.crossed}
+CHECKPOINTS = 3  # a group, in simulated comparisons of unit `base`
 KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]
 CALIBRATION = [
     *KEY, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high", "alpha",
@@ -36,6 +38,7 @@ def aa_p_values(
     again. All comparisons share these runs and items. `simulated`: new runs and items each time, drawn from the
     panel's variance components (`components`). Measured comparisons are of one condition, so that both sides vary
     alike; a treatment may make its runs differ more. Simulated ones therefore also multiply the run SD of one side.
+    Unit `base` is simulated alone: `CHECKPOINTS` comparisons at a time are the checkpoints of a group.
 
     Parameters
     ----------
@@ -74,7 +77,8 @@ def aa_p_values(
             key |= {"run_sd_ratio": ratio}
             key |= {"family": panel.family, "ring": panel.ring, "outcome": panel.outcome}
             key |= {"runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items)}
-            rows += [{**key, "unit": unit, "p_value": p} for pair in pairs for unit, p in _p_values(*pair)]
+            nested = CHECKPOINTS if source == "simulated" else 0  # one base model was measured
+            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _p_values(pairs, nested)]
     return pd.DataFrame(rows)
 
 
@@ -134,10 +138,18 @@ def _simulated(
         yield simulate(rng, found, (side, side), whole.shape[1])
 
 
-def _p_values(treatment: np.ndarray, control: np.ndarray) -> Iterator[tuple[str, float]]:
-    for unit, test in UNITS.items():
-        try:
-            made = test(treatment, control)
-        except est.NotEstimable:
-            continue
-        yield unit, float(2 * stats.t.sf(abs(made.estimate / made.se), made.df))
+def _p_values(pairs: Iterable[tuple[np.ndarray, np.ndarray]], nested: int) -> Iterator[tuple[str, float]]:
+    """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
+    group: list[tuple[np.ndarray, np.ndarray]] = []
+    for pair in pairs:
+        tests = [partial(test, *pair) for test in UNITS.values()]
+        group.append(pair)
+        if len(group) == nested:
+            tests.append(partial(est.over_checkpoints, group, pair[0].shape[1]))
+            group = []
+        for test in tests:
+            try:
+                made = test()
+            except est.NotEstimable:
+                continue
+            yield made.unit, float(2 * stats.t.sf(abs(made.estimate / made.se), made.df))

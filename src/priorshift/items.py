@@ -2,7 +2,7 @@
 
 Rings go outwards from the training domains, and past the held-out domains each changes one thing more:
 the wording of the stem (`paraphrase`), who tells it (`narrator`: first person, a named stranger) or the
-kind of text (`text_form`: letter, diary, dialogue).
+kind of text (`text_form`: letter, diary and dialogue, which are told in the first person).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def jsd_words(tests: pd.DataFrame, ring: str) -> str:
 
 
 def kept_level(rates: pd.DataFrame) -> str:
-    """What units `runs` and `both` reject of nothing, by runs a side and ratio of run SDs: means over panels.
+    """What each unit but `items` rejects of nothing, by runs a side and ratio of run SDs: mean over panels, and most.
 
     Parameters
     ----------
@@ -95,8 +95,10 @@ def kept_level(rates: pd.DataFrame) -> str:
     keys = ["runs_per_side", "source", "run_sd_ratio"]
     lines = []
     for (side, source, ratio), part in rates.groupby(keys, sort=True):
-        mean = part.groupby("unit")["rate"].mean()
-        told = ", ".join(f"{unit} {100 * mean[unit]:.1f} %" for unit in ("runs", "both") if unit in mean)
+        found = part.groupby("unit")["rate"].agg(["mean", "max"]).mul(100).reindex(["runs", "both", "base"]).dropna()
+        told = ", ".join(
+            f"{row.Index} {row.mean:.1f} % (a panel at most {row.max:.1f} %)" for row in found.itertuples()
+        )
         lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
     return "\n".join(lines)
 
