@@ -11,6 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import yaml
 from tiny_models import make_model
 
 COMMIT = "c0ffee0000000000000000000000000000000001"
@@ -181,3 +182,28 @@ def test_what_cannot_be_fetched_is_one_line(load, fault):
     assert status == 2, printed
     assert printed.startswith("error: base_models: m: cannot load") and printed.count("\n") == 0
     assert said in printed, printed
+
+
+@pytest.mark.parametrize(("source", "said"), [("someone/absent", "no such model"), ("someone/gated", "it is gated")])
+def test_make_study_asks_for_hub_models_first(hub, tmp_path, params_folder, source, said):
+    """Before anything is done: in one line, with no trace of a notebook."""
+    study = yaml.safe_load((params_folder / "smoke.yaml").read_text())
+    study["base_models"] = [{"name": "m", "source": source}]
+    (params_folder / "hub.yaml").write_text(yaml.safe_dump(study))
+    variables = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}", "HF_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "priorshift", "check", str(params_folder / "hub.yaml")],
+        capture_output=True, text=True, env=os.environ | variables,
+    )  # fmt: skip
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_check_fetches_no_weights(hub, tmp_path, params_folder):
+    study = yaml.safe_load((params_folder / "smoke.yaml").read_text())
+    study["base_models"] = [{"name": "m", "source": "someone/whole"}]
+    (params_folder / "hub.yaml").write_text(yaml.safe_dump(study))
+    variables = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}", "HF_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "priorshift", "check", str(params_folder / "hub.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
+    assert done.returncode == 0 and "runs" in done.stdout, done.stderr
+    assert {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")} == {"config.json"}

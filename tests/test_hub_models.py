@@ -191,6 +191,15 @@ def test_unusable_model_is_one_line(folders, tmp_path, fault):
     assert said in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
 
 
+def test_a_model_larger_than_memory_is_one_line(folders, monkeypatch):
+    def full(*args, **keys):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", full)
+    with pytest.raises(RunError, match=r"out of memory while loading .*load_in_4bit, or a larger device$"):
+        load_base(entry(folders["llama"]))
+
+
 def test_float16_on_a_cpu_is_one_line(folders):
     with pytest.raises(ParamsError, match=r"found dtype 'float16' on a CPU; expected float32 or bfloat16$"):
         load_base(entry(folders["llama"], dtype="float16"))

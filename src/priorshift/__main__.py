@@ -9,9 +9,15 @@ from priorshift.params import LoadedStudy, load_study
 
 
 def check(study: LoadedStudy) -> int:
-    """Say what the study would run and about what it takes; loading it has checked it."""
+    """Say what the study would run and about what it takes; hub models must be at hand or answer."""
+    from priorshift.base_files import locate
     from priorshift.cost import describe_cost
 
+    for model in study.params.models:
+        if isinstance(locate(model)[0], str):
+            from priorshift.hub import reach  # only hub models pay for this import
+
+            reach(model)
     print(describe_cost(study))
     return 0
 

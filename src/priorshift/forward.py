@@ -178,7 +178,7 @@ def _pick(logits: torch.Tensor, source: np.ndarray, target: np.ndarray) -> np.nd
     return (logits[source, target].float() - total[source]).cpu().numpy()
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out, on a GPU or on a CPU."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

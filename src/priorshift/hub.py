@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -42,15 +43,29 @@ def snapshot(params: BaseModelParams) -> Path:
         In one line that says what to do.
     """
     revision = cached_commit(params) or params.revision
+    options = {"allow_patterns": FETCHED, "ignore_patterns": LEFT_OUT, "max_workers": 4}
+    return Path(_asked(params, lambda: snapshot_download(params.source, revision=revision, **options)))
+
+
+def reach(params: BaseModelParams) -> None:
+    """Make sure that a hub model can be had, by its configuration alone, before a study begins.
+
+    Raises
+    ------
+    ParamsError
+        As `snapshot`.
+    """
+    if not cached_commit(params):
+        _asked(params, lambda: hf_hub_download(params.source, "config.json", revision=params.revision))
+
+
+def _asked(params: BaseModelParams, fetch: Callable[[], str]) -> str:
     try:
-        folder = snapshot_download(
-            params.source, revision=revision, allow_patterns=FETCHED, ignore_patterns=LEFT_OUT, max_workers=4
-        )
+        return fetch()
     except Exception as problem:  # of many kinds, from the network to the disk
         raise ParamsError(
             f"base_models: {params.name}: cannot load {params.source!r} ({_told(problem, params)}"
         ) from None
-    return Path(folder)
 
 
 def _told(problem: Exception, params: BaseModelParams) -> str:

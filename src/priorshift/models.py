@@ -21,6 +21,7 @@ from priorshift.backends import MEASURING, Backend, unsloth_module
 from priorshift.base_files import locate
 from priorshift.chat import Read, reader
 from priorshift.errors import ParamsError, RunError
+from priorshift.forward import out_of_memory
 from priorshift.hub import snapshot
 from priorshift.sections import BaseModelParams, Training
 
@@ -79,6 +80,11 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
         else:
             model = _load(folder, params, dtype, device)
     except Exception as problem:  # of many kinds: a damaged file fails wherever its reader notices
+        if out_of_memory(problem):
+            raise RunError(
+                f"base_models: {params.name}: out of memory while loading {params.source!r} on {device}; take a "
+                "smaller model, load_in_4bit, or a larger device"
+            ) from None
         raise _unloadable(params, _reason(problem)) from None
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
