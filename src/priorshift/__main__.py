@@ -13,12 +13,12 @@ def check(study: LoadedStudy) -> int:
     from priorshift.base_files import locate
     from priorshift.cost import describe_cost
 
+    print(describe_cost(study), flush=True)
     for model in study.params.models:
         if isinstance(locate(model)[0], str):
             from priorshift.hub import reach  # only hub models pay for this import
 
             reach(model)
-    print(describe_cost(study))
     return 0
 
 
