@@ -110,6 +110,9 @@ def train_run(
     }
     with whole(folder) as temporary:
         adapter = temporary / "adapter"
+        config = model.peft_config["default"]
+        if isinstance(config.target_modules, set):  # its order differs between processes, and so would the file
+            config.target_modules = sorted(config.target_modules)
         # "auto" would ask the hub about embeddings, which no adapter here touches.
         model.save_pretrained(adapter, save_embedding_layers=False)
         # In place of PEFT's blank form, which names this machine's paths.
