@@ -84,20 +84,21 @@ def pretrain(
     world: World,
     shape: Pretraining,
     tokens: int,
+    weight_decay: float,
     seed: int,
     report: Callable[[int, float], None],
 ) -> int:
     """Train in one pass over `tokens` tokens of fresh texts or a few more; returns how many were seen.
 
-    Muon moves the matrices inside the blocks and AdamW everything else; the learning rate warms up and
-    then falls linearly to zero. Non-finite loss raises FloatingPointError.
+    Muon moves the matrices inside the blocks and AdamW everything else; weight decay pulls at both; the learning
+    rate warms up and then falls linearly to zero. Non-finite loss raises FloatingPointError.
     """
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     chosen = {id(p) for p in inner}
     outer = [p for p in model.parameters() if id(p) not in chosen]
     optimizers = [
-        torch.optim.Muon(inner, lr=shape.muon_learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(outer, lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.Muon(inner, lr=shape.muon_learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
     ]
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     seen = 0
@@ -154,8 +155,8 @@ def settings_hash(params: WorldParams, architecture: str, world_name: str) -> st
     """SHA-256 of the settings of a worlds file that one kind of model depends on."""
     settings = params.model_dump(mode="json")
     shape = settings["pretraining"]
-    tokens = shape["tokens"][world_name]
-    shape |= {"architectures": architecture, "worlds": world_name, "tokens": tokens, "seeds": None}
+    shape |= {key: shape[key][world_name] for key in ("tokens", "weight_decay")}
+    shape |= {"architectures": architecture, "worlds": world_name, "seeds": None}
     return text_hash(json.dumps(settings, sort_keys=True))
 
 
@@ -186,7 +187,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         rate = seen / (time.perf_counter() - start)
         progress(f"{name}: {seen:,} of {tokens:,} tokens, loss {loss:.3f}, {rate:,.0f} tokens/s")
 
-    seen = pretrain(model, tokenizer, world, shape, tokens, int(seed), report)
+    seen = pretrain(model, tokenizer, world, shape, tokens, shape.weight_decay[world_name], int(seed), report)
     # What ships is float16: measure what ships.
     model.to(torch.float16).to(torch.float32)
     card = {

@@ -41,6 +41,7 @@ class Pretraining(Frozen):
     tokens_per_batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     muon_learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: dict[Literal["coupled", "decoupled"], Annotated[float, Field(ge=0)]]
     warmup: Probability
     compile: bool
 
