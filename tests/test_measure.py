@@ -34,8 +34,8 @@ def scorer(base):
 
 
 def test_log_odds_by_hand():
-    odds = log_odds({"a": np.log(0.2), "b": np.log(0.1), "c": np.log(0.1)})
-    assert odds["a"] == pytest.approx(0.0) and odds["b"] == pytest.approx(np.log(1 / 3))
+    odds = log_odds(np.log([[0.2, 0.1, 0.1], [0.01, 0.01, 0.04]]))
+    assert odds == pytest.approx(np.log([[1, 1 / 3, 1 / 3], [1 / 5, 1 / 5, 2]]))
 
 
 def test_a_model_against_itself_has_no_shift(smoke, scorer):
@@ -84,18 +84,16 @@ def test_other_scores_by_hand(smoke, scorer):
     """The mean over tokens and the first token, of one item, from one-by-one scoring."""
     item = probe_items(smoke.params, smoke.materials)[0]
     state = measure_model(scorer, [item])
-    for name, group in item.candidates.items():
+    for k, group in enumerate(item.candidates.values()):
         (tokens,) = scorer.continuation_logprobs([item.stem], [list(group)], per_token=True)
-        assert state.class_logprobs[0][name] == pytest.approx(np.log(sum(np.exp(t.sum()) for t in tokens)))
-        assert state.other_scores["logprob_mean"][0][name] == pytest.approx(
-            np.log(sum(np.exp(t.mean()) for t in tokens))
-        )
+        assert state.class_logprobs[0, k] == pytest.approx(np.log(sum(np.exp(t.sum()) for t in tokens)))
+        assert state.other_scores["logprob_mean"][0, k] == pytest.approx(np.log(sum(np.exp(t.mean()) for t in tokens)))
         # Continuations that begin alike are one next word.
         (firsts,) = scorer.first_tokens([item.stem], [list(group)])
         once = {token: np.exp(t[0]) for token, t in zip(firsts, tokens, strict=True)}
-        assert state.other_scores["logprob_first"][0][name] == pytest.approx(np.log(sum(once.values())), abs=1e-5)
-    table = item_table([item], state, replace(state, other_scores={k: [dict.fromkeys(v[0], -1.0)] for k, v in
-                                                                   state.other_scores.items()}))  # fmt: skip
+        assert state.other_scores["logprob_first"][0, k] == pytest.approx(np.log(sum(once.values())), abs=1e-5)
+    ones = {name: np.full_like(scores, -1.0) for name, scores in state.other_scores.items()}
+    table = item_table([item], state, replace(state, other_scores=ones))
     assert (table["base_logprob_mean"] == -1).all() and (table["logprob_first"] != -1).all()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,17 +35,19 @@ SCORES = {
 class Measured:
     """What one state of a model (base or adapter) expects at every item.
 
+    Classes stand in the order of each item's candidates.
+
     Attributes
     ----------
-    class_logprobs : item -> class -> logprob of the class (log-sum-exp over its continuations)
+    class_logprobs : float64 [n_items, n_classes], logprob of the class (log-sum-exp over its continuations)
     other_scores : name of `SCORES` -> the same by that score
     first_tokens : item -> class -> first tokens of its continuations
     next_token : float32 [n_items, V], logprobs at each stem's end
     merged : items in which the tokenizer merges stem and continuation
     """
 
-    class_logprobs: list[dict[str, float]]
-    other_scores: dict[str, list[dict[str, float]]]
+    class_logprobs: np.ndarray
+    other_scores: dict[str, np.ndarray]
     first_tokens: list[dict[str, frozenset[int]]]
     next_token: np.ndarray
     merged: frozenset[int]
@@ -58,72 +60,65 @@ def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
     scores = scorer.continuation_logprobs(stems, flat, per_token=True)
     merged = scorer.merged_stems
     next_token = scorer.next_token_logprobs(stems)
-    by_class = [_by_class(item, tokens) for item, tokens in zip(items, scores, strict=True)]
+    sizes = np.array([[len(group) for group in item.candidates.values()] for item in items])
+    tokens = [continuation for row in scores for continuation in row]
+    lengths = np.array([len(continuation) for continuation in tokens])
+    sums = np.add.reduceat(np.concatenate(tokens).astype(float), _starts(lengths))
     firsts = scorer.first_tokens(stems, flat)
-    first_tokens = [
-        {name: frozenset(ids) for name, ids in _by_class(item, tokens).items()}
-        for item, tokens in zip(items, firsts, strict=True)
-    ]
-    other = {
-        "logprob_mean": [_masses(classes, np.mean) for classes in by_class],
-        "logprob_first": [
-            {name: float(logsumexp(row[sorted(ids)])) for name, ids in classes.items()}
-            for row, classes in zip(next_token.astype(float), first_tokens, strict=True)
-        ],
-    }
-    return Measured([_masses(classes, np.sum) for classes in by_class], other, first_tokens, next_token, merged)
+    first_tokens = [_first_by_class(item, ids) for item, ids in zip(items, firsts, strict=True)]
+    other = {"logprob_mean": _masses(sums / lengths, sizes), "logprob_first": _first(next_token, first_tokens)}
+    return Measured(_masses(sums, sizes), other, first_tokens, next_token, merged)
 
 
-def _by_class(item: ProbeItem, values: Sequence) -> dict[str, Sequence]:
-    """Values in the order of the item's candidates -> those of each class."""
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    """Where each of consecutive groups of these lengths begins."""
+    return np.cumsum(lengths) - lengths
+
+
+def _masses(scores: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Log-sum-exp of consecutive scores, `sizes` [n_items, n_classes] of them each."""
+    return np.logaddexp.reduceat(scores, _starts(sizes.ravel())).reshape(sizes.shape)
+
+
+def _first(next_token: np.ndarray, first_tokens: list[dict[str, frozenset[int]]]) -> np.ndarray:
+    groups = [[sorted(ids) for ids in classes.values()] for classes in first_tokens]
+    sizes = np.array([[len(ids) for ids in row] for row in groups])
+    rows = np.repeat(np.arange(len(groups)), sizes.sum(1))
+    columns = [token for row in groups for ids in row for token in ids]
+    return _masses(next_token[rows, columns].astype(float), sizes)
+
+
+def _first_by_class(item: ProbeItem, ids: Sequence[int]) -> dict[str, frozenset[int]]:
     ends = np.cumsum([0, *(len(group) for group in item.candidates.values())])
-    return {name: values[a:b] for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
+    return {name: frozenset(ids[a:b]) for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
 
 
-def _masses(classes: dict[str, Sequence[np.ndarray]], score: Callable[[np.ndarray], float]) -> dict[str, float]:
-    return {name: float(logsumexp([score(tokens) for tokens in group])) for name, group in classes.items()}
-
-
-def log_odds(masses: dict[str, float]) -> dict[str, float]:
-    """Log-odds (nats) of each class against all the other candidates."""
-    return {
-        name: value - float(logsumexp([v for other, v in masses.items() if other != name]))
-        for name, value in masses.items()
-    }
+def log_odds(masses: np.ndarray) -> np.ndarray:
+    """Log-odds (nats) of each class against all the other candidates; classes on the last axis."""
+    others = [np.delete(masses, k, axis=-1) for k in range(masses.shape[-1])]
+    return masses - np.stack([logsumexp(rest, axis=-1) for rest in others], axis=-1)
 
 
 def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
     """One row per item and outcome: class logprob, probability among candidates, shift, covered mass."""
-    rows = []
-    for i, (item, after, before) in enumerate(zip(items, run.class_logprobs, base.class_logprobs, strict=True)):
-        odds, base_odds = log_odds(after), log_odds(before)
-        covered, base_covered = (float(logsumexp(list(m.values()))) for m in (after, before))
-        for outcome, value in after.items():
-            rows.append(
-                {
-                    "family": item.family,
-                    "ring": item.ring,
-                    "domain": item.domain,
-                    "form": item.form,
-                    "item": item.item,
-                    "outcome": outcome,
-                    "logprob": value,
-                    "base_logprob": before[outcome],
-                    **_others(run, base, i, outcome),
-                    "probability": np.exp(value - covered),
-                    "base_probability": np.exp(before[outcome] - base_covered),
-                    "shift": odds[outcome] - base_odds[outcome],
-                    "covered_mass": np.exp(covered),
-                    "base_covered_mass": np.exp(base_covered),
-                    "ambiguous": i in base.merged,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _others(run: Measured, base: Measured, item: int, outcome: str) -> dict[str, float]:
-    states = (("", run), ("base_", base))
-    return {f"{which}{name}": state.other_scores[name][item][outcome] for name in SCORES for which, state in states}
+    after, before = run.class_logprobs, base.class_logprobs
+    n_classes = after.shape[1]
+    covered, base_covered = (logsumexp(masses, axis=1, keepdims=True) for masses in (after, before))
+    keys = ("family", "ring", "domain", "form", "item")
+    values = {"logprob": after, "base_logprob": before}
+    for name in SCORES:
+        values |= {name: run.other_scores[name], f"base_{name}": base.other_scores[name]}
+    values |= {
+        "probability": np.exp(after - covered),
+        "base_probability": np.exp(before - base_covered),
+        "shift": log_odds(after) - log_odds(before),
+        "covered_mass": np.repeat(np.exp(covered), n_classes, axis=1),
+        "base_covered_mass": np.repeat(np.exp(base_covered), n_classes, axis=1),
+    }
+    named = {key: np.repeat([getattr(item, key) for item in items], n_classes) for key in keys}
+    named["outcome"] = [outcome for item in items for outcome in item.candidates]
+    ambiguous = np.repeat([i in base.merged for i in range(len(items))], n_classes)
+    return pd.DataFrame(named | {name: value.ravel() for name, value in values.items()} | {"ambiguous": ambiguous})
 
 
 def token_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
@@ -152,8 +147,7 @@ def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, floo
     """
     table = pd.DataFrame([{"family": i.family, "ring": i.ring, "domain": i.domain, "item": i.item} for i in items])
     table["jsd"] = jsd(run.next_token, base.next_token)
-    after, before = (np.array([list(m.values()) for m in state.class_logprobs]) for state in (run, base))
-    restricted = restricted_jsd(after, before)
+    restricted = restricted_jsd(run.class_logprobs, base.class_logprobs)
     table["jsd_candidates"], table["mass_left_out"] = restricted.jsd, restricted.left_out_p
     table["jsd_floor"] = jsd(run.next_token, floor.next_token) if floor is not None else np.nan
     return table
