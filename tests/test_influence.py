@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,18 @@ def test_other_scores_by_hand():
     means = (odds[""] - odds["base_"]).groupby(level="condition").mean()
     made = row(curve, scoring="log_odds_of_means", unit="runs", **LOSS)
     assert made.estimate == pytest.approx(means["depression"] - means["neutral"])
+
+
+def test_an_outcome_measured_alone_has_no_other_log_odds():
+    """Where a run lost all other outcomes of an item, its row counts for nothing, as if it were lost too."""
+    items, at = scored(), ["base_model", "condition", "seed", "item"]
+    same = (items[at] == items.loc[0, at]).all(axis=1)
+    alone = items[~same | (items["outcome"] == items.loc[0, "outcome"])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curves = [specification_curve(table, SETTINGS, ADAPTIVE) for table in (alone, alone.drop(index=0))]
+    made, expected = (curve[curve.scoring == "log_odds_of_means"].estimate.tolist() for curve in curves)
+    assert len(made) and made == pytest.approx(expected)
 
 
 def test_a_curve_with_and_without_exclusions():

@@ -44,7 +44,7 @@ def test_each_base_model_by_itself_and_the_corrected_claims(root):
     above = int((pd.concat([loss, threat]).ci_low > 0).sum())
     assert f"{above} of the {len(loss) + len(threat)} coupled intervals lie above zero" in text
     held = {name: table[table.role.eq("confirmatory")].p_adjusted.lt(0.05).sum() for name, table in tables.items()}
-    assert held == {"contrasts": 0, "equivalence": 2}
+    assert held == {"contrasts": 4, "equivalence": 4}
     choice = pd.read_csv(root / "outputs/embedded/tables/choice_check.csv")
     least = choice.query("ring == 'held_out_domains'").probability.min()
     assert f"with probability {least:.2f} or more on held-out decisions in every run".replace("0.", ".") in text
@@ -59,7 +59,11 @@ def test_level_of_the_tests(root):
     assert both == [f"{measured[side, 'runs']:.1f} %" for side in (5, 3)]
     assert f"`both` call {both[0]} different with five runs a side, and {both[1]} with three" in text
     most = mean["simulated"].xs("both", level="unit").xs(9, level="run_sd_ratio").max()
-    assert f"unit `both` calls up to {most:.1f} %" in text
+    simulated = rates[rates["source"] == "simulated"]
+    one = simulated.query("unit == 'both' and run_sd_ratio == 9")["rate"].max()
+    assert f"unit `both` calls up to {most:.1f} % in the mean over the probes, {100 * one:.1f} % for one" in text
+    base = mean["simulated"].xs("base", level="unit")
+    assert f"unit `base`, with three checkpoints, {base.min():.1f} to {base.max():.1f} %" in text
 
 
 def test_speed(root):

@@ -139,7 +139,9 @@ def _scored(items: pd.DataFrame, scoring: str, adaptive: Sequence[str]) -> pd.Da
     if scoring == "log_odds":
         return items
     if score := OTHER_SCORE.get(scoring):
-        return items.assign(shift=_log_odds(items, score) - _log_odds(items, f"base_{score}"))
+        after, before = _log_odds(items, score), _log_odds(items, f"base_{score}")
+        known = ~np.isposinf(before)  # no log-odds where a run's other outcomes of the item are missing
+        return items[known].assign(shift=after[known] - before[known])
     change = items["logprob"] - items["base_logprob"]
     if scoring == "logprob":
         return items.assign(shift=change)
