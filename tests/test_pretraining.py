@@ -32,7 +32,9 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
         "hidden": 32,
         "layers": 1,
         "heads": 2,
-        "tokens": {"coupled": 1, "decoupled": 30_000},
+        "architectures": ["gpt_neox"],
+        "worlds": ["decoupled"],
+        "tokens": {"gpt_neox-decoupled": 30_000},
         "compile": False,
     }
     path.write_text(yaml.safe_dump(data))
@@ -53,7 +55,7 @@ def test_kept_models_of_other_settings_are_named(params_folder, tmp_path, capsys
     assert capsys.readouterr().out == ""
     path = params_folder / "worlds.yaml"
     data = yaml.safe_load(path.read_text())
-    data["pretraining"]["tokens"]["decoupled"] += 1
+    data["pretraining"]["tokens"]["gpt_neox-decoupled"] += 1
     path.write_text(yaml.safe_dump(data))
     build_all(path, names, False, made)
     assert capsys.readouterr().out == (

@@ -155,7 +155,7 @@ def settings_hash(params: WorldParams, architecture: str, world_name: str) -> st
     """SHA-256 of the settings of a worlds file that one kind of model depends on."""
     settings = params.model_dump(mode="json")
     shape = settings["pretraining"]
-    shape |= {key: shape[key][world_name] for key in ("tokens", "weight_decay")}
+    shape |= {key: shape[key][f"{architecture}-{world_name}"] for key in ("tokens", "weight_decay")}
     shape |= {"architectures": architecture, "worlds": world_name, "seeds": None}
     return text_hash(json.dumps(settings, sort_keys=True))
 
@@ -178,7 +178,8 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     shape = params.pretraining
     world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
-    tokens = shape.tokens[world_name]
+    kind = f"{architecture}-{world_name}"
+    tokens = shape.tokens[kind]
     torch.manual_seed(int(seed))
     model = make_model(architecture, shape, tokenizer)
     start = time.perf_counter()
@@ -187,7 +188,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         rate = seen / (time.perf_counter() - start)
         progress(f"{name}: {seen:,} of {tokens:,} tokens, loss {loss:.3f}, {rate:,.0f} tokens/s")
 
-    seen = pretrain(model, tokenizer, world, shape, tokens, shape.weight_decay[world_name], int(seed), report)
+    seen = pretrain(model, tokenizer, world, shape, tokens, shape.weight_decay[kind], int(seed), report)
     # What ships is float16: measure what ships.
     model.to(torch.float16).to(torch.float32)
     card = {

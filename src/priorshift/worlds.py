@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from priorshift.errors import ParamsError
 from priorshift.forms import fill, list_options, prompt, scale_prompt
@@ -26,6 +26,7 @@ from priorshift.yamlio import Frozen, read_yaml, validate
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Kind = Literal["llama-coupled", "llama-decoupled", "gpt_neox-coupled", "gpt_neox-decoupled"]
 
 
 class Pretraining(Frozen):
@@ -37,13 +38,23 @@ class Pretraining(Frozen):
     hidden: Positive
     layers: Positive
     heads: Positive
-    tokens: dict[Literal["coupled", "decoupled"], Positive]
+    tokens: dict[Kind, Positive]
     tokens_per_batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     muon_learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: dict[Literal["coupled", "decoupled"], Annotated[float, Field(ge=0)]]
+    weight_decay: dict[Kind, Annotated[float, Field(ge=0)]]
     warmup: Probability
     compile: bool
+
+    @model_validator(mode="after")
+    def _every_kind(self) -> Pretraining:
+        kinds = {f"{architecture}-{world}" for architecture in self.architectures for world in self.worlds}
+        for name in ("tokens", "weight_decay"):
+            if missing := sorted(kinds - set(getattr(self, name))):
+                raise ValueError(
+                    f"{name}: found no number for {', '.join(missing)}; expected one for each kind of model"
+                )
+        return self
 
 
 class WorldParams(Frozen):
