@@ -72,11 +72,11 @@ def bench_figure(runs: pd.DataFrame) -> Figure:
     order = [name for name in COLOURS if name in set(runs["system"])]
     grid = sns.relplot(
         runs, kind="line", x="continuations", y="items_per_s", hue="system", hue_order=order, palette=COLOURS,
-        style="system", markers=True, dashes=False, row="model", col="stem_tokens", height=2.6, aspect=1.2,
+        style="system", markers=True, dashes=False, row="model", col="stem_tokens", height=2.6, aspect=1.6,
         estimator="median", errorbar=("pi", 100), facet_kws={"sharey": "row"},
     )  # fmt: skip
     grid.set(xscale="log", yscale="log").set_axis_labels("continuations per stem", "items per second")
-    grid.set_titles("{row_name}, {col_name}-token stems", size=9)
+    grid.set_titles("{row_name}, {col_name}-token stems", size=8)
     ticks = sorted(set(runs["continuations"]))
     for axis in grid.axes.flat:
         axis.set_xticks(ticks, ticks)

@@ -38,8 +38,9 @@ def test_every_run_is_a_point_and_no_interval_pools_runs_of_several_base_models(
 
 def test_declared_contrasts_have_the_intervals_of_the_table():
     table = inference.claims(ITEMS, settings())["contrasts"]
-    figure = claim_figure(table, declared(settings()), colours(CONDITIONS))
-    assert [axis.get_title() for axis in figure.axes] == ["depression - neutral, loss", "paranoia - neutral, threat"]
+    figure = claim_figure(table, declared(settings()), 0.5, colours(CONDITIONS))
+    titles = ["depression-like minus neutral: loss", "paranoia-like minus neutral: threat"]
+    assert [axis.get_title() for axis in figure.axes] == titles
     own = table.query("condition == 'depression' and control == 'neutral' and outcome == 'loss'")
     shown = own[own.unit.isin(["both", "base"])]
     drawn = [c.get_segments()[0] for c in figure.axes[0].collections]
@@ -49,7 +50,8 @@ def test_declared_contrasts_have_the_intervals_of_the_table():
 
 def test_two_claims_of_one_contrast_are_two_power_curves():
     rows = [
-        {"base_model": "m", "condition": "depression", "control": "neutral", "family": family, "outcome": outcome,
+        {"base_model": "m", "world": "", "condition": "depression", "control": "neutral", "family": family,
+         "outcome": outcome,
          "ring": "held_out_domains", "n_items": 8, "n_runs": n, "power": power}
         for family, outcome, power in (("feeling", "loss", 0.2), ("feeling", "threat", 0.8), ("choice", "loss", 0.5))
         for n in (2, 3)

@@ -19,7 +19,7 @@ from priorshift.panels import run_means
 from priorshift.provenance import write_csv
 from priorshift.specificity import specificity
 from priorshift.tables import read_tables
-from priorshift.wording import describe_contrast, nothing_tested
+from priorshift.wording import describe_contrast, nothing_tested, reach
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_items import BEHAVIORS, base_models, claim, panel, row, settings, study
@@ -338,10 +338,11 @@ def test_a_contrast_in_words():
         "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
         f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
         "18 runs x 8 items in 3 base checkpoints",
-        f"{made.effect_low:.2f} to {made.effect_high:.2f}", "confirmatory", "after Holm", "2 degrees of freedom",
-        "new pretrainings of this architecture",
+        f"{made.effect_low:.2f} to {made.effect_high:.2f}", "confirmatory", "after Holm",
     ):  # fmt: skip
         assert part in text
+    (told,) = reach([made])
+    assert "With 3 checkpoints (2 degrees of freedom)" in told and "new pretrainings of the same architecture" in told
 
 
 def test_words_name_the_unit_and_never_say_significant():
@@ -349,6 +350,9 @@ def test_words_name_the_unit_and_never_say_significant():
         text = describe_contrast(record)
         assert "significant" not in text and f"unit {record['unit']}" in text and record["role"] in text
         assert ("base checkpoints" in text) == (record["unit"] == "base")
+    assert [line.partition(":")[0] for line in reach(TABLE.sort_values("unit").to_dict("records"))] == [
+        "Unit base", "Unit both", "Unit items", "Unit runs",
+    ]  # fmt: skip
 
 
 def test_row_order_of_the_input_changes_no_byte():

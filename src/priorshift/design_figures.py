@@ -10,6 +10,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from priorshift.figures import in_order
+from priorshift.wording import spoken
+
 NEAR = "held_out_domains"
 RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
 
@@ -42,7 +45,7 @@ def control_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """All conditions beside both behaviors: shift of interpretations by outcome, a point for each run."""
     data = _where(shifts, family="interpretation", ring=NEAR)
     data = data[data["outcome"] != "benign"]
-    order = list(dict.fromkeys(data["condition"]))
+    order = in_order(data["condition"])
     grid = sns.FacetGrid(data, col="outcome", row="panel", height=0.5 + 0.22 * len(order), aspect=1.5, sharex=True)
     for (panel, outcome), axis in grid.axes_dict.items():
         part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
@@ -50,6 +53,7 @@ def control_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
         sns.stripplot(part, **shared, ax=axis, jitter=False, size=4, legend=False)
         axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=f"{outcome}, {panel}", xlabel="shift (nats)", ylabel="")
+        axis.set_yticks(range(len(order)), [spoken(name) for name in order])
     return _titled(grid.figure, "Every condition: shift of interpretations, held-out domains (one point per run)")
 
 
@@ -58,7 +62,7 @@ def ring_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     data = shifts[(shifts["family"] == "interpretation") & (shifts["outcome"] != "benign")]
     rings = [ring for ring in RINGS if ring in set(data["ring"])]
     data = _panels(data).assign(ring=data["ring"].str.replace("_", "\n"))
-    order = list(dict.fromkeys(data["condition"]))
+    order = in_order(data["condition"])
     grid = sns.FacetGrid(data, col="outcome", row="panel", height=2.8, aspect=1.8)
     for (panel, outcome), axis in grid.axes_dict.items():
         part = data[(data["panel"] == panel) & (data["outcome"] == outcome)]
@@ -107,13 +111,20 @@ def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame, palette: Mapping[st
     own = shifts[(shifts[keys] == [row[key] for key in keys]).all(axis=1)]
     stages = [row["earlier"], row["condition"]]
     wide = own[own["condition"].isin(stages)].pivot(index="seed", columns="condition", values="shift")[stages]
-    axis.plot(stages, wide.to_numpy().T, color=palette[row["condition"]], marker="o", markersize=4, linewidth=1)
+    axis.plot(
+        [spoken(stage) for stage in stages],
+        wide.to_numpy().T,
+        color=palette[row["condition"]],
+        marker="o",
+        markersize=4,
+        linewidth=1,
+    )
 
 
 def scale_figure(scales: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Scale profile: the score's shift by scale and condition, one point per run."""
     data = _panels(scales)
-    order = list(dict.fromkeys(data["condition"]))
+    order = in_order(data["condition"])
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.0, aspect=1.7)
     for panel, axis in grid.axes_dict.items():
         part = data[data["panel"] == panel]
@@ -134,9 +145,10 @@ def self_report_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figur
         var_name="behavior", value_name="nats",
     ).dropna()  # fmt: skip
     long = _panels(long[long["outcome"] != "benign"])
-    order = list(dict.fromkeys(long["condition"]))
+    order = in_order(long["condition"])
     grid = sns.relplot(
-        long, x="nats", y="scale_shift", hue="condition", hue_order=order, palette=palette, style="outcome",
+        long.assign(condition=long["condition"].map(spoken)), x="nats", y="scale_shift", style="outcome",
+        hue="condition", hue_order=[spoken(name) for name in order], palette=[palette[name] for name in order],
         col="behavior", row="panel", height=2.8, aspect=1.4, s=28, facet_kws={"sharex": "col"},
     )  # fmt: skip
     grid.set_axis_labels("shift (nats)", "scale shift (0 to 1)").set_titles("{col_name}, {row_name}")
@@ -151,11 +163,11 @@ def placement_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     table : `placement.placement_table`
     """
     data = _panels(table)
-    order = list(dict.fromkeys(data["condition"]))
+    order = in_order(data["condition"])
     grid = sns.relplot(
-        data, x="choice_shift", y="expectation_shift", hue="condition", hue_order=order,
-        palette=palette, style="target", col="panel",
-        height=3.8, aspect=1.2, s=36,
+        data.assign(condition=data["condition"].map(spoken)), x="choice_shift", y="expectation_shift", style="target",
+        hue="condition", hue_order=[spoken(name) for name in order], palette=[palette[name] for name in order],
+        col="panel", height=3.8, aspect=1.2, s=36,
     )  # fmt: skip
     for axis in grid.axes.flat:
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
@@ -180,7 +192,7 @@ def _legend(figure: Figure, order: list[str], palette: Mapping[str, str]) -> Non
     shape = {"marker": "o", "linestyle": "none", "markersize": 5}
     handles = [plt.Line2D([], [], color=palette[name], **shape) for name in order]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
-    figure.legend(handles, order, ncol=min(len(order), 6), **below)
+    figure.legend(handles, [spoken(name) for name in order], ncol=min(len(order), 6), **below)
 
 
 def _titled(figure: Figure, title: str) -> Figure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from priorshift.families import NAMED
@@ -59,32 +58,6 @@ def matched_losses(last_losses: pd.DataFrame) -> str:
     )
 
 
-def jsd_words(tests: pd.DataFrame, ring: str) -> str:
-    """Whether whole distributions moved more than under the first control, and more than another seed moves them.
-
-    Parameters
-    ----------
-    tests : `jsd_floor.jsd_tests`
-    """
-    rows = tests[tests["ring"] == ring]
-    rows = rows[rows["control"] == tests["control"].iloc[0]] if len(tests) else rows
-    if rows.empty:
-        return "No JSD could be tested: it takes two runs of a treatment and of a control."
-    lines = []
-    for (name, world, condition), part in rows.groupby(["base_model", "world", "condition"], sort=False):
-        floor, least = part["floor_jsd"].mean(), 1 / part["n_arrangements"].max()
-        beside = "" if np.isnan(floor) else f" (between seeds of the control itself {floor:.3f})"
-        told = ", ".join(f"{row.family.replace('_', ' ')} {row.estimate:+.3f}" for row in part.itertuples())
-        where = f"{name}, {world} world" if world else name
-        low, high = part["p_value"].min(), part["p_value"].max()
-        lines.append(
-            f"* {spoken(condition).capitalize()} minus {spoken(part['control'].iloc[0])}, {where}: JSD from the base "
-            f"model differs by {told} bits{beside}; unit runs, {part['n_runs'].max()} runs, permutation p {low:.3f} to "
-            f"{high:.3f} (it cannot fall below {least:.3f}); exploratory, not corrected here."
-        )
-    return "\n".join(lines)
-
-
 def kept_level(rates: pd.DataFrame) -> str:
     """What each unit but `items` rejects of nothing, by runs a side and ratio of run SDs: mean over panels, and most.
 
@@ -125,7 +98,12 @@ def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> st
             f"more runs than were looked at in {len(beyond)} of {len(needed)} cases (first: {pair_of(beyond.iloc[0])})"
         )
     nested = needed["world"].ne("").any()
-    checkpoints = " More runs do not help unit base, whose number is that of base checkpoints." if nested else ""
+    checkpoints = (
+        " Unit base is not covered: more runs make each checkpoint's mean steadier there, but the degrees of freedom "
+        "come from the number of checkpoints alone."
+        if nested
+        else ""
+    )
     return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer.{checkpoints}"
 
 

@@ -1,4 +1,4 @@
-"""Tables -> the smaller ones that the report shows, each with what it says. No statistics."""
+"""What the report shows beside its figures: an example of each text, and smaller tables with what they say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from priorshift.items import probe_items
+from priorshift.materials import Materials
+from priorshift.params import Study
+from priorshift.wording import spoken
+
 NEAR = "held_out_domains"
 GROUP = ["group", "world"]
 # The texts to read side by side: what was written before any training, and by the conditions that are compared first.
 READ = ["stem", "base", "neutral", "depression", "paranoia"]
+
+
+def asked(study: Study, materials: Materials) -> str:
+    """One decision and one item of the study's first family, with a phrase of each class, as Markdown."""
+    items, lines = probe_items(study, materials), []
+    for family, said in (("choice", "A decision, as in training"), (study.probes.families[0], "A probe")):
+        for item in [item for item in items if item.family == family and item.ring == NEAR][:1]:
+            phrases = "; ".join(f"{name}: *{texts[0].strip()}*" for name, texts in item.candidates.items())
+            lines.append(f"* {said}: {item.stem} … ({phrases})")
+    return "\n".join(lines)
 
 
 def wider_tables(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -54,6 +69,28 @@ def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     )
     columns = ["base_model", "condition", "control", "family", "ring", "outcome", "estimate", "ci90_low", "ci90_high"]
     return said, failed[[*columns, "why"]].reset_index(drop=True)
+
+
+def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
+    """Whether whole distributions moved more than under the first control: a sentence and the rows.
+
+    Parameters
+    ----------
+    tests : `jsd_floor.jsd_tests`
+    """
+    rows = tests[tests["ring"] == ring]
+    rows = rows[rows["control"] == tests["control"].iloc[0]] if len(tests) else rows
+    if rows.empty:
+        return "No JSD could be tested: it takes two runs of a treatment and of a control.", rows
+    said = (
+        f"JSD from the base model (bits) under each behavior, under {spoken(rows['control'].iloc[0])} training, and "
+        f"between {spoken(rows['control'].iloc[0])} seeds (the floor); the estimate is the first less the second. Unit "
+        f"runs, permutation of training sets, one-sided: p cannot fall below {1 / rows['n_arrangements'].max():.3f}. "
+        "Exploratory; p_adjusted is Benjamini-Hochberg's over all rows of `jsd_tests.csv`."
+    )
+    columns = ["base_model", "world", "condition", "family", "n_runs", "n_items", "treatment_jsd", "control_jsd"]
+    named = rows.assign(condition=rows["condition"].map(spoken))
+    return said, named[[*columns, "floor_jsd", "estimate", "p_value", "p_adjusted"]].reset_index(drop=True)
 
 
 def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from priorshift.families import NAMED, declared
 
-LIKE = {"depression": "depression-like", "paranoia": "paranoia-like"}
+POLICIES = re.compile(r"\b(depression|paranoia)\b")  # names of disorders: what is named is a policy like it
 SPOKEN = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
@@ -19,7 +20,7 @@ SPOKEN = {
 
 
 def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
-    """One row of `contrasts` as a sentence and what it generalizes to.
+    """One row of `contrasts` as a sentence; `reach` says what it generalizes to.
 
     Parameters
     ----------
@@ -38,13 +39,13 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
         f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}, "
         f"{row['effect_low']:.2f} to {row['effect_high']:.2f}); "
         f"unit {row['unit']}: {row['test']}, {_counts(row)}; {row['role']}, "
-        f"{_p(row['p_adjusted'])} after {adjustment}. {_reach(row)}"
+        f"{_p(row['p_adjusted'])} after {adjustment}."
     )
 
 
 def spoken(condition: str) -> str:
-    """A condition's name as a sentence has it."""
-    return LIKE.get(condition, condition.replace("_", " "))
+    """A condition's name as a sentence or a figure has it."""
+    return POLICIES.sub(r"\1-like", condition.replace("_", " "))
 
 
 def _p(value: float) -> str:
@@ -60,43 +61,53 @@ def _counts(row: Mapping[str, Any]) -> str:
     return f"{counts} in {_checkpoints(row)} base checkpoints" if row["unit"] == "base" else counts
 
 
+def reach(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What rows of `contrasts` or `equivalence` generalize to, and what they do not: a sentence for each unit."""
+    return list(dict.fromkeys(_reach(row) for row in rows))
+
+
 def _reach(row: Mapping[str, Any]) -> str:
-    """What the claim generalizes to, and what it does not."""
     if row["unit"] == "items":
-        return "It generalizes to new items for these very adapters, not to new fine-tunes."
+        return "Unit items: new items for these very adapters, not new fine-tunes."
     if row["unit"] == "runs":
-        return "It generalizes to new fine-tunes of this base model, on these very items."
+        return "Unit runs: new fine-tunes of this base model, on these very items."
     if row["unit"] == "both":
-        return "It generalizes to new fine-tunes of this base model and to new items, not to other base models."
+        return "Unit both: new fine-tunes of this base model and new items, not other base models."
     n = _checkpoints(row)
     return (
-        f"It generalizes to new pretrainings of this architecture on this kind of text, as far as {n} "
-        f"checkpoints can carry that ({n - 1} degree{'s' if n > 2 else ''} of freedom: large, consistent effects "
-        "only, and the normality of checkpoints is assumed, not checked), on these very items, and with these very "
-        "fine-tuning sets, which the checkpoints share; not to other architectures or training texts."
+        f"Unit base: new pretrainings of the same architecture on the same kind of text. With {n} checkpoints "
+        f"({n - 1} degree{'s' if n > 2 else ''} of freedom) only large and consistent effects can be found, and that "
+        "checkpoints vary normally is assumed, not checked. Not other items, other fine-tuning sets (the checkpoints "
+        "share theirs), other architectures or other texts."
     )
 
 
 def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
-    """What became of the declared claims, in two sentences.
+    """What became of the declared claims: a sentence for each kind of claim and each world it was made for.
 
     Parameters
     ----------
     tables : contrasts and equivalence, as written
     settings : the study's inference section
     """
-    shifts, nulls = (tables[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence"))
+    margin = f"within {settings.smallest_effect:g} nats of 0"
     parts = []
-    for rows, kind, held in ((shifts, "shifts", "to differ from 0"), (nulls, "null effects", "to be equivalent to 0")):
-        if len(rows):
-            n = int((rows["p_adjusted"] < settings.alpha).sum())
-            low, high, units = rows["estimate"].min(), rows["estimate"].max(), " and ".join(sorted(set(rows["unit"])))
+    for name, kind, held in (("contrasts", "shifts", "to differ from 0"), ("equivalence", "null effects", margin)):
+        for (world, unit), rows in tables[name].query("role == 'confirmatory'").groupby(["world", "unit"], sort=True):
+            where = f"In the {world} world {len(rows)}" if world else f"{len(rows)}"
+            claimed = dict.fromkeys(f"{spoken(row.condition)} training, {row.outcome}" for row in rows.itertuples())
+            n, against = int((rows["p_adjusted"] < settings.alpha).sum()), " and ".join(sorted(set(rows["control"])))
             parts.append(
-                f"Of {len(rows)} declared {kind} that could be tested, {n or 'none'} {'is' if n == 1 else 'are'} shown "
-                f"{held} (unit {units}, after Holm's correction); the estimates lie between {low:+.2f} and {high:+.2f} "
-                "nats, and their intervals stand below."
+                f"{where} declared {kind} could be tested ({'; '.join(claimed)}; against {against.replace('_', ' ')}): "
+                f"{n or 'none'} {'is' if n == 1 else 'are'} shown {held}, after Holm's correction over all claims. The "
+                f"estimates are {_ranging(rows['estimate'])} nats of log-odds (unit {unit})."
             )
     return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
+
+
+def _ranging(values: pd.Series) -> str:
+    low, high = f"{values.min():+.2f}", f"{values.max():+.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
@@ -111,7 +122,9 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     lines = [f"* {describe_contrast(row, settings.alpha)}" for row in both[0].query(told).to_dict("records")]
     lines += [_equivalence(row, settings.alpha) for row in both[1].query(told).to_dict("records")]
     if lines:
-        lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines]
+        of = reach(row for table in both for row in table.query(told).to_dict("records"))
+        lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines, ""]
+        lines += ["What these tests speak of:", "", *(f"* {sentence}" for sentence in of)]
     parts = ["### Confirmatory", "", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
     beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"], settings)]
     if beside:
@@ -156,7 +169,7 @@ def _dissociations(specificity: pd.DataFrame, settings: Any) -> list[str]:
         verdict = "could not be tested whole" if len(effects) < 3 else "is not shown"
         verdict = "holds" if effects["double_dissociation"].all() else verdict
         lines.append(
-            f"* {at['pair'].capitalize()}: double dissociation {verdict} for {at['family'].replace('_', ' ')} "
+            f"* {spoken(at['pair']).capitalize()}: double dissociation {verdict} for {at['family'].replace('_', ' ')} "
             f"probes in {at['base_model']}{_world(at)} (it needs three intervals above 0: {told}; unit {at['unit']}: "
             f"{effects['n_runs'].max()} runs x {effects['n_items'].max()} items; exploratory, intervals not corrected)."
         )
@@ -164,7 +177,8 @@ def _dissociations(specificity: pd.DataFrame, settings: Any) -> list[str]:
 
 
 def _effect(row: Mapping[str, Any], alpha: float) -> str:
-    name = "interaction" if row["effect"] == "interaction" else f"{spoken(row['effect'])} alone"
+    inner = row["effect"] == "interaction"
+    name = "interaction" if inner else f"{spoken(row['effect'])} training, its own outcome above the other's"
     interval = f"{100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}"
     return f"{name} {row['estimate']:+.2f} nats, {interval}"
 
@@ -191,7 +205,7 @@ def _instead(tables: Mapping[str, pd.DataFrame], settings: Any) -> list[str]:
         f"checkpoint of architecture and world: {', '.join(untested)}. What follows is about new fine-tunes of these "
         "very base models (unit both), and exploratory."
     )
-    return [reason, "", *(f"* {describe_contrast(row, settings.alpha)}" for row in rows)]
+    return [reason, "", *(f"* {describe_contrast(row, settings.alpha)}" for row in rows), "", *reach(rows)]
 
 
 def nothing_tested(contrasts: pd.DataFrame) -> str:
@@ -207,7 +221,10 @@ def family_line(contrasts: pd.DataFrame) -> str:
     """The hash of what was declared, or why there is nothing to stamp."""
     if contrasts.empty:
         return nothing_tested(contrasts)
-    return f"Declared family `{contrasts['family_hash'].iloc[0]}`: the same digits in every table that tests it."
+    return (
+        f"Check code of the declared claims: `{contrasts['family_hash'].iloc[0]}`. It stands in every table that tests "
+        "them, and changes if they do."
+    )
 
 
 def pair_of(row: Mapping[str, Any]) -> str:
