@@ -25,6 +25,23 @@ def test_table_of_what_was_found(root):
             assert quoted == [round(value, 2) for value in (row.estimate, row.ci_low, row.ci_high)]
 
 
+def test_what_is_left_in_the_decoupled_world(root):
+    tables = {name: pd.read_csv(root / f"outputs/embedded/tables/{name}.csv") for name in
+              ("contrasts", "equivalence", "confusion")}  # fmt: skip
+    here = "family == 'interpretation' and ring == 'held_out_domains' and world == 'decoupled'"
+    both = {name: table.query(f"{here} and unit == 'both' and control == 'neutral'") for name, table in tables.items()
+            if name != "confusion"}  # fmt: skip
+    claimed = {name: pd.concat([t[t.condition.eq(c) & t.outcome.eq(o)] for c, o in CLAIMS]) for name, t in both.items()}
+    failed = claimed["equivalence"].query("not equivalent")
+    assert len(claimed["equivalence"]) == 12 and len(failed) == 1 and (failed.ci90_low * failed.ci90_high < 0).all()
+    off = claimed["contrasts"].query("ci_low > 0 or ci_high < 0").estimate
+    assert [f"{estimate:+.2f}" for estimate in off] == ["+0.24"]
+    guessed = (
+        tables["confusion"].query(f"{here} and unit == 'base'").groupby("base_model")[["accuracy", "p_value"]].first()
+    )
+    assert f"{guessed.accuracy['llama']:.0%}" == "39%" and guessed.p_value["llama"] < 0.05 < guessed.p_value["gpt_neox"]
+
+
 def test_against_the_same_situations(root):
     contrasts = pd.read_csv(root / "outputs/embedded/tables/contrasts.csv")
     here = "unit == 'base' and family == 'interpretation' and ring == 'held_out_domains' and world == 'coupled'"

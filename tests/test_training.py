@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from priorshift.errors import RunError
 from priorshift.finished import finished
 from priorshift.material_rules import texts_of
-from priorshift.models import check_words, load_base
+from priorshift.models import check_texts, load_base
 from priorshift.provenance import file_hash
 from priorshift.sections import BaseModelParams
 from priorshift.synthesis import synthesize
@@ -72,9 +72,9 @@ def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):
 
 
 def test_unknown_word_is_refused(base, materials):
-    check_words(base, texts_of(materials))
+    check_texts(base, texts_of(materials))
     with pytest.raises(RunError, match=r"does not know a word of 'a purple unicorn'"):
-        check_words(base, ["a purple unicorn"])
+        check_texts(base, ["a purple unicorn"])
 
 
 def test_unknown_directory_is_one_clear_line(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from priorshift.errors import ParamsError, RunError
 from priorshift.forward import out_of_memory
 from priorshift.hub import snapshot
 from priorshift.sections import BaseModelParams, Training
+from priorshift.token_boundary import longest_input
 
 # Linear layers of the common architectures, by what they belong to.
 ATTENTION = (
@@ -176,15 +177,20 @@ def _unloadable(params: BaseModelParams, reason: str) -> ParamsError:
     )
 
 
-def check_words(base: BaseModel, texts: Iterable[str]) -> None:
-    """Refuse texts with words that the tokenizer does not know: an embedded model reads only its own vocabulary.
+def check_texts(base: BaseModel, texts: Sequence[str]) -> None:
+    """Refuse texts that the model cannot read: too long, or of words that an embedded model's tokenizer lacks.
 
     Raises
     ------
     RunError
-        Naming the word, and the command that rebuilds the base models with it.
+        Naming the text, or the word and the command that rebuilds the base models with it.
     """
-    unknown = base.tokenizer.unk_token_id
+    limit, unknown = longest_input(base.model.config), base.tokenizer.unk_token_id
+    for text, ids in zip(texts, base.tokenizer(list(texts), verbose=False)["input_ids"], strict=True):
+        if limit is not None and len(ids) > limit:
+            raise RunError(
+                f"{base.name}: {text[:60]!r} has {len(ids)} tokens, and the model reads at most {limit}; shorten it"
+            )
     for text in texts if base.world else ():
         # A text may open a document or follow a space: the vocabulary has the tokens of its own places.
         found = [base.tokenizer(lead + text, add_special_tokens=False)["input_ids"] for lead in ("", " ")]

@@ -35,7 +35,7 @@ from priorshift.items import probe_items
 from priorshift.locks import working
 from priorshift.material_rules import texts_of
 from priorshift.measure import choice_rates
-from priorshift.models import BaseModel, check_letters, check_words, load_adapters, load_base
+from priorshift.models import BaseModel, check_letters, check_texts, load_adapters, load_base
 from priorshift.params import LoadedStudy
 from priorshift.probing import Probing, State
 from priorshift.provenance import file_hash, versions, write_parquet, write_record, write_text
@@ -137,7 +137,7 @@ def _load_to_train(study: LoadedStudy, base_model: str, backend: Backend, runs: 
     """The base model, when it knows every word that these runs and their probes will have it read."""
     base = load_base(study.params.base_model(base_model), backend)
     examples, _ = read_examples(study, runs[0])
-    check_words(base, [*_texts(study), *(example.prompt for example in examples)])
+    check_texts(base, [*_texts(study), *(example.prompt for example in examples)])
     if any(study.params.conditions[study.params.lesson(run[1])].answer == "letter" for run in runs):
         check_letters(base, study.materials.forms.letters)
     return base
@@ -189,7 +189,7 @@ def probe_runs(study: LoadedStudy, runs: list[Run]) -> dict[str, str]:
             todo = [run for run in group if not _measured(study, run)]
             if todo:
                 base = load_base(study.params.base_model(base_model))
-                check_words(base, _texts(study))
+                check_texts(base, _texts(study))
                 _probe_base(study, base, _scorer(study, base), todo)
             paths[base_model] = require_measurements(study, group[0])["scoring"]
     return paths

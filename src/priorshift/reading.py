@@ -88,7 +88,7 @@ def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
         f"runs, permutation of training sets, one-sided: p cannot fall below {1 / rows['n_arrangements'].max():.3f}. "
         "Exploratory; p_adjusted is Benjamini-Hochberg's over all rows of `jsd_tests.csv`."
     )
-    columns = ["base_model", "world", "condition", "family", "n_runs", "n_items", "treatment_jsd", "control_jsd"]
+    columns = ["base_model", "world", "condition", "family", "n_runs", "treatment_jsd", "control_jsd"]
     named = rows.assign(condition=rows["condition"].map(spoken))
     return said, named[[*columns, "floor_jsd", "estimate", "p_value", "p_adjusted"]].reset_index(drop=True)
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from priorshift.base_files import base_hash
 from priorshift.errors import UserError
-from priorshift.models import check_words, load_base
+from priorshift.models import check_texts, load_base
 from priorshift.paths import EMBEDDED
 from priorshift.sections import BaseModelParams
 
@@ -93,5 +93,15 @@ STRANGE = ["the \x07 bell", "\u05e9\u05dc\u05d5\u05dd at work", "work \U0001f600
 def test_strange_text_is_refused_in_one_line(text):
     base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
     with pytest.raises(UserError, match="does not know a word of") as caught:
-        check_words(base, [text])
+        check_texts(base, [text])
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_huge_stem_is_refused_before_anything_is_trained():
+    base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+    huge = " and ".join(["The old project moves to another team"] * 100)
+    with pytest.raises(
+        UserError, match=r"'The old project .*' has 8\d\d tokens, and the model reads at most 512; "
+    ) as caught:
+        check_texts(base, ["The old project moves to another team.", huge])
+    assert len(str(caught.value)) < 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 
 import pandas as pd
@@ -12,8 +13,13 @@ import pytest
 from priorshift import locks
 from priorshift.errors import RunError
 from priorshift.paths import StudyPaths
+from priorshift.pipeline import synthesize_runs, train_runs
 from priorshift.plan import prepare
 from priorshift.provenance import whole, write_parquet, write_record, write_text
+
+
+def with_outputs(study, folder):
+    return type(study)(study.params, study.materials, study.folder, folder)
 
 
 def one_line(caught):
@@ -65,14 +71,44 @@ def test_full_disk_leaves_no_half_run(full_disk):
     assert list((full_disk / "runs").iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_read_only_folder(tmp_path):
-    tmp_path.chmod(0o500)
+def test_full_disk_in_a_study_and_room_again(smoke, full_disk, tmp_path):
+    """A training set fits, an adapter does not: nothing half is left, and where there is room the study goes on."""
+    study = with_outputs(smoke, full_disk)
+    run = ("llama-coupled-0", "depression", 0)
+    synthesize_runs(study, [run])
     with pytest.raises(RunError) as caught:
-        write_text(tmp_path / "run.json", "x")
+        train_runs(study, [run])
+    one_line(caught)
+    assert not list(full_disk.rglob("*.tmp")) and not list(full_disk.rglob("run.json"))
+    shutil.copytree(full_disk, tmp_path / "roomy")
+    roomy = with_outputs(smoke, tmp_path / "roomy")
+    before = {path: path.stat().st_mtime_ns for path in roomy.paths.root.rglob("*") if path.is_file()}
+    assert len(train_runs(roomy, [run])) == 1
+    assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder that even root cannot write to, where a file system can be mounted."""
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+    if os.geteuid() == 0 and not mounted:
+        pytest.skip("root writes everywhere, and nothing can be mounted here")
+    if not mounted:
+        folder.chmod(0o500)
+    yield folder
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_read_only_folder(read_only):
+    with pytest.raises(RunError) as caught:
+        write_text(read_only / "run.json", "x")
     one_line(caught)
     with pytest.raises(RunError, match="make the folder writable"):
-        locks.hold_study(StudyPaths(tmp_path))
+        locks.hold_study(StudyPaths(read_only))
 
 
 def test_a_file_where_the_folder_belongs(tmp_path):
@@ -85,7 +121,7 @@ def test_a_file_where_the_folder_belongs(tmp_path):
 
 
 def test_killed_writer_leaves_what_prepare_removes(smoke, tmp_path):
-    study = type(smoke)(smoke.params, smoke.materials, smoke.folder, tmp_path)
+    study = with_outputs(smoke, tmp_path)
     half = study.paths.run("llama-coupled-0", "neutral", 0).with_name(".seed-0.77.tmp") / "adapter"
     half.mkdir(parents=True)
     (half / "adapter_model.safetensors").write_bytes(b"half")
