@@ -13,6 +13,7 @@ import yaml
 from study_runs import run, study_command, workplace
 from tiny_models import FAMILIES, make_model
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging as hf_logging
 
 from priorshift.backends import MEASURING
 from priorshift.errors import ParamsError, RunError
@@ -189,6 +190,11 @@ def test_unusable_model_is_one_line(folders, tmp_path, fault):
     with pytest.raises(ParamsError, match=r"^base_models: model-chat: ") as caught:
         load_base(entry(folder, "chat"))
     assert said in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
+
+
+def test_small_weights_are_read_without_a_bar(folders, capfd):
+    load_base(entry(folders["llama"]))
+    assert "Loading weights" not in capfd.readouterr().err and hf_logging.is_progress_bar_enabled()
 
 
 def test_a_model_larger_than_memory_is_one_line(folders, monkeypatch):

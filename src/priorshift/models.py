@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as hf_logging
 
 from priorshift.backends import MEASURING, Backend, unsloth_module
 from priorshift.base_files import locate
@@ -138,6 +140,20 @@ def choose_dtype(params: BaseModelParams, device: str) -> torch.dtype:
     return getattr(torch, params.dtype)
 
 
+@contextmanager
+def _quietly(folder: Path) -> Iterator[None]:
+    """No bar for weights that are read in a moment: dozens of them would fill an executed notebook."""
+    small = sum(path.stat().st_size for path in folder.glob("*.safetensors")) < 2**26
+    hide = small and hf_logging.is_progress_bar_enabled()
+    if hide:
+        hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if hide:
+            hf_logging.enable_progress_bar()
+
+
 def _load(folder: Path, params: BaseModelParams, dtype: torch.dtype, device: str) -> PreTrainedModel:
     options = {}
     if params.load_in_4bit:
@@ -148,14 +164,15 @@ def _load(folder: Path, params: BaseModelParams, dtype: torch.dtype, device: str
             bnb_4bit_compute_dtype=dtype,
         )
         options["device_map"] = {"": device}
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        attn_implementation=attention_kernel(folder, device),
-        **options,
-    )
+    with _quietly(folder):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation=attention_kernel(folder, device),
+            **options,
+        )
     return model if params.load_in_4bit else model.to(device)
 
 
