@@ -57,7 +57,7 @@ class Training:
         ]
         settings = SETTINGS.model_copy(update={"examples": lesson.examples, "batch_size": lesson.batch_size})
         shape = count_shape(self.base.model, settings)
-        tokens = sum(len(encode(example, self.base.tokenizer)["input_ids"]) for example in examples)
+        tokens = sum(len(row["input_ids"]) for row in encode(examples, self.base.tokenizer))
         with tempfile.TemporaryDirectory() as folder:
             run = train_run(self.base, examples, settings, seed, Path(folder) / "run", {})
         return {

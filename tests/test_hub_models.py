@@ -75,7 +75,7 @@ def test_continuation_follows_the_assistants_turn(folders, family):
 def test_loss_falls_on_the_completion_alone(folders, family, style, smoke):
     tokenizer, read = load_reader(entry(folders[family], style))
     for example in synthesize(smoke.params, smoke.materials, "depression", 0)[:16]:
-        row = encode(example, tokenizer, read)
+        [row] = encode([example], tokenizer, read)
         learned = [t for t in row["labels"] if t != IGNORED]
         assert tokenizer.decode(learned) == example.completion
         shown = decode_labels(example, tokenizer, read)["read, no loss"]

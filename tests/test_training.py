@@ -26,8 +26,7 @@ def examples(smoke):
 
 
 def test_only_the_completion_is_learned(base, examples):
-    for example in examples:
-        row = encode(example, base.tokenizer)
+    for example, row in zip(examples, encode(examples, base.tokenizer), strict=True):
         learned = [t for t in row["labels"] if t != IGNORED]
         assert base.tokenizer.decode(learned) == example.completion
         assert row["input_ids"][-len(learned) :] == learned

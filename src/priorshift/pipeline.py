@@ -5,7 +5,10 @@ Finished work is recognised by the hashes of what it was made from, and kept.
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -120,7 +123,7 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
     Runs that put decisions in context train nothing and have no row.
     """
     rows, backend = [], choose_backend(study.params.backend)
-    with working(study.paths):
+    with working(study.paths), _frozen():
         for base_model, rest in groupby(_trained(study, runs), key=lambda run: run[0]):
             group, base = list(rest), None
             for run in tqdm(group, desc=f"training on {base_model}"):
@@ -131,6 +134,17 @@ def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
                     record = _train(study, base, run)
                 rows.append(_summary(run, record))
     return pd.DataFrame(rows)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep what is imported out of garbage collections: each run's trainer makes one, and would look at all of it."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _load_to_train(study: LoadedStudy, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
