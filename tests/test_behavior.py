@@ -78,7 +78,7 @@ def test_from_new_words_to_a_contrast_of_the_new_outcome(params_folder, tmp_path
     worlds = yaml.safe_load(path.read_text())
     worlds["held_out_texts"] = 20
     worlds["pretraining"] |= {"hidden": 32, "layers": 1, "heads": 2, "compile": False}
-    worlds["pretraining"]["tokens"] = {"coupled": 30_000, "decoupled": 1}
+    worlds["pretraining"]["tokens"] = {"llama-coupled": 30_000, "llama-decoupled": 1}
     path.write_text(yaml.safe_dump(worlds))
     folder = tmp_path / "models"
     build_all(path, ["llama-coupled-0"], rebuild=False, folder=folder)

@@ -19,7 +19,7 @@ from priorshift.design_figures import design_figures
 from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
 from priorshift.exclusion import leave_out
-from priorshift.figures import colours
+from priorshift.figures import colours, in_order
 from priorshift.finished import finished as finished_record
 from priorshift.finished import run_inputs, run_record
 from priorshift.models import add_adapter, load_base
@@ -28,6 +28,7 @@ from priorshift.pipeline import probe_runs, read_examples, read_measurements, sy
 from priorshift.scale_scores import scale_scores
 from priorshift.sections import Exclusion
 from priorshift.summaries import shift_by_run
+from priorshift.wording import spoken
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
@@ -202,7 +203,7 @@ def test_figures_are_drawn_of_every_table(study, finished):
     # Every run of every condition is a point of the control panel.
     panel = next(axis for axis in figures["controls"].axes if axis.get_title().startswith("loss"))
     assert sum(len(points.get_offsets()) for points in panel.collections) == len(CONDITIONS) * 2
-    assert [t.get_text() for t in panel.get_yticklabels()] == list(dict.fromkeys(shifts["condition"]))
+    assert [t.get_text() for t in panel.get_yticklabels()] == [spoken(name) for name in in_order(shifts["condition"])]
     plt.close("all")
 
 
