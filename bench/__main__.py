@@ -21,7 +21,7 @@ from bench.scoring import JOB, Point
 from bench.systems import PEERS, SYSTEMS
 from bench.worker import Setting, Worker
 from priorshift.errors import RunError, UserError
-from priorshift.figures import save_figure
+from priorshift.pictures import save_figure
 from priorshift.provenance import write_csv, write_json
 
 # Largest difference from one-by-one scoring (nats): more means that a system read other tokens.

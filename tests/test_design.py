@@ -19,10 +19,10 @@ from priorshift.design_figures import design_figures
 from priorshift.design_tables import design_tables, exclusions
 from priorshift.errors import RunError, UserError
 from priorshift.exclusion import leave_out
-from priorshift.figures import colours, in_order
 from priorshift.finished import finished as finished_record
 from priorshift.finished import run_inputs, run_record
 from priorshift.models import add_adapter, load_base
+from priorshift.palette import colours, in_order
 from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_examples, read_measurements, synthesize_runs, train_runs
 from priorshift.scale_scores import scale_scores

@@ -11,7 +11,9 @@ import pytest
 
 from priorshift import inference
 from priorshift.families import declared
-from priorshift.figures import claim_figure, colours, confusion_figure, power_figure, shift_figure, token_figure
+from priorshift.figures import confusion_figure, shift_figure, token_figure
+from priorshift.inference_figures import claim_figure, power_figure
+from priorshift.palette import colours
 from priorshift.panels import run_means
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.figures import in_order
+from priorshift.palette import in_order
 from priorshift.wording import spoken
 
 NEAR = "held_out_domains"
@@ -23,7 +23,7 @@ def design_figures(tables: dict[str, pd.DataFrame], palette: Mapping[str, str]) 
     Parameters
     ----------
     tables : name -> table as written under `tables/`; `shifts` is needed
-    palette : `figures.colours` of the study's conditions, as for every figure
+    palette : `palette.colours` of the study's conditions, as for every figure
     """
     shifts = tables["shifts"]
     made = {}

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -26,20 +27,26 @@ def one_line(caught):
     assert "\n" not in str(caught.value) and "cannot be written" in str(caught.value)
 
 
+@contextmanager
+def mounted(folder, options):
+    """A file system of its own at a folder; whether one could be mounted."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    done = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+    yield done
+    if done:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture
 def full_disk(tmp_path):
     """A file system of 64 KiB, or where none can be mounted a limit on the size of files."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if not mounted:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
-    yield folder
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "full", "size=64k") as done:
+        if not done:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
+        yield tmp_path / "full"
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +98,12 @@ def test_full_disk_in_a_study_and_room_again(smoke, full_disk, tmp_path):
 def read_only(tmp_path):
     """A folder that even root cannot write to, where a file system can be mounted."""
     folder = tmp_path / "shut"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
-    if os.geteuid() == 0 and not mounted:
-        pytest.skip("root writes everywhere, and nothing can be mounted here")
-    if not mounted:
-        folder.chmod(0o500)
-    yield folder
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+    with mounted(folder, "ro") as done:
+        if os.geteuid() == 0 and not done:
+            pytest.skip("root writes everywhere, and nothing can be mounted here")
+        if not done:
+            folder.chmod(0o500)
+        yield folder
 
 
 def test_read_only_folder(read_only):
