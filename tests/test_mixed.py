@@ -12,6 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from priorshift import simulation
 from priorshift.mixed import _fit_reml, fit_crossed
+from priorshift.reml import Reml
 from priorshift.simulation import Components
 
 R = Path(__file__).parent / "r"
@@ -114,6 +115,31 @@ def test_iterative_fit_finds_the_exact_solution(seed, sds, pooled):
     assert iterative.df == pytest.approx(exact.df, rel=0.01)
     assert iterative.var_run == pytest.approx(exact.var_run, rel=0.01, abs=1e-4)
     assert iterative.var_total == pytest.approx(exact.var_total, rel=1e-3)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_restricted_likelihood_is_that_of_the_dense_covariance(pooled):
+    """The textbook's -2 log REML, from the covariance of all observations, at several theta in one call."""
+    rng = np.random.default_rng(0)
+    treatment, control = simulate(rng, runs=(3, 2), items=6)
+    treatment[1, 2] = control[0, 4] = np.nan
+    model, theta = Reml(treatment, control, pooled), rng.uniform(0.1, 2, (4, 4 if pooled else 5))
+    sigma = rng.uniform(0.5, 2, 4)
+    y = np.concatenate([control, treatment])
+    run, item = np.nonzero(~np.isnan(y))
+    values, side = (y[run, item] - model.origin) / model.unit, (run >= len(control)).astype(int)
+    x = np.eye(2)[side]
+    same_run, same_item = run[:, None] == run, item[:, None] == item
+    found = model.deviance(theta, sigma)
+    for (*runs, first, cross, second), s, deviance in zip(theta, sigma, found, strict=True):
+        lower = np.array([[first, 0], [cross, second]])
+        covariance = np.eye(len(y[run, item])) + same_item * (lower @ lower.T)[np.ix_(side, side)]
+        covariance += same_run * np.square(np.array(runs)[side * (not pooled)])
+        inverse = np.linalg.inv(covariance)
+        rest = values - x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ values)
+        log_dets = [np.linalg.slogdet(m)[1] for m in (covariance, x.T @ inverse @ x)]
+        expected = sum(log_dets) + 2 * (len(values) - 2) * np.log(s) + rest @ inverse @ rest / s**2
+        assert deviance == pytest.approx(expected, rel=1e-9)
 
 
 def test_an_item_excluded_everywhere_leaves_the_exact_solution():

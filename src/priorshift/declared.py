@@ -11,7 +11,7 @@ import pandas as pd
 
 from priorshift import estimates as est
 from priorshift.families import NAMED, declared
-from priorshift.intervals import with_interval
+from priorshift.intervals import t_interval
 from priorshift.panels import Panel, nests, panels
 
 CLAIM = ["base_model", "world", *NAMED]
@@ -74,5 +74,5 @@ def _estimated(estimate, alpha: float) -> dict[str, float] | None:
         made = estimate()
     except est.NotEstimable:
         return None
-    row = with_interval(pd.DataFrame([vars(made)]), alpha).iloc[0]
-    return {name: row[name] for name in ("estimate", "ci_low", "ci_high", "p_value")}
+    low, high, p_value = t_interval(made.estimate, made.se, made.df, alpha)
+    return {"estimate": made.estimate, "ci_low": float(low), "ci_high": float(high), "p_value": float(p_value)}

@@ -33,6 +33,7 @@ def standard_deviations(theta: np.ndarray) -> np.ndarray:
 class Reml:
     """REML deviance of one contrast at theta; items, then runs are eliminated by Woodbury's identity.
 
+    Its functions take theta [..., elements] and return [...]: derivatives by differences are one call each.
     `gram` is [Z_run, X, y]'[Z_run, X, y]; `products` [patterns, 2, 2, runs + 3, runs + 3] are the same
     columns summed within item and condition, multiplied and added up over the items that share a `pattern`
     (how many runs of either condition measured them): all that the data say, whatever the number of items.
@@ -63,34 +64,37 @@ class Reml:
             [np.einsum("ckp,dkq->cdpq", *[sums[:, which == j]] * 2, optimize=True) for j in range(len(self.times))]
         )
 
-    def parts(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
+    def parts(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """log|V / s2|, X'V^-1 X and X'V^-1 y (times s2), and the residual sum of squares."""
-        *runs, first, cross, second = theta
-        lower = np.array([[first, 0.0], [cross, second]])
-        inner = np.eye(2) + np.einsum("ji,kj,jl->kil", lower, self.patterns, lower)  # I + L'N_k L
-        weights = lower @ np.linalg.inv(inner) @ lower.T
+        lower = np.zeros((*theta.shape[:-1], 2, 2))
+        lower[..., 0, 0], lower[..., 1, 0], lower[..., 1, 1] = np.moveaxis(theta[..., -3:], -1, 0)
+        upper = lower.swapaxes(-1, -2)
+        inner = np.eye(2) + (upper[..., None, :, :] * self.patterns[:, None, :]) @ lower[..., None, :, :]  # I + L'N_k L
+        weights = lower[..., None, :, :] @ np.linalg.inv(inner) @ upper[..., None, :, :]
         gram = self.gram - np.tensordot(weights, self.products, axes=3)
-        log_det = float(self.times @ np.linalg.slogdet(inner)[1])
-        among, beside = gram[: self.runs, : self.runs], gram[: self.runs, self.runs :]
-        scale = np.array(runs)[self.which_run]
-        core = np.eye(self.runs) + np.outer(scale, scale) * among
-        log_det += float(np.linalg.slogdet(core)[1])
-        scaled = scale[:, None] * beside
-        rest = gram[self.runs :, self.runs :] - scaled.T @ np.linalg.solve(core, scaled)
-        xx, xy = rest[:2, :2], rest[:2, 2]
-        return log_det, xx, xy, float(rest[2, 2] - xy @ np.linalg.solve(xx, xy))
+        log_det = np.linalg.slogdet(inner)[1] @ self.times
+        among, beside = gram[..., : self.runs, : self.runs], gram[..., : self.runs, self.runs :]
+        scale = theta[..., self.which_run]
+        core = np.eye(self.runs) + scale[..., :, None] * scale[..., None, :] * among
+        log_det += np.linalg.slogdet(core)[1]
+        scaled = scale[..., None] * beside
+        rest = gram[..., self.runs :, self.runs :] - scaled.swapaxes(-1, -2) @ np.linalg.solve(core, scaled)
+        xx, xy = rest[..., :2, :2], rest[..., :2, 2]
+        explained = (xy * np.linalg.solve(xx, xy[..., None])[..., 0]).sum(axis=-1)
+        return log_det, xx, xy, rest[..., 2, 2] - explained
 
-    def deviance(self, theta: np.ndarray, sigma: float) -> float:
+    def deviance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         log_det, xx, _, rss = self.parts(theta)
         return log_det + np.linalg.slogdet(xx)[1] + 2 * (self.n - 2) * np.log(sigma) + rss / sigma**2
 
-    def profiled(self, theta: np.ndarray) -> float:
+    def profiled(self, theta: np.ndarray) -> np.ndarray:
         """Deviance with the residual variance at its best, up to a constant."""
         log_det, xx, _, rss = self.parts(theta)
         return log_det + np.linalg.slogdet(xx)[1] + (self.n - 2) * np.log(rss)
 
-    def variance(self, theta: np.ndarray, sigma: float) -> float:
-        return float(sigma**2 * CONTRAST @ np.linalg.solve(self.parts(theta)[1], CONTRAST))
+    def variance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Variance of the contrast, in squared units."""
+        return sigma**2 * (np.linalg.inv(self.parts(theta)[1]) @ CONTRAST @ CONTRAST)
 
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
@@ -101,14 +105,17 @@ def search(model: Reml, start: np.ndarray) -> np.ndarray:
 
     def descend(start: np.ndarray, free: np.ndarray) -> tuple[float, np.ndarray]:
         def at(values: np.ndarray) -> np.ndarray:
-            theta = np.zeros(len(start))
-            theta[free] = values
+            theta = np.zeros((*values.shape[:-1], len(start)))
+            theta[..., free] = values
             return theta
 
+        def deviance(values: np.ndarray) -> np.ndarray:
+            return model.profiled(at(values))
+
         found = minimize(
-            lambda values: model.profiled(at(values)),
+            lambda values: _slopes(deviance, values),
             start[free],
-            jac=lambda values: _gradient(lambda v: model.profiled(at(v)), values),
+            jac=True,
             method="L-BFGS-B",
             bounds=[bounds[i] for i in np.flatnonzero(free)],
             options=options,
@@ -133,24 +140,21 @@ def search(model: Reml, start: np.ndarray) -> np.ndarray:
     return theta
 
 
-def _gradient(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+def _slopes(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> tuple[float, np.ndarray]:
+    """A function of points [..., elements] at one point, and its slopes there by central differences."""
     steps = 1e-5 * np.maximum(np.abs(at), 0.1)
     moves = np.diag(steps)
-    return np.array([(function(at + d) - function(at - d)) / (2 * s) for d, s in zip(moves, steps, strict=True)])
+    values = function(at + np.concatenate([0 * moves[:1], moves, -moves]))
+    above, below = np.split(values[1:], 2)
+    return float(values[0]), (above - below) / (2 * steps)
 
 
-def _hessian(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
-    """Second derivatives by central differences."""
-    steps = 1e-3 * np.maximum(np.abs(at), 0.1)
-    moves, size = np.diag(steps), len(at)
-    middle = function(at)
-    made = np.empty((size, size))
-    for i in range(size):
-        made[i, i] = (function(at + moves[i]) - 2 * middle + function(at - moves[i])) / steps[i] ** 2
-        for j in range(i):
-            corners = [function(at + a * moves[i] + b * moves[j]) * a * b for a in (1, -1) for b in (1, -1)]
-            made[i, j] = made[j, i] = sum(corners) / (4 * steps[i] * steps[j])
-    return made
+def _hessian(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
+    """Second derivatives by central differences: of the sum and the difference of every two moves."""
+    moves = np.diag(1e-3 * np.maximum(np.abs(at), 0.1))
+    together, apart = moves[:, None] + moves, moves[:, None] - moves
+    values = function(at + np.stack([together, -together, apart, -apart]))
+    return (values[0] + values[1] - values[2] - values[3]) / (4 * np.outer(moves.diagonal(), moves.diagonal()))
 
 
 def satterthwaite(model: Reml, theta: np.ndarray, sigma: float) -> float:
@@ -160,7 +164,8 @@ def satterthwaite(model: Reml, theta: np.ndarray, sigma: float) -> float:
     part, since Var depends on its square.
     """
     at = np.append(theta, sigma)
-    values, vectors = np.linalg.eigh(_hessian(lambda p: model.deviance(p[:-1], p[-1]), at))
+    values, vectors = np.linalg.eigh(_hessian(lambda p: model.deviance(p[..., :-1], p[..., -1]), at))
     keep = values > 1e-8 * values.max()
-    slope = vectors[:, keep].T @ _gradient(lambda p: model.variance(p[:-1], p[-1]), at)
-    return float(2 * model.variance(theta, sigma) ** 2 / np.sum(2 * slope**2 / values[keep]))
+    variance, slopes = _slopes(lambda p: model.variance(p[..., :-1], p[..., -1]), at)
+    along = vectors[:, keep].T @ slopes
+    return float(2 * variance**2 / np.sum(2 * along**2 / values[keep]))
