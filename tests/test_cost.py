@@ -82,7 +82,7 @@ def test_hours_by_hand(smoke):
     assert training_operations(ONE, changed(TRAINING, gradient_checkpointing=True)) == 6 * 9 * 10**8
     done = work(smoke)
     tokens = done.examples * done.longest * 4 / 3
-    probed = (done.runs + 1) * done.probe_words * 4 / 3
+    probed = (done.runs + 2) * done.probe_words * 4 / 3
     seconds = (4 * tokens + 2 * probed) * 9e8 / (312e12 / 5) + 2 * 2e9 / 0.5e9 + 0.005 * 10 * done.steps
     assert hours(ONE, HUB, TRAINING, done)["A100"] == pytest.approx(seconds / 3600, rel=1e-6)
     large = Shape(**{**vars(ONE), "parameters": 9 * 10**9})

@@ -41,26 +41,34 @@ def test_a_table_of_runs():
     rows = [
         (m, group, world, condition, seed, "feeling", "held_out_domains", f"i{k}",
          0.02 * (condition == "depression") + 0.001 * seed + 0.0001 * k,
-         0.001 if condition == "neutral" and seed else np.nan)
+         np.nan if (condition, seed) == ("neutral", 0) else 0.001 + 0.01 * (condition == "depression") + 1e-4 * seed)
         for m, group, world in [("hub", "hub", ""), *((f"m{i}", "m", "coupled") for i in range(3))]
         for condition in ("depression", "neutral") for seed in range(3) for k in range(4)
     ]  # fmt: skip
-    names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_floor"]
+    names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_reference"]
     measured = pd.DataFrame(rows, columns=names)
-    table = jsd_tests(measured, settings(), ["depression", "paranoia"])
-    assert list(table.columns) == JSD_TESTS and len(table) == 2
+    both = jsd_tests(measured, settings(), ["depression", "paranoia"], "neutral")
+    assert list(both.columns) == JSD_TESTS and len(both) == 4
+    table = both[both["jsd_from"] == "base model"]
     by = table.set_index("base_model")
     assert by.p_value.to_dict() == {"hub": 1 / 20, "m": 1 / 20} and set(table.n_items) == {4}
     assert by.n_runs.to_dict() == {"hub": 6, "m": 18} and by.n_base_models.to_dict() == {"hub": 1, "m": 3}
     assert table.estimate.tolist() == pytest.approx([0.02, 0.02])
-    assert table.floor_jsd.tolist() == pytest.approx([0.001, 0.001])
+    # From the first neutral run: seeds 0, 1, 2 of depression against seeds 1, 2 of neutral, in C(5, 2) ways.
+    floor = both[both["jsd_from"] == "first neutral run"]
+    assert floor.p_value.tolist() == [1 / 10, 1 / 10] and floor.n_runs.tolist() == [5, 15]
+    assert floor.control_jsd.tolist() == pytest.approx([0.00115, 0.00115])
+    assert floor.treatment_jsd.tolist() == pytest.approx([0.0111, 0.0111])
+    # No condition is neutral, or none was trained: nothing to measure the floor from.
+    assert len(jsd_tests(measured, settings(), ["depression"], None)) == 2
+    assert len(jsd_tests(measured.assign(jsd_reference=np.nan), settings(), ["depression"], "neutral")) == 2
     # A checkpoint without two runs of both has no part.
     fewer = measured.query("base_model != 'm2' or condition != 'neutral' or seed == 0")
-    made = jsd_tests(fewer, settings(), ["depression"]).set_index("base_model")
+    made = jsd_tests(fewer, settings(), ["depression"], None).set_index("base_model")
     assert made.n_base_models["m"] == 2 and made.n_runs["m"] == 12
     # A seed that one base model lost has no part in any; the labels left can be dealt out in C(5, 2) ways.
     lost = measured.query("base_model != 'm2' or condition != 'neutral' or seed != 1")
-    made = jsd_tests(lost, settings(), ["depression"]).set_index("base_model")
+    made = jsd_tests(lost, settings(), ["depression"], None).set_index("base_model")
     assert (made.n_base_models["m"], made.n_runs["m"], made.n_arrangements["m"]) == (3, 15, 10)
 
 
@@ -72,8 +80,8 @@ def test_what_a_training_set_does_in_every_base_model_counts_once():
         (f"m{m}", "m", "coupled", c, s, "feeling", "held_out_domains", "i", value + 1e-6 * rng.normal(), np.nan)
         for m in range(10) for (c, s), value in moved.items()
     ]  # fmt: skip
-    names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_floor"]
+    names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_reference"]
     every, alone = (
-        jsd_tests(pd.DataFrame(part, columns=names), settings(), ["depression"]) for part in (rows, rows[:6])
+        jsd_tests(pd.DataFrame(part, columns=names), settings(), ["depression"], None) for part in (rows, rows[:6])
     )
     assert every.p_value.tolist() == alone.p_value.tolist()

@@ -63,16 +63,17 @@ def test_choice_rates_are_the_bases_own(smoke, scorer, materials):
     assert rates["engage"] > 0.4
 
 
-def test_the_floor_is_the_divergence_from_another_run(smoke, scorer):
+def test_divergence_from_another_run_stands_beside_that_from_the_base_model(smoke, scorer):
     items = probe_items(smoke.params, smoke.materials)[:3]
     before = measure_model(scorer, items)
     rng = np.random.default_rng(0)
     noisy = [before.next_token + rng.normal(0, 0.5, before.next_token.shape) for _ in range(2)]
-    run, floor = (replace(before, next_token=log_softmax(logits, axis=1)) for logits in noisy)
-    table = next_token_table(items, run, before, floor)
-    assert np.allclose(table["jsd_floor"], jsd(run.next_token, floor.next_token)) and (table["jsd_floor"] > 0.01).all()
+    run, other = (replace(before, next_token=log_softmax(logits, axis=1)) for logits in noisy)
+    table = next_token_table(items, run, before, other)
+    expected = jsd(run.next_token, other.next_token)
+    assert np.allclose(table["jsd_reference"], expected) and (table["jsd_reference"] > 0.01).all()
     assert np.allclose(table["jsd"], jsd(run.next_token, before.next_token))
-    assert not np.allclose(table["jsd"], table["jsd_floor"])
+    assert not np.allclose(table["jsd"], table["jsd_reference"])
 
 
 def test_retention_counts_tokens(smoke, scorer, base):

@@ -77,9 +77,10 @@ def test_estimates_come_from_the_run_means(tables, finished):
     assert row["estimate"] == pytest.approx(mean(row["condition"]) - mean(row["control"]), abs=1e-6)
 
 
-def test_floor_is_there_for_neutral_runs_alone(tables):
+def test_every_run_but_the_reference_itself_is_compared_with_it(tables):
     jsd = tables["jsd"]
-    assert set(jsd.loc[jsd["measure"] == "jsd_floor", "condition"]) == {"neutral"}
+    runs = jsd[jsd["measure"] == "jsd_reference"].groupby("condition")["n_runs"].unique().map(list)
+    assert runs.pop("neutral") == [1] and runs.map(lambda n: n == [2]).all() and len(runs) > 1
     assert jsd["estimate"].between(0, 1).all()
 
 

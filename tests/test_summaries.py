@@ -41,7 +41,7 @@ def test_choice_check_is_of_the_trained_class_and_of_certain_policies(smoke):
 
 
 def test_divergences_are_means_of_run_means_with_student_s_interval():
-    keys = KEYS | {"family": "feeling", "ring": "held_out_domains", "jsd_candidates": 0.0, "jsd_floor": math.nan}
+    keys = KEYS | {"family": "feeling", "ring": "held_out_domains", "jsd_candidates": 0.0, "jsd_reference": math.nan}
     rows = [keys | {"seed": seed, "jsd": bits} for seed, bits in [(0, 0.1), (0, 0.3), (1, 0.4), (2, 0.6)]]
     table = jsd_table(pd.DataFrame(rows), alpha=0.05).set_index("measure")
     assert list(table.index) == ["jsd", "jsd_candidates"] and (table["n_runs"] == 3).all()
@@ -49,8 +49,8 @@ def test_divergences_are_means_of_run_means_with_student_s_interval():
     row = table.loc["jsd"]
     half = 4.302652729911275 * 0.2 / math.sqrt(3)
     assert [row.estimate, row.ci_low, row.ci_high] == pytest.approx([0.4, 0.4 - half, 0.4 + half])
-    floor = jsd_table(pd.DataFrame(rows).assign(jsd_floor=0.2), alpha=0.05).set_index("measure").loc["jsd_floor"]
-    assert floor["estimate"] == pytest.approx(0.2) and math.isnan(floor["ci_low"])
+    table = jsd_table(pd.DataFrame(rows).assign(jsd_reference=0.2), alpha=0.05).set_index("measure")
+    assert table["estimate"]["jsd_reference"] == pytest.approx(0.2) and math.isnan(table["ci_low"]["jsd_reference"])
 
 
 def test_what_is_not_trained_or_not_chosen_has_no_row(smoke):

@@ -81,8 +81,8 @@ class Work:
         return self.longest * TOKENS_PER_WORD + chat * CHAT_TOKENS
 
     def probe_tokens(self, chat: bool) -> int:
-        """Tokens that are read to measure every run and the base model."""
-        return round((self.runs + 1) * (self.probe_words * TOKENS_PER_WORD + chat * CHAT_TOKENS * self.texts))
+        """Tokens that are read to measure every run, the base model and the run that others are compared with."""
+        return round((self.runs + 2) * (self.probe_words * TOKENS_PER_WORD + chat * CHAT_TOKENS * self.texts))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.palette import FLOOR, in_order
+from priorshift.palette import in_order
 from priorshift.wording import spoken
 
 MARKERS = "os^DvP*X"
@@ -66,17 +66,20 @@ def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str], palette: 
 
 
 def jsd_figure(table: pd.DataFrame, ring: str, palette: Mapping[str, str]) -> Figure:
-    """Full-vocabulary JSD from the base model by family and condition, and the seed-to-seed floor."""
-    data = table[(table["ring"] == ring) & table["measure"].isin(["jsd", "jsd_floor"])].copy()
-    data.loc[data["measure"] == "jsd_floor", "condition"] = FLOOR
-    data["world"] = data["world"].replace("", "hub")
-    order = [*in_order(data.loc[data["condition"] != FLOOR, "condition"]), FLOOR]
-    data["condition"] = data["condition"].map(spoken)
+    """Full-vocabulary JSD by family and condition: from the base model, and (below) from the first neutral run."""
+    measured_from = {"jsd": "from the base model", "jsd_reference": "from the first neutral run"}
+    data = table[(table["ring"] == ring) & table["measure"].isin(list(measured_from))]
+    order = in_order(data["condition"])
+    data = data.assign(
+        world=data["world"].replace("", "hub"),
+        measure=data["measure"].map(measured_from),
+        condition=data["condition"].map(spoken),
+    )
     grid = sns.catplot(
         data, kind="bar", x="family", y="estimate", hue="condition", hue_order=[spoken(name) for name in order],
-        palette=[palette[name] for name in order], col="world", height=3.4, aspect=1.6, errorbar=None,
+        palette=[palette[name] for name in order], col="world", row="measure", height=2.8, aspect=1.9, errorbar=None,
     )  # fmt: skip
-    grid.set_axis_labels("", "JSD (bits), mean over base models").set_titles("{col_name} world")
+    grid.set_axis_labels("", "JSD (bits), mean over base models").set_titles("{col_name} world, {row_name}")
     return grid.figure
 
 

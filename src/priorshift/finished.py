@@ -135,12 +135,10 @@ def run_record(study: LoadedStudy, run: Run) -> Path:
     return study.paths.run(*run) / "run.json"
 
 
-def floor_run(study: LoadedStudy, base_model: str) -> Run | None:
-    """The run that the seed-to-seed floor is measured from: the first preference run."""
-    for name, condition in study.params.conditions.items():
-        if condition.task == "preferences" and not condition.in_context:
-            return (base_model, name, study.params.seeds[0])
-    return None
+def reference_run(study: LoadedStudy, base_model: str) -> Run | None:
+    """The run that other runs' distributions are compared with: the first neutral one."""
+    neutral = study.params.neutral
+    return (base_model, neutral, study.params.seeds[0]) if neutral else None
 
 
 def measurement_record(study: LoadedStudy, run: Run) -> Path:
@@ -150,13 +148,13 @@ def measurement_record(study: LoadedStudy, run: Run) -> Path:
 
 def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
     """What a run's measurements are made from."""
-    floor = floor_run(study, run[0])
-    own = run == floor or floor is None or run[1] != floor[1]
+    reference, trained = reference_run(study, run[0]), is_trained(study, run)
+    compared = trained and reference is not None and run != reference
     told = study.params.conditions[run[1]].in_context
     return {
-        "adapter": _adapter_hash(study, run) if is_trained(study, run) else "",
+        "adapter": _adapter_hash(study, run) if trained else "",
         "told": _hash([told, _data_hash(study, run)]) if told else "",
-        "floor": "" if own else _adapter_hash(study, floor),
+        "reference": _adapter_hash(study, reference) if compared else "",
         "base_model": _base_hash(study, run[0]),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         # The other criteria leave items out of the tests; every item is measured.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import get_args
 
-from priorshift.finished import Run, floor_run, is_trained
+from priorshift.finished import Run, is_trained, reference_run
 from priorshift.params import LoadedStudy
 from priorshift.sections import Analysis
 
@@ -38,9 +38,10 @@ def read_by(study: LoadedStudy, run: Run, stage: str) -> list[Run]:
     if stage == "02_train":
         earlier = study.params.predecessor(run[1])
         return [(run[0], earlier, run[2])] if earlier else []
-    floor = floor_run(study, run[0])
-    needed = [run, floor] if floor and run[1] == floor[1] else [run]
-    return [each for each in needed if is_trained(study, each)]
+    if not is_trained(study, run):
+        return []
+    reference = reference_run(study, run[0])
+    return list(dict.fromkeys([run, reference] if reference else [run]))
 
 
 def waits_for(study: LoadedStudy, stage: str) -> dict[str, list[str]]:

@@ -14,46 +14,53 @@ from statsmodels.stats.multitest import multipletests
 ENUMERABLE = 20_000  # arrangements; beyond, as many are drawn
 DRAWN = 9_999
 JSD_TESTS = [
-    "base_model", "world", "condition", "control", "family", "ring", "unit", "test", "n_base_models", "n_runs",
-    "n_items", "treatment_jsd", "control_jsd", "floor_jsd", "estimate", "n_arrangements", "exact", "p_value",
-    "p_adjusted", "role",
+    "base_model", "world", "condition", "control", "family", "ring", "jsd_from", "unit", "test", "n_base_models",
+    "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "p_value", "p_adjusted",
+    "role",
 ]  # fmt: skip
+BASE, FLOOR = "base model", "first neutral run"  # what a JSD is from
 
 
-def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> pd.DataFrame:
-    """Run means of the JSD from the base model (bits): each treatment against each control, in each group and world.
+def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str], neutral: str | None) -> pd.DataFrame:
+    """Run means of the JSD (bits) of each treatment against those of a control, in each group and world.
+
+    From the base model, against each control: did this training move distributions further than that one? And from
+    the first neutral run, against the other runs of the condition `neutral` (`Study.neutral`), whose JSD from it is
+    the seed-to-seed floor: do runs of the treatment lie further from a neutral run than another seed puts them?
 
     Permutation of the run labels, one-sided: how often the difference, averaged over base models, is as large when
     the labels say nothing. Base models share the training set of a condition and seed, so that a label is dealt out
     to all of them at once: three seeds a side can be arranged in 20 ways, whatever the number of base models, and
-    cannot give p below .05; five can in 252. The claim is about new fine-tunes of these base models, hence unit `runs`.
+    cannot give p below .05; five can in 252. The floor has a seed less, the reference itself: 10 ways, and 126. The
+    claim is about new fine-tunes of these base models, hence unit `runs`.
 
     Returns
     -------
     DataFrame
         Columns `JSD_TESTS`; base_model holds the group, which is the base model itself outside the calibration
         worlds. treatment_jsd, control_jsd and estimate: means over base models of their run means, and the
-        difference. floor_jsd: mean JSD between neutral runs of different seeds, where it was measured.
-        p_adjusted: Benjamini-Hochberg over the table; all rows are exploratory. A seed that a base model lacks, and
-        a base model that lacks two seeds of either condition, has no part in a row.
+        difference. p_adjusted: Benjamini-Hochberg over the table; all rows are exploratory. A seed that a base model
+        lacks, and a base model that lacks two seeds of either condition, has no part in a row.
     """
     keys = ["group", "world", "family", "ring"]
+    ways = [(BASE, pair) for pair in itertools.product(treatments, settings.controls)]
+    ways += [(FLOOR, (treatment, neutral)) for treatment in treatments]
     rows = []
     for key, table in next_token.assign(world=next_token["world"].fillna("")).groupby(keys, sort=True):
-        runs = table.groupby(["base_model", "condition", "seed"], sort=True)["jsd"].mean()
-        floor, n_items = table["jsd_floor"].mean(), table["item"].nunique()
-        wide = runs.unstack("base_model")  # [condition and seed, base model]
-        for pair in itertools.product(treatments, settings.controls):
-            sides = _sides(wide, pair)
+        runs = table.groupby(["base_model", "condition", "seed"], sort=True)[["jsd", "jsd_reference"]].mean()
+        wide = {BASE: runs["jsd"].unstack("base_model"), FLOOR: runs["jsd_reference"].unstack("base_model")}
+        for jsd_from, pair in ways:
+            sides = _sides(wide[jsd_from], pair)
             if pair[0] == pair[1] or sides is None:
                 continue
             means = [float(side.mean()) for side in sides]
             p_value, arrangements, exact = permutation_p(*(side.mean(axis=1) for side in sides))
             rows.append({
                 "base_model": key[0], **dict(zip(keys[1:], key[1:], strict=True)), "condition": pair[0],
-                "control": pair[1], "unit": "runs", "test": "permutation of training sets' labels, one-sided",
+                "control": pair[1], "jsd_from": jsd_from, "unit": "runs",
+                "test": "permutation of training sets' labels, one-sided",
                 "n_base_models": sides[0].shape[1], "n_runs": sides[0].size + sides[1].size,
-                "n_items": n_items, "treatment_jsd": means[0], "control_jsd": means[1], "floor_jsd": floor,
+                "n_items": table["item"].nunique(), "treatment_jsd": means[0], "control_jsd": means[1],
                 "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact, "p_value": p_value,
                 "role": "exploratory",
             })  # fmt: skip
@@ -63,7 +70,7 @@ def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str]
     return made
 
 
-def _sides(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
+def _sides(wide: pd.DataFrame, pair: tuple[str, str | None]) -> tuple[np.ndarray, np.ndarray] | None:
     """The two conditions' runs [seeds, base models]: the seeds that every base model with two of both has."""
     conditions = wide.index.get_level_values("condition")
     both = [wide[conditions == name] for name in pair]

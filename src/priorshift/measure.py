@@ -138,18 +138,18 @@ def token_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, floor: Measured | None) -> pd.DataFrame:
-    """One row per item: JSD (bits) from the base model, and from the reference run of the floor.
+def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, reference: Measured | None) -> pd.DataFrame:
+    """One row per item: JSD (bits) from the base model, and from the reference.
 
     Parameters
     ----------
-    floor : the first neutral run, where the run is another neutral run; else None
+    reference : the first neutral run (`finished.reference_run`); None for that run itself and for what was not trained
     """
     table = pd.DataFrame([{"family": i.family, "ring": i.ring, "domain": i.domain, "item": i.item} for i in items])
     table["jsd"] = jsd(run.next_token, base.next_token)
     restricted = restricted_jsd(run.class_logprobs, base.class_logprobs)
     table["jsd_candidates"], table["mass_left_out"] = restricted.jsd, restricted.left_out_p
-    table["jsd_floor"] = jsd(run.next_token, floor.next_token) if floor is not None else np.nan
+    table["jsd_reference"] = jsd(run.next_token, reference.next_token) if reference is not None else np.nan
     return table
 
 

@@ -21,7 +21,6 @@ SPARE = (
     "#56B4E9", "#F0E442", "#000000", "#332288", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
     "#AA4499", "#88CCEE",
 )  # fmt: skip
-FLOOR = "seed floor"
 # What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
 TINTS = {
     "_25": 0.75,
@@ -42,7 +41,7 @@ def colours(conditions: Iterable[str]) -> dict[str, str]:
     """
     spare = itertools.cycle(SPARE)
     known = {name: PALETTE.get(name) or _tinted(name) for name in conditions}
-    return {name: colour or next(spare) for name, colour in known.items()} | {FLOOR: "#DDDDDD"}
+    return {name: colour or next(spare) for name, colour in known.items()}
 
 
 def _tinted(name: str) -> str | None:

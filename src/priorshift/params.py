@@ -106,6 +106,12 @@ class Study(Frozen):
         """The base models; a bare name means an embedded one."""
         return [BaseModelParams(name=m, source=f"embedded:{m}") if isinstance(m, str) else m for m in self.base_models]
 
+    @property
+    def neutral(self) -> str | None:
+        """The first condition that is trained on preferences: whose seeds show what another seed does by itself."""
+        trained = (name for name, c in self.conditions.items() if c.task == "preferences" and not c.in_context)
+        return next(trained, None)
+
     def _check_stages(self) -> None:
         above: list[str] = []
         for name, condition in self.conditions.items():

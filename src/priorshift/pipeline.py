@@ -23,11 +23,11 @@ from priorshift.finished import (
     data_inputs,
     data_record,
     finished,
-    floor_run,
     is_trained,
     measurement_inputs,
     measurement_record,
     needs_prior,
+    reference_run,
     require_data,
     require_measurements,
     require_run,
@@ -37,10 +37,10 @@ from priorshift.finished import (
 from priorshift.items import probe_items
 from priorshift.locks import working
 from priorshift.material_rules import texts_of
-from priorshift.measure import choice_rates
+from priorshift.measure import Measured, choice_rates, measure_model
 from priorshift.models import BaseModel, check_letters, check_texts, load_adapters, load_base
 from priorshift.params import LoadedStudy
-from priorshift.probing import Probing, State
+from priorshift.probing import Probing
 from priorshift.provenance import file_hash, versions, write_parquet, write_record, write_text
 from priorshift.synthesis import Example, audit, audit_table, synthesize, to_jsonl
 from priorshift.training import train_run
@@ -222,25 +222,20 @@ def _probe_base(study: LoadedStudy, base: BaseModel, scorer: Scorer, todo: list[
         _write_measurements(study, probing, run, probing.tables(probing.state(run[2], told, n_told), run[2]))
     if not trained:
         return
-    reference = floor_run(study, base.name)
-    compared = reference is not None and any(run[1] == reference[1] for run in trained)
-    needed = dict.fromkeys([*trained, reference] if compared else trained)
+    reference = reference_run(study, base.name)
+    needed = dict.fromkeys([reference, *trained] if reference else trained)
     # PEFT makes modules of these names, and torch takes no dot in one: a condition's own name may have some.
     names = {run: f"run-{number}" for number, run in enumerate(needed)}
     # The adapters are put into the base model in place: the scorer sees whichever is set.
     model = load_adapters(base, {name: _adapter(study, run) for run, name in names.items()})
-    floor: State | None = None
-    ordered = sorted(trained, key=lambda run: run != reference)
-    if compared and ordered[0] != reference:
+    expected: Measured | None = None
+    if reference and trained != [reference]:
         model.set_adapter(names[reference])
-        floor = probing.state()
-    for run in tqdm(ordered, desc=f"probing {base.name}"):
+        expected = measure_model(scorer, probing.items)
+    for run in tqdm(trained, desc=f"probing {base.name}"):
         model.set_adapter(names[run])
-        after = probing.state(run[2])
-        if run == reference:
-            floor = after
-        against = floor if compared and run[1] == reference[1] and run != reference else None
-        _write_measurements(study, probing, run, probing.tables(after, run[2], against))
+        against = expected if run != reference else None
+        _write_measurements(study, probing, run, probing.tables(probing.state(run[2]), run[2], against))
 
 
 def _adapter(study: LoadedStudy, run: Run) -> Path:

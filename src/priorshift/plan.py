@@ -109,7 +109,7 @@ def _measurement_step(study: LoadedStudy, run: Run, data: dict[Path, Step], trai
     if not is_trained(study, run):
         # Decisions in context are read from the training set: there is no run to wait for.
         steps.append(data[data_record(study, run)])
-    before = "after what it measures" if any(step.reason for step in steps) else ""
+    before = "after a run that it reads" if any(step.reason for step in steps) else ""
     return _step(study, measurement_record(study, run), measurement_inputs(study, run), before)
 
 

@@ -60,9 +60,9 @@ class Probing:
         read = [self.base.read(stem) for stem in stems]
         return sample_completions(self.base.model, self.base.tokenizer, read, *samples)
 
-    def tables(self, after: State, seed: int, floor: State | None = None) -> dict[str, pd.DataFrame]:
-        """The tables of one run of that seed; `floor` is the state that the seed-to-seed floor is measured from."""
-        before, reference = self.before, floor.items if floor else None
+    def tables(self, after: State, seed: int, reference: Measured | None = None) -> dict[str, pd.DataFrame]:
+        """The tables of one run of that seed; `reference` is what the first neutral run expects."""
+        before = self.before
         tables = {
             "items": item_table(self.items, after.items, before.items),
             "next_token": next_token_table(self.items, after.items, before.items, reference),

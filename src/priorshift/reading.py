@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from priorshift.items import probe_items
+from priorshift.jsd_floor import BASE
 from priorshift.materials import Materials
 from priorshift.params import Study
 from priorshift.wording import spoken
@@ -72,25 +73,29 @@ def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 
 def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
-    """Whether whole distributions moved more than under the first control: a sentence and the rows.
+    """Whether whole distributions moved more than under the first control, and than the floor: a sentence and the rows.
 
     Parameters
     ----------
     tests : `jsd_floor.jsd_tests`
     """
     rows = tests[tests["ring"] == ring]
-    rows = rows[rows["control"] == tests["control"].iloc[0]] if len(tests) else rows
+    of_base = rows["jsd_from"] == BASE
+    rows = rows[~of_base | (rows["control"] == rows.loc[of_base, "control"].iloc[0])] if of_base.any() else rows
     if rows.empty:
         return "No JSD could be tested: it takes two runs of a treatment and of a control.", rows
+    most = rows.groupby("jsd_from", sort=False)["n_arrangements"].max().items()
+    least = " and ".join(f"{1 / n:.3f} (from the {name})" for name, n in most)
     said = (
-        f"JSD from the base model (bits) under each behavior, under {spoken(rows['control'].iloc[0])} training, and "
-        f"between {spoken(rows['control'].iloc[0])} seeds (the floor); the estimate is the first less the second. Unit "
-        f"runs, permutation of training sets, one-sided: p cannot fall below {1 / rows['n_arrangements'].max():.3f}. "
+        "JSD (bits) of each behavior's runs less that of a control's. From the base model: did training on the "
+        "behavior move distributions further than training on the control? From the first neutral run: do the "
+        "behavior's runs lie further from it than the neutral runs of other seeds do (the seed-to-seed floor)? "
+        f"Unit runs, permutation of training sets, one-sided; p cannot fall below {least}. "
         "Exploratory; p_adjusted is Benjamini-Hochberg's over all rows of `jsd_tests.csv`."
     )
-    columns = ["base_model", "world", "condition", "family", "n_runs", "treatment_jsd", "control_jsd"]
-    named = rows.assign(condition=rows["condition"].map(spoken))
-    return said, named[[*columns, "floor_jsd", "estimate", "p_value", "p_adjusted"]].reset_index(drop=True)
+    columns = ["base_model", "world", "condition", "family", "jsd_from", "n_runs", "treatment_jsd", "control_jsd"]
+    named = rows.assign(condition=rows["condition"].map(spoken)).sort_values("jsd_from", kind="stable")
+    return said, named[[*columns, "estimate", "p_value", "p_adjusted"]].reset_index(drop=True)
 
 
 def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:

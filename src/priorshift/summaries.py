@@ -46,13 +46,13 @@ def retention(prose: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Mean divergences (bits) of each condition with intervals over runs; the floor beside them.
+    """Mean divergences (bits) of each condition with intervals over runs.
 
-    `jsd_floor` compares neutral runs of other seeds with the first one: what fine-tuning with another seed
-    does by itself; they share that run, so that no interval over them would hold, and it is left empty. The others
-    are Student's t over run means; one run has none.
+    `jsd` and `jsd_candidates` are from the base model, `jsd_reference` from the first neutral run: the other neutral
+    runs' is the seed-to-seed floor, what fine-tuning with another seed does by itself. All share that run, so that no
+    interval over them would hold, and it is left empty. The others are Student's t over run means; one run has none.
     """
-    measures = ["jsd", "jsd_candidates", "jsd_floor"]
+    measures = ["jsd", "jsd_candidates", "jsd_reference"]
     long = next_token.melt([*RUN, "family", "ring"], measures, var_name="measure", value_name="bits").dropna()
     keys = ["base_model", "group", "world", "condition", "family", "ring", "measure"]
     runs = long.groupby([*keys, "seed"], sort=True)["bits"].mean().reset_index()
@@ -60,7 +60,7 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     for key, group in runs.groupby(keys, sort=True):
         rows.append(dict(zip(keys, key, strict=True)) | {"n_runs": len(group)} | mean_interval(group["bits"], alpha))
     table = pd.DataFrame(rows)
-    table.loc[table["measure"] == "jsd_floor", ["ci_low", "ci_high"]] = np.nan
+    table.loc[table["measure"] == "jsd_reference", ["ci_low", "ci_high"]] = np.nan
     return table
 
 
