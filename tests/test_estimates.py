@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.meta_analysis import effectsize_smd
 from statsmodels.stats.proportion import proportion_confint
 
 from priorshift import estimates as est
 from priorshift.estimates import NotEstimable
-from priorshift.intervals import clopper_pearson, mean_interval, noncentral_limits, with_interval
+from priorshift.intervals import clopper_pearson, mean_interval, noncentral_limits, ratio_interval, with_interval
 
 RNG = np.random.default_rng(0)
 TREATMENT, CONTROL = RNG.normal(0.4, 1, (4, 9)), RNG.normal(0, 0.5, (3, 9))
@@ -75,13 +77,30 @@ def test_items_that_one_condition_lacks_do_not_count():
         assert over(treatment, control) == over(TREATMENT[:, 1:], CONTROL[:, 1:])
 
 
-def test_a_missing_cell_is_left_out_of_its_means():
+def test_a_missing_cell_takes_its_item_from_means_and_only_the_cell_from_the_model():
     treatment = TREATMENT.copy()
     treatment[0, 0] = np.nan
-    expected = np.nanmean(treatment, axis=1).mean() - CONTROL.mean()
-    assert est.over_runs(treatment, CONTROL).estimate == pytest.approx(expected)
+    for over in (est.over_items, est.over_runs):
+        assert over(treatment, CONTROL) == over(TREATMENT[:, 1:], CONTROL[:, 1:])
+    assert est.crossed(treatment, CONTROL).n_items == TREATMENT.shape[1]
     assert est.crossed(treatment, CONTROL).test.startswith("crossed random effects, REML")
     assert est.crossed(TREATMENT, CONTROL).test.startswith("crossed random effects, quasi-F")
+
+
+def test_a_run_that_lacks_the_high_items_is_not_compared_on_the_low_ones():
+    """No effect, items far apart: means over what is there would differ by a third of the items' distance."""
+    rng = np.random.default_rng(0)
+    items = np.repeat([0.0, 5.0], 5)
+    treatment, control = (items + rng.normal(0, 0.1, (3, 10)) for _ in range(2))
+    treatment[0, 5:] = np.nan
+    for over in (est.over_items, est.over_runs):
+        made = over(treatment, control)
+        assert made.n_items == 5 and abs(made.estimate) < 0.2
+    assert abs(est.checkpoint_differences([(treatment, control)])[0]) < 0.2
+    treatment[1, :5] = np.nan
+    for over in (est.over_items, est.over_runs):
+        with pytest.raises(NotEstimable, match="no item was measured by every run"):
+            over(treatment, control)
 
 
 def test_one_run_is_enough_for_items_and_one_item_for_runs():
@@ -99,6 +118,7 @@ def test_one_run_is_enough_for_items_and_one_item_for_runs():
         (est.over_runs, TREATMENT[:1], CONTROL, "a single run of the treatment"),
         (est.over_runs, TREATMENT, CONTROL[:1], "a single run of the control"),
         (est.crossed, TREATMENT[:1], CONTROL, "a single run of the treatment"),
+        (est.crossed, TREATMENT, CONTROL[:0], "no runs of the control"),
         (est.crossed, TREATMENT, CONTROL[:1], "a single run of the control"),
         (est.over_items, np.full((3, 4), 0.1), np.full((3, 4), 0.3), "no variance over items"),
         (est.over_runs, np.full((3, 4), 0.1), np.full((3, 4), 0.3), "no variance over runs"),
@@ -116,6 +136,20 @@ def test_one_run_is_enough_for_items_and_one_item_for_runs():
 def test_what_the_data_cannot_carry_is_refused(over, treatment, control, reason):
     with pytest.raises(NotEstimable, match=reason):
         over(np.array(treatment), np.array(control))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 8))
+def test_the_limits_of_a_ratio_are_where_its_t_test_turns(seed, n):
+    rng = np.random.default_rng(seed)
+    below = rng.normal(2, 0.3, n)
+    above = 0.7 * below + rng.normal(0, 0.2, n)
+    limits = ratio_interval(above, below, 0.05)
+    sure = abs(stats.ttest_1samp(below, 0).statistic) > stats.t.ppf(0.975, n - 1)
+    assert np.isfinite(limits).all() == sure
+    if sure:
+        assert limits[0] <= above.mean() / below.mean() <= limits[1]
+        for limit in limits:
+            assert stats.ttest_1samp(above - limit * below, 0).pvalue == pytest.approx(0.05, rel=1e-6)
 
 
 def test_base_refuses_one_checkpoint_and_equal_checkpoints():

@@ -73,11 +73,14 @@ def test_recovery_by_hand(params, materials):
     assert len(table) == 1 and (row["unit"], row["role"], row["p_adjusted"]) == ("runs", "exploratory", row["p_value"])
     assert (row["outcome"], row["earlier"], row["n"]) == ("loss", "depression", 3)
     assert row["estimate"] == pytest.approx(1.5) and row["share_undone"] == pytest.approx(0.75)
+    # All began at 2: the share's interval is that of what was undone, over 2.
+    assert [row["share_low"], row["share_high"]] == pytest.approx([row["ci_low"] / 2, row["ci_high"] / 2])
     assert row["ci_high"] - 1.5 == pytest.approx(stats.t.ppf(0.975, 2) * 0.2 / np.sqrt(3))
 
 
 def test_nothing_undone_is_a_share_of_zero(params, materials):
-    made = shifts(lambda m, c, s, o: 2.0 + 0.1 * s)
+    noise = {0: -0.01, 1: 0.02, 2: -0.01}
+    made = shifts(lambda m, c, s, o: 2.0 + 0.1 * s + (c == "recovery") * noise[s])
     assert recovery_table(made, params, materials, 0.05)["share_undone"].iloc[0] == pytest.approx(0)
 
 

@@ -1,8 +1,9 @@
 """One contrast at one unit: an estimate, its standard error, degrees of freedom and effect size.
 
 Arrays in, an `Estimate` out; `NotEstimable` says why there is none. Panels are [runs, items] in nats, NaN
-where a run did not measure an item. A contrast compares the same items on both sides: an item counts if at
-least one run of each condition measured it (`crossed` alone, whose model allows for it, uses all).
+where a run did not measure an item. Means compare the same items in all runs: an item counts if every run that
+measured anything measured it, or else a run that lacks items would be compared on others (`crossed` alone, whose
+model allows for it, uses all).
 """
 
 from __future__ import annotations
@@ -53,15 +54,27 @@ def small_sample(df: float) -> float:
 
 
 def same_items(treatment: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both panels without the items that one of the conditions lacks altogether."""
-    for name, panel in (("treatment", treatment), ("control", control)):
-        if len(panel) == 0:
-            raise NotEstimable(f"no runs of the {name}")
-    shared = ~(np.isnan(treatment).all(axis=0) | np.isnan(control).all(axis=0))
-    if not shared.any():
+    """Both panels without empty runs, and without the items that one of the others lacks."""
+    _refuse_fewer(1, treatment, control)
+    if not (measured_in_both := _measured_in_both(treatment, control)).any():
         raise NotEstimable("no item was measured in both conditions")
-    treatment, control = treatment[:, shared], control[:, shared]
-    return _measured(treatment), _measured(control)
+    treatment, control = _measured(treatment[:, measured_in_both]), _measured(control[:, measured_in_both])
+    complete = ~(np.isnan(treatment).any(axis=0) | np.isnan(control).any(axis=0))
+    if not complete.any():
+        raise NotEstimable("no item was measured by every run: means would compare different items")
+    return treatment[:, complete], control[:, complete]
+
+
+def _refuse_fewer(least: int, treatment: np.ndarray, control: np.ndarray) -> None:
+    for name, runs in (("treatment", treatment), ("control", control)):
+        if len(runs) < least:
+            raise NotEstimable(
+                f"a single run of the {name}: no variance between runs" if len(runs) else f"no runs of the {name}"
+            )
+
+
+def _measured_in_both(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
+    return ~(np.isnan(treatment).all(axis=0) | np.isnan(control).all(axis=0))
 
 
 def _measured(panel: np.ndarray) -> np.ndarray:
@@ -78,7 +91,7 @@ def _varies(se: float, values: Sequence[np.ndarray], what: str) -> None:
 def over_items(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     """Paired t over items of seed means; d_z = mean / sd of the items' differences (Cohen 1988)."""
     treatment, control = same_items(treatment, control)
-    differences = np.nanmean(treatment, axis=0) - np.nanmean(control, axis=0)
+    differences = treatment.mean(axis=0) - control.mean(axis=0)
     m = len(differences)
     if m < 2:
         raise NotEstimable("a single item: no variance over items")
@@ -106,9 +119,7 @@ def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
     g = difference / pooled sd x `small_sample(n1 + n0 - 2)` (Hedges 1981).
     """
     n1, n0 = len(treatment), len(control)
-    if n1 < 2 or n0 < 2:
-        which = "treatment" if n1 < 2 else "control"
-        raise NotEstimable(f"a single run of the {which}: no variance between runs")
+    _refuse_fewer(2, treatment, control)
     s1, s0 = float(treatment.var(ddof=1)), float(control.var(ddof=1))
     v1, v0 = s1 / n1, s0 / n0
     se = float(np.sqrt(v1 + v0))
@@ -131,20 +142,17 @@ def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
 def over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     """Welch t over run means, Hedges' g."""
     treatment, control = same_items(treatment, control)
-    tested = welch(np.nanmean(treatment, axis=1), np.nanmean(control, axis=1))
+    tested = welch(treatment.mean(axis=1), control.mean(axis=1))
     runs = len(treatment) + len(control)
     return Estimate(unit="runs", test="Welch t", n_runs=runs, n_items=treatment.shape[1], **asdict(tested))
 
 
 def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     """Crossed random effects, each condition with its run variance (`mixed`); d = estimate / sqrt(all variances)."""
-    kept, _ = same_items(treatment, control)
     treatment, control = _measured(treatment), _measured(control)
-    if kept.shape[1] < 2:
-        raise NotEstimable("a single item: no variance over items")
-    for name, panel in (("treatment", treatment), ("control", control)):
-        if len(panel) < 2:
-            raise NotEstimable(f"a single run of the {name}: no variance between runs")
+    _refuse_fewer(2, treatment, control)
+    if (shared := _measured_in_both(treatment, control).sum()) < 2:
+        raise NotEstimable(f"{'a single' if shared else 'no'} item measured in both conditions: no variance over items")
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     if (~np.isnan(treatment)).sum() + (~np.isnan(control)).sum() <= seen.sum() * 2 + 1:
         raise NotEstimable("too few cells to tell runs, items and residual apart")
@@ -191,7 +199,7 @@ def checkpoint_differences(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np
     made = []
     for pair in pairs:
         treatment, control = same_items(*pair)
-        made.append(np.nanmean(treatment, axis=1).mean() - np.nanmean(control, axis=1).mean())
+        made.append(treatment.mean() - control.mean())
     return np.array(made)
 
 

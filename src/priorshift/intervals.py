@@ -22,6 +22,24 @@ def t_interval(
     return estimate - reach, estimate + reach, p_value
 
 
+def ratio_interval(above: np.ndarray, below: np.ndarray, alpha: float) -> tuple[float, float]:
+    """Fieller's (1954) 1 - alpha interval of mean(above) / mean(below), of pairs of values.
+
+    The ratios r for which the t test does not reject mean(above - r below) = 0. NaN where these are no interval:
+    where the mean of `below` is not different from 0 by the same test.
+    """
+    n = len(above)
+    t = stats.t.ppf(1 - alpha / 2, n - 1)
+    (va, cov), (_, vb) = np.cov(above, below) * t**2 / n
+    a, b = above.mean(), below.mean()
+    # (a - r b)^2 <= va - 2 r cov + r^2 vb
+    square, middle, rest = b**2 - vb, a * b - cov, a**2 - va
+    if square <= 0:
+        return np.nan, np.nan
+    reach = np.sqrt(max(middle**2 - square * rest, 0.0))
+    return float((middle - reach) / square), float((middle + reach) / square)
+
+
 def mean_interval(values: Sequence[float], alpha: float) -> dict[str, float]:
     """estimate (the mean), ci_low and ci_high by Student's t over the values; one value has no interval (NaN)."""
     values = np.asarray(values, dtype=float)

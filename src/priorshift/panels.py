@@ -127,7 +127,7 @@ def run_means(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
-    """Mean shift of each run on each of the outcomes (nats), over the items with all of them.
+    """Mean shift of each run on each of the outcomes (nats), over the items that all runs measured on all of them.
 
     Returns
     -------
@@ -140,6 +140,9 @@ def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
     keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
     wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
     wide = wide.reindex(columns=outcomes).dropna().sort_index()
+    run, probe = wide.groupby(level=keys).ngroup(), keys[:5]
+    measured_by = run.groupby(level=[*probe, "item"]).transform("size")
+    wide = wide[measured_by == run.groupby(level=probe).transform("nunique")]
     grouped = wide.groupby(level=keys, sort=True)
     return grouped.mean().assign(n_items=grouped.size()).reset_index()
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from priorshift.intervals import mean_interval, t_interval
+from priorshift.intervals import ratio_interval, t_interval
 from priorshift.materials import Materials
 from priorshift.params import Study
 
@@ -98,8 +98,9 @@ def recovery_table(shifts: pd.DataFrame, study: Study, materials: Materials, alp
 
     Each run goes on from the run of the same seed before it. `estimate` is the mean of before - after over
     these pairs (nats) with a paired t interval over seeds (unit `runs`); one pair has no row. Unit `base`: the same
-    over the means of an embedded architecture's checkpoints. share_undone = estimate / mean of before, and empty where
-    the interval of `before` holds 0: nothing sure was there to undo. All rows are exploratory; p_adjusted:
+    over the means of an embedded architecture's checkpoints. share_undone = estimate / mean of before, with Fieller's
+    interval (share_low, share_high), and empty where the interval of `before` holds 0: nothing sure was there to
+    undo. All rows are exploratory; p_adjusted:
     Benjamini-Hochberg within unit.
     """
     rows = []
@@ -125,19 +126,20 @@ def _undone(claim: dict, pairs: pd.DataFrame, alpha: float) -> list[dict]:
         return []
     row = claim | {"n": len(pairs), "before": pairs["before"].mean(), "after": pairs["after"].mean()}
     row |= _mean((pairs["before"] - pairs["after"]).to_numpy(float), alpha)
-    was = mean_interval(pairs["before"], alpha)
-    sure = was["ci_low"] > 0 or was["ci_high"] < 0
-    return [row | {"share_undone": row["estimate"] / row["before"] if sure else np.nan}]
+    undone, before = (pairs["before"] - pairs["after"]).to_numpy(float), pairs["before"].to_numpy(float)
+    low, high = ratio_interval(undone, before, alpha)
+    share = row["estimate"] / row["before"] if np.isfinite(low) else np.nan
+    return [row | {"share_undone": share, "share_low": low, "share_high": high}]
 
 
 def _exploratory(rows: list[dict]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if table.empty:
         return table
-    # Nothing that varies leaves no test (NaN); it counts as p = 1 for the others' correction.
-    corrected = table["p_value"].fillna(1.0).groupby(table["unit"])
-    adjusted = corrected.transform(lambda p: multipletests(p, method="fdr_bh")[1])
-    return table.assign(role="exploratory", p_adjusted=adjusted.where(table["p_value"].notna()))
+    # Where nothing varies there is no test (NaN), and no row.
+    table = table[table["p_value"].notna()]
+    adjusted = table.groupby("unit")["p_value"].transform(lambda p: multipletests(p, method="fdr_bh")[1])
+    return table.assign(role="exploratory", p_adjusted=adjusted).reset_index(drop=True)
 
 
 def _own(shifts: pd.DataFrame, action: str, materials: Materials) -> pd.Series:
