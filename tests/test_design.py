@@ -198,7 +198,8 @@ def test_figures_are_drawn_of_every_table(study, finished):
     none = exclusions(study, finished["runs"], finished["items"])
     tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
     doses = shifts.query("outcome == 'loss'").assign(action="withdraw", dose=0.5)
-    figures = design_figures(tables | {"dose_points": doses}, colours(study.params.conditions))
+    shown = tables | {"dose_points": doses}
+    figures = design_figures(shown, "interpretation", colours(study.params.conditions))
     assert set(figures) == {"controls", "rings", "dose", "recovery", "scale_profile", "self_report"}
     # Every run of every condition is a point of the control panel.
     panel = next(axis for axis in figures["controls"].axes if axis.get_title().startswith("loss"))

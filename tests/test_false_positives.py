@@ -69,4 +69,9 @@ def test_a_side_that_varies_more_is_simulated_with_its_ratio():
     assert set(rates.loc["base"].comparisons) == {333} and "base" not in set(table[table.source == "measured"].unit)
     assert all(rates.ci_low["base", ratio] < 0.05 < rates.ci_high["base", ratio] for ratio in (1.0, 9.0))
     text = kept_level(table)
+    own = table[(table.source == "simulated") & (table.run_sd_ratio == 9.0) & (table.unit == "both")]
+    beside = (
+        f"of {len(own)} intervals {(own.ci_high < 0.05).sum()} lie below and {(own.ci_low > 0.05).sum()} above 5 %)"
+    )
+    assert beside in text.split("\n")[-1]
     assert text.count("\n") == 2 and "* 3 runs a side, simulated, run SDs 1 : 9: runs " in text

@@ -44,10 +44,12 @@ def test_columns_are_those_of_the_design():
 
 def test_every_contrast_at_every_unit():
     counts = TABLE["unit"].value_counts().to_dict()
-    each = 2 * 2 * 3  # treatments x controls x outcomes
+    each = (2 * 2 + 1) * 3  # (treatments x controls, and the other control minus the first) x outcomes
     assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * each, "base": 2 * each}
     assert not TABLE.duplicated(inference.KEY).any()
     assert MADE["not_estimable"].empty
+    others = TABLE[~TABLE["condition"].isin(SETTINGS.treatments)]
+    assert set(zip(others["condition"], others["control"], strict=True)) == {("random_label", "neutral")}
 
 
 def test_no_cell_is_empty_or_infinite():
@@ -232,7 +234,7 @@ def test_a_single_checkpoint_is_refused_with_the_reason():
     table, refused = made["contrasts"], made["not_estimable"]
     assert set(table.unit) == {"items", "runs", "both"}
     base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
-    assert len(base) == 2 * 12 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
+    assert len(base) == 2 * 15 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
     assert (base.role == "confirmatory").sum() == 4
     assert made["world_difference"].empty and list(made["world_difference"].columns) == inference.WORLDS
     assert "world_difference" in set(refused.table)

@@ -13,6 +13,7 @@ from priorshift import estimates as est
 from priorshift.errors import UserError
 from priorshift.inference import contrasts
 from priorshift.influence import INFLUENCE, SCORINGS, SPECIFICATIONS, leave_one_out, specification_curve
+from priorshift.limits import hangs_on
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_items import panel, row, settings, study
@@ -30,7 +31,8 @@ def test_each_item_run_domain_and_checkpoint_is_left_out_once():
     mine = TABLE[(TABLE.base_model == "hub/model") & (TABLE.condition == "depression")]
     assert mine.kind.value_counts().to_dict() == {"none": 1, "item": 6, "domain": 2, "run": 6}
     base = TABLE[(TABLE.unit == "base") & (TABLE.world == "coupled") & (TABLE.condition == "depression")]
-    assert base.kind.value_counts().to_dict() == {"none": 1, "base_model": 3}
+    # Three checkpoints of three runs a side each.
+    assert base.kind.value_counts().to_dict() == {"none": 1, "item": 6, "domain": 2, "run": 18, "base_model": 3}
 
 
 def test_a_row_is_the_contrast_without_that_part():
@@ -45,6 +47,26 @@ def test_a_row_is_the_contrast_without_that_part():
         made, expected = row(TABLE, kind=kind, left_out=left_out, **LOSS), est.crossed(*sides)
         assert made.estimate == pytest.approx(expected.estimate)
         assert made.change == pytest.approx(expected.estimate - whole.estimate)
+
+
+def test_a_row_of_unit_base_is_the_contrast_of_all_checkpoints_without_that_part():
+    pairs = [
+        tuple(panel(ITEMS, f"llama-coupled-{i}", name, "loss") for name in ("depression", "neutral")) for i in range(3)
+    ]
+    item = [tuple(np.delete(side, 2, axis=1) for side in pair) for pair in pairs]
+    run = [pairs[0], (np.delete(pairs[1][0], 2, axis=0), pairs[1][1]), pairs[2]]
+    claim = {**LOSS, "base_model": "llama", "world": "coupled", "unit": "base"}
+    for kind, left_out, rest in (("item", "item-002", item), ("run", "llama-coupled-1 depression seed 2", run)):
+        made, expected = row(TABLE, kind=kind, left_out=left_out, **claim), est.over_checkpoints(rest, 6)
+        assert made.estimate == pytest.approx(expected.estimate)
+
+
+def test_the_part_that_moves_a_declared_claim_most_is_named():
+    line = hangs_on(TABLE, SETTINGS)
+    own = TABLE[((TABLE.unit == "base") == (TABLE.world != "")) & (TABLE.kind == "domain")]
+    most = own.loc[own.change.abs().idxmax()]
+    assert f"one domain by {most.change:+.2f} ({most.left_out}; " in line and "one base checkpoint by" in line
+    assert hangs_on(TABLE.iloc[:0], SETTINGS) == ""
 
 
 def test_an_outlying_item_stands_out():

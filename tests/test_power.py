@@ -11,12 +11,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
+from priorshift.inference import claims
+from priorshift.limits import checkpoints_needed
 from priorshift.mixed import CrossedFit, fit_crossed
-from priorshift.power import POWER, power, power_table, runs_needed
+from priorshift.power import CHECKPOINT_POWER, POWER, checkpoint_power, power, power_table, runs_needed
 from priorshift.simulation import Components, simulate
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_items import settings, study
+from synthetic_items import claim, settings, study
 
 
 def fitted(components):
@@ -54,6 +56,38 @@ def test_more_runs_and_items_lose_no_power_and_the_least_enough_is_named():
     row = needed[needed.n_runs > 2].iloc[0]
     mine = table[(table[claim] == row[claim]).all(axis=1) & (table.n_items == row.n_items)].set_index("n_runs").power
     assert mine[row.n_runs] >= 0.8 > mine[row.n_runs - 1]
+
+
+def test_power_over_checkpoints_is_that_of_a_t_test_and_of_two_one_sided_ones():
+    """Simulated checkpoints, with the shift and without any, tested by their definition."""
+    told = [claim("depression", "loss", worlds=["coupled"])]
+    told += [claim("depression", "loss", claim="equivalence", worlds=["decoupled"])]
+    effect = 0.4  # about the SD of these checkpoints: neither hopeless nor certain
+    declared, rng = settings(confirmatory=told, smallest_effect=effect), np.random.default_rng(0)
+    made = claims(study(), declared)
+    table = checkpoint_power(made["contrasts"], made["equivalence"], declared)
+    assert list(table.columns) == CHECKPOINT_POWER and np.isfinite(table["power"]).all()
+    assert table.groupby("claim", sort=False)["world"].first().to_dict() == {
+        "shift": "coupled", "equivalence": "decoupled",
+    }  # fmt: skip
+    shift = table[table["claim"] == "shift"].set_index("n_checkpoints")
+    pairs = made["contrasts"].query("unit == 'both' and condition == 'depression' and control == 'neutral'")
+    means = pairs.query("outcome == 'loss' and world == 'coupled'")["estimate"]
+    assert shift["sd"].iloc[0] == pytest.approx(means.std(ddof=1), rel=1e-4)
+    for n in (3, 8):
+        drawn = rng.normal(effect, shift["sd"][n], (20_000, n))
+        found = (stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean()
+        assert shift["power"][n] == pytest.approx(found, abs=0.015)
+    null = table[table["claim"] == "equivalence"].set_index("n_checkpoints")
+    for n in (3, 4, 6):
+        drawn = rng.normal(0, null["sd"][n], (20_000, n))
+        se, reach = drawn.std(axis=1, ddof=1) / np.sqrt(n), stats.t.ppf(0.95, n - 1)
+        shown = (np.abs(drawn.mean(axis=1)) + reach * se < effect).mean()
+        assert null["power"][n] == pytest.approx(shown, abs=0.015)
+    line = checkpoints_needed(table, effect)
+    least = shift.index[shift["power"] >= 0.8].min()
+    assert f"to find a shift of 0.4 nats, {least} base checkpoints; to show that" in line
+    assert checkpoints_needed(table.iloc[:0], effect) == ""
 
 
 def test_a_huge_effect_is_found_as_its_limit_says():

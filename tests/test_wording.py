@@ -61,12 +61,33 @@ def test_the_report_begins_with_what_became_of_the_claims():
     told = (
         "In the coupled world 2 declared shifts could be tested (depression-like training, loss; paranoia-like training"
     )
-    assert f"{told}, threat; against neutral): {n} are shown to differ from 0" in text
+    assert f"{told}, threat; against neutral): {n} are shown to differ from 0 ({n} above it, 0 below)" in text
+    low, high = kept["ci_low"].min(), kept["ci_high"].max()
+    assert f"intervals within {low:+.2f} to {high:+.2f} (unit base: 18 runs x 8 items in 3 base checkpoints)" in text
+    reversed_ = made | {"contrasts": made["contrasts"].assign(estimate=-made["contrasts"]["estimate"])}
+    assert f"{n} are shown to differ from 0 (0 above it, {n} below)" in in_short(reversed_, SETTINGS)
     unsure = made | {"contrasts": made["contrasts"].assign(p_adjusted=0.5)}
     assert in_short(unsure, SETTINGS).count("none are shown to differ from 0") == 3
     assert f"are {kept.estimate.min():+.2f} to {kept.estimate.max():+.2f} nats" in text and "null" not in text
     none = settings(confirmatory=[])
     assert "exploratory" in in_short(tables(study(), none), none)
+
+
+def test_one_checkpoint_of_each_world_is_told_at_unit_both():
+    told = [claim("depression", "loss", worlds=["coupled"])]
+    told += [claim("depression", "loss", claim="equivalence", worlds=["decoupled"])]
+    declared = settings(confirmatory=told)
+    models = [("llama-coupled-0", "llama", "coupled"), ("llama-decoupled-0", "llama", "decoupled")]
+    made = tables(study(models=models), declared)
+    text = in_short(made, declared)
+    shift, null = (
+        made[name].query("unit == 'both' and condition == 'depression' and control == 'neutral' and outcome == 'loss'")
+        for name in ("contrasts", "equivalence")
+    )
+    assert text.startswith("No declared claim could be tested at its own unit: all that follows is exploratory. In the")
+    assert f"estimates are {shift.set_index('world').estimate['coupled']:+.2f} nats" in text
+    assert f"estimates are {null.set_index('world').estimate['decoupled']:+.2f} nats" in text
+    assert text.count("unit both: 6 runs x 8 items") == 2 and "without a correction: exploratory" in text
 
 
 def test_equivalence_is_told_by_the_corrected_p():
@@ -77,8 +98,11 @@ def test_equivalence_is_told_by_the_corrected_p():
     text = answer(made, declared)
     assert "equivalent to 0 within 0.5 nats" in text and "not shown to be" not in text
     family = made["equivalence"].role == "confirmatory"
-    near = made["equivalence"].assign(p_adjusted=made["equivalence"].p_adjusted.mask(family, 0.08))
-    assert near[family].equivalent.all()
+    near = made["equivalence"].assign(
+        p_adjusted=made["equivalence"].p_adjusted.mask(family, 0.08),
+        equivalent=made["equivalence"].equivalent.mask(family, False),
+    )
+    assert (near[family].p_value < 0.05).all()
     text = answer(made | {"equivalence": near}, declared)
     assert text.count("not shown to be equivalent to 0") == 2 and "p = 0.080 after Holm" in text
 
@@ -129,7 +153,7 @@ def test_how_many_seeds_is_one_line():
     line = seeds_needed(runs_needed(table), SETTINGS)
     most = runs_needed(table).n_runs.max()
     assert "\n" not in line and "0.5 nats with 80 % power at unit both (alpha 0.05, uncorrected), on 8 items" in line
-    assert "Unit base is not covered" in line
+    assert "come from the number of checkpoints alone" in line
     nulls = settings(confirmatory=[claim("depression", "loss", claim="equivalence")])
     assert "cannot be said" in seeds_needed(runs_needed(table), nulls)
     assert f"{most} runs of each condition" in line

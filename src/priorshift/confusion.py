@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
+from priorshift.families import family_hash
 from priorshift.intervals import clopper_pearson
 from priorshift.panels import outcome_means
 
 CONFUSION = [
     "base_model", "world", "family", "ring", "unit", "condition", "predicted", "count", "n", "share",
-    "ci_low", "ci_high", "accuracy", "n_permutations", "p_value",
+    "ci_low", "ci_high", "accuracy", "n_permutations", "p_value", "p_adjusted", "role", "family_hash",
 ]  # fmt: skip
 PERMUTATIONS = 1999
 CHUNK = 250  # permutations at a time, so that memory stays small with many runs
@@ -57,7 +59,8 @@ def confusion(
         Pearson 1934) 1 - alpha interval of the share. accuracy, repeated on all rows of a matrix: the share of
         hits; p_value: how often it is as high when the conditions are dealt out to the training sets anew, (1 +
         times) / (1 + n_permutations) (Phipson & Smyth 2010); base checkpoints share the training set of a condition
-        and seed. Runs of one checkpoint are not independent, so at unit `base` the interval is about these checkpoints.
+        and seed. p_adjusted: Benjamini-Hochberg over the matrices of a unit; all are exploratory. Runs of one
+        checkpoint are not independent, so at unit `base` the interval is about these checkpoints.
     """
     rows, lost = [], []
     for task in _tasks(items, outcomes, conditions):
@@ -76,7 +79,12 @@ def confusion(
                     **task.key, "condition": condition, "predicted": other, "count": count, "n": len(mine),
                     "share": count / len(mine), "ci_low": low, "ci_high": high, **matrix,
                 })  # fmt: skip
-    return pd.DataFrame(rows, columns=CONFUSION), pd.DataFrame(lost)
+    table = pd.DataFrame(rows, columns=CONFUSION).assign(role="exploratory", family_hash=family_hash(settings))
+    for _, part in table.groupby("unit", sort=True):
+        matrices = part.groupby(["base_model", "world", "family", "ring"], sort=True)["p_value"]
+        corrected = pd.Series(multipletests(matrices.first().to_numpy(float), method="fdr_bh")[1])
+        table.loc[part.index, "p_adjusted"] = corrected[matrices.ngroup().to_numpy()].to_numpy()
+    return table, pd.DataFrame(lost)
 
 
 def _tasks(items: pd.DataFrame, outcomes: Sequence[str], conditions: Sequence[str] | None) -> Iterator[_Task]:

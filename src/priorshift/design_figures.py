@@ -17,33 +17,34 @@ NEAR = "held_out_domains"
 RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
 
 
-def design_figures(tables: dict[str, pd.DataFrame], palette: Mapping[str, str]) -> dict[str, Figure]:
+def design_figures(tables: dict[str, pd.DataFrame], family: str, palette: Mapping[str, str]) -> dict[str, Figure]:
     """Name -> figure, of every table of the wider design that the study has.
 
     Parameters
     ----------
     tables : name -> table as written under `tables/`; `shifts` is needed
+    family : the probes whose shift is shown
     palette : `palette.colours` of the study's conditions, as for every figure
     """
     shifts = tables["shifts"]
     made = {}
     if shifts["condition"].nunique() > 6:
-        made["controls"] = control_figure(shifts, palette)
+        made["controls"] = control_figure(shifts, family, palette)
     if shifts["ring"].nunique() > 2:
-        made["rings"] = ring_figure(shifts, palette)
+        made["rings"] = ring_figure(shifts, family, palette)
     if "dose_points" in tables:
         made["dose"] = dose_figure(tables["dose_points"])
-    if "recovery" in tables:
-        made["recovery"] = recovery_figure(tables["recovery"], shifts, palette)
+    if "recovery" in tables and family in set(tables["recovery"]["family"]):
+        made["recovery"] = recovery_figure(tables["recovery"], shifts, family, palette)
     if "scales" in tables:
         made["scale_profile"] = scale_figure(tables["scales"], palette)
         made["self_report"] = self_report_figure(tables["self_report"], palette)
     return made
 
 
-def control_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
-    """All conditions beside both behaviors: shift of interpretations by outcome, a point for each run."""
-    data = _where(shifts, family="interpretation", ring=NEAR)
+def control_figure(shifts: pd.DataFrame, family: str, palette: Mapping[str, str]) -> Figure:
+    """All conditions beside the behaviors: shift by outcome, a point for each run."""
+    data = _where(shifts, family=family, ring=NEAR)
     data = data[data["outcome"] != "benign"]
     order = in_order(data["condition"])
     grid = sns.FacetGrid(data, col="outcome", row="panel", height=0.5 + 0.22 * len(order), aspect=1.5, sharex=True)
@@ -54,12 +55,12 @@ def control_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
         axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=f"{outcome}, {panel}", xlabel="shift (nats)", ylabel="")
         axis.set_yticks(range(len(order)), [spoken(name) for name in order])
-    return _titled(grid.figure, "Every condition: shift of interpretations, held-out domains (one point per run)")
+    return _titled(grid.figure, f"Every condition: shift of {_named(family)}, held-out domains (one point per run)")
 
 
-def ring_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
+def ring_figure(shifts: pd.DataFrame, family: str, palette: Mapping[str, str]) -> Figure:
     """How far a shift carries: mean shift by ring, from the training domains outwards, a line for each condition."""
-    data = shifts[(shifts["family"] == "interpretation") & (shifts["outcome"] != "benign")]
+    data = shifts[(shifts["family"] == family) & (shifts["outcome"] != "benign")]
     rings = [ring for ring in RINGS if ring in set(data["ring"])]
     data = _panels(data).assign(ring=data["ring"].str.replace("_", "\n"))
     order = in_order(data["condition"])
@@ -74,7 +75,7 @@ def ring_figure(shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=f"{outcome}, {panel}", xlabel="", ylabel="shift (nats)")
     _legend(grid.figure, order, palette)
-    return _titled(grid.figure, "Shift of interpretations by ring (means over runs)")
+    return _titled(grid.figure, f"Shift of {_named(family)} by ring (means over runs)")
 
 
 def dose_figure(points: pd.DataFrame) -> Figure:
@@ -93,9 +94,9 @@ def dose_figure(points: pd.DataFrame) -> Figure:
     return _titled(grid.figure, "Dose-response of the behavior's own outcome, held-out domains")
 
 
-def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
+def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame, family: str, palette: Mapping[str, str]) -> Figure:
     """Shift after each stage: a line joins the two stages of one adapter."""
-    rows = _where(recovery, family="interpretation", ring=NEAR, unit="runs")
+    rows = _where(recovery, family=family, ring=NEAR, unit="runs")
     panels = list(dict.fromkeys(rows["panel"]))
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
     for axis, panel in zip(axes.flat, panels, strict=True):
@@ -103,7 +104,7 @@ def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame, palette: Mappi
             _two_stages(axis, row, shifts, palette)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=panel, ylabel="shift (nats)")
-    return _titled(figure, "Recovery: shift of interpretations after each stage (one line per adapter)")
+    return _titled(figure, f"Recovery: shift of {_named(family)} after each stage (one line per adapter)")
 
 
 def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame, palette: Mapping[str, str]) -> None:
@@ -175,6 +176,10 @@ def placement_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
         "{col_name}"
     )
     return grid.figure
+
+
+def _named(family: str) -> str:
+    return f"{family.replace('_', ' ')} probes"
 
 
 def _panels(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from priorshift.errors import UserError
 from priorshift.exclusion import EXCLUDED, excluded_items, leave_out, with_and_without
+from priorshift.families import NAMED, declared
 from priorshift.inference import contrasts
 from priorshift.items import probe_items
 from priorshift.params import LoadedStudy
@@ -67,12 +68,13 @@ def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.D
 
 
 def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """The declared probes' contrasts over all items beside those over the items kept."""
+    """The declared probes' contrasts over all items beside those over the items kept; `declared` marks the claims."""
     settings = study.params.inference
-    declared = {(claim.family, claim.ring, claim.outcome) for claim in settings.confirmatory}
     probes = pd.MultiIndex.from_frame(items[["family", "ring", "outcome"]])
-    own = items[probes.isin(declared)]
+    own = items[probes.isin({(family, ring, outcome) for _, _, family, outcome, ring in declared(settings)})]
     kept = leave_out(own, excluded)
     if kept.empty:  # nothing declared, or nothing of it left
         return pd.DataFrame()
-    return with_and_without(*(contrasts(rows, settings, settings.treatments) for rows in (own, kept)))
+    table = with_and_without(*(contrasts(rows, settings, settings.treatments) for rows in (own, kept)))
+    named = table[list(NAMED)].itertuples(index=False, name=None)
+    return table.assign(declared=[key in declared(settings) for key in named])

@@ -36,14 +36,20 @@ def own_unit(world: str) -> str:
     return "base" if world else "both"
 
 
+def claimed(settings: Any, kind: str, row: Mapping[str, Any]) -> bool:
+    """Was this `kind` (shift, equivalence) declared of a row's contrast and world?"""
+    return any(
+        claim.claim == kind
+        and (claim.worlds is None or row["world"] in claim.worlds)
+        and all(getattr(claim, name) == row[name] for name in NAMED)
+        for claim in settings.confirmatory
+    )
+
+
 def role(settings: Any, kind: str, row: Mapping[str, Any]) -> str:
-    """`confirmatory` where this `kind` (shift, equivalence) was declared of a row's contrast, world and unit."""
-    if row["unit"] == own_unit(row["world"]):
-        for claim in settings.confirmatory:
-            here = claim.worlds is None or row["world"] in claim.worlds
-            if here and claim.claim == kind and all(getattr(claim, name) == row[name] for name in NAMED):
-                return "confirmatory"
-    return "exploratory"
+    """`confirmatory` where this `kind` was declared of a row's contrast and world, at its own unit."""
+    own = row["unit"] == own_unit(row["world"])
+    return "confirmatory" if own and claimed(settings, kind, row) else "exploratory"
 
 
 def family_hash(settings: Any) -> str:

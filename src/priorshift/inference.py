@@ -72,8 +72,9 @@ def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = N
     Returns
     -------
     dict of DataFrame
-        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit; see `contrasts`
-        equivalence : columns `EQUIVALENCE`; see `_equivalence`
+        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and each other condition
+            minus the first control: a control may shift expectations by itself; see `contrasts`
+        equivalence : columns `EQUIVALENCE`; see `_equivalence`. `equivalent`: p below alpha, corrected where declared
         world_difference : columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
             t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
         not_estimable : columns `REFUSED`, what could not be estimated, and why; equivalence has rows of its own
@@ -83,7 +84,9 @@ def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = N
         has no rows.
     """
     found = panels(items)
-    estimated, refused = _estimate_all(found, settings, settings.treatments, items if measured is None else measured)
+    pairs = _pairs(settings, settings.treatments)
+    pairs += _others(items["condition"], settings)
+    estimated, refused = _estimate_all(found, settings, pairs, items if measured is None else measured)
     differences, unequal = _world_differences(found, settings)
     tables = {
         "contrasts": _with_role(with_interval(estimated, settings.alpha), settings, "shift"),
@@ -99,6 +102,10 @@ def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = N
     ]
     lost = pd.concat(missing, ignore_index=True).reindex(columns=REFUSED)
     tables = adjusted(tables, int((lost["role"] == "confirmatory").sum()))
+    # A declared claim holds by its corrected p; of the others the plain one is told, and said to be.
+    null = tables["equivalence"]
+    p_value = null["p_adjusted"].where(null["role"] == "confirmatory", null["p_value"])
+    tables["equivalence"] = null.assign(equivalent=p_value < settings.alpha)
     columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
     stamp = family_hash(settings)
     made = {name: table.assign(family_hash=stamp)[columns[name]] for name, table in tables.items()}
@@ -116,14 +123,15 @@ def contrasts(items: pd.DataFrame, settings: Any, treatments: Sequence[str]) -> 
         Effect sizes: d_z (items), hedges_g (runs), d_total = estimate / sqrt(sum of variance components) (both),
         hedges_g_z (base: mean / sd over checkpoints, bias-corrected). All rows are finite.
     """
-    return with_interval(_estimate_all(panels(items), settings, treatments, items)[0], settings.alpha)[UNCORRECTED]
+    estimated, _ = _estimate_all(panels(items), settings, _pairs(settings, treatments), items)
+    return with_interval(estimated, settings.alpha)[UNCORRECTED]
 
 
 def _equivalence(estimated: pd.DataFrame, settings: Any) -> pd.DataFrame:
     """Two one-sided tests (Schuirmann 1987) of each contrast against +-smallest_effect nats, at each unit.
 
-    p_lower tests estimate > -margin, p_upper estimate < margin; p_value is the greater. `equivalent`: p_value <
-    alpha, before any correction (at alpha .05: the 90 % interval, always shown, lies within the margin).
+    p_lower tests estimate > -margin, p_upper estimate < margin; p_value is the greater (below alpha .05: the 90 %
+    interval, always shown, lies within the margin).
     """
     estimate, se, df = (estimated[name].to_numpy(float) for name in ("estimate", "se", "df"))
     margin = float(settings.smallest_effect)
@@ -131,7 +139,7 @@ def _equivalence(estimated: pd.DataFrame, settings: Any) -> pd.DataFrame:
     p_lower, p_upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
     p_value = np.maximum(p_lower, p_upper)
     numbers = {"ci90_low": low, "ci90_high": high, "margin": margin, "p_lower": p_lower, "p_upper": p_upper}
-    return estimated.assign(**numbers, p_value=p_value, equivalent=p_value < settings.alpha)
+    return estimated.assign(**numbers, p_value=p_value)
 
 
 def _with_role(table: pd.DataFrame, settings: Any, kind: str) -> pd.DataFrame:
@@ -150,6 +158,12 @@ def _pairs(settings: Any, treatments: Sequence[str]) -> list[tuple[str, str]]:
                 f"treatments are {', '.join(treatments)}, controls are {', '.join(settings.controls)}"
             )
     return pairs
+
+
+def _others(conditions: pd.Series, settings: Any) -> list[tuple[str, str]]:
+    """Each condition that is no treatment, with the first control."""
+    first = settings.controls[0]
+    return [(c, first) for c in sorted(set(conditions)) if c not in (first, *settings.treatments)]
 
 
 class _Rows:
@@ -175,10 +189,10 @@ class _Rows:
 
 
 def _estimate_all(
-    found: list[Panel], settings: Any, treatments: Sequence[str], measured: pd.DataFrame
+    found: list[Panel], settings: Any, pairs: list[tuple[str, str]], measured: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every contrast at every unit: what could be estimated, and what could not."""
-    pairs, rows = _pairs(settings, treatments), _Rows()
+    rows = _Rows()
     for panel in found:
         for pair in pairs:
             claim = _claim(panel.base_model, panel.world, pair, panel.probe)

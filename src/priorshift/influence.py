@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from priorshift.declared import CLAIM, Declared, estimate_base, estimate_both, p
 from priorshift.errors import UserError
 from priorshift.families import NAMED, declared, family_hash, own_unit
 from priorshift.inference import contrasts
+from priorshift.panels import Panel
 
 INFLUENCE = [
     *CLAIM, "unit", "kind", "left_out", "estimate", "ci_low", "ci_high", "p_value", "change", "family_hash",
@@ -30,7 +32,7 @@ OF_ITEM = ["base_model", "condition", "seed", "family", "ring", "item"]
 
 
 def leave_one_out(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
-    """Each declared claim without each item, run and domain (unit `both`) or base checkpoint (unit `base`).
+    """Each declared claim without each item, run and domain (units `both` and `base`) and base checkpoint (`base`).
 
     Parameters
     ----------
@@ -48,10 +50,10 @@ def leave_one_out(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
     domains = items.drop_duplicates("item").set_index("item")["domain"]
     rows = []
     for found in per_base_model(items, settings):
-        parts = _parts(found, domains)
+        parts = ((way, rest.sides()) for way, rest in _parts(found, domains))
         rows += _changes(found, "both", ((way, estimate_both(*sides, settings.alpha)) for way, sides in parts))
     for found in per_group(items, settings):
-        parts = _checkpoints(found)
+        parts = itertools.chain(_parts(found, domains), _checkpoints(found))
         rows += _changes(found, "base", ((way, estimate_base(rest, settings.alpha)) for way, rest in parts))
     return pd.DataFrame(rows, columns=INFLUENCE).assign(family_hash=family_hash(settings))
 
@@ -62,23 +64,39 @@ def _changes(found: Declared, unit: str, ways: Iterator[tuple[dict, dict | None]
     return [{**row, "change": row["estimate"] - whole[0]} for row in rows] if whole else []
 
 
-def _parts(found: Declared, domains: pd.Series) -> Iterator[tuple[dict, tuple[np.ndarray, np.ndarray]]]:
-    (panel,) = found.checkpoints
-    sides = found.sides()
-    yield {"kind": "none", "left_out": ""}, sides
-    of_item = domains[panel.items].to_numpy(object)
-    for kind, names in (("item", np.array(panel.items, dtype=object)), ("domain", of_item)):
-        for name in dict.fromkeys(names):
-            yield {"kind": kind, "left_out": name}, tuple(side[:, names != name] for side in sides)
-    for i, condition in enumerate((found.claim["condition"], found.claim["control"])):
-        for at, seed in enumerate(panel.seeds[panel.labels == condition]):
-            rest = list(sides)
-            rest[i] = np.delete(sides[i], at, axis=0)
-            yield {"kind": "run", "left_out": f"{condition} seed {seed}"}, tuple(rest)
+def _parts(found: Declared, domains: pd.Series) -> Iterator[tuple[dict, Declared]]:
+    """The claim as it is, then without each item and domain (in all its checkpoints) and each run."""
+    yield {"kind": "none", "left_out": ""}, found
+    items = dict.fromkeys(item for panel in found.checkpoints for item in panel.items)
+    for kind, part_of in (("item", {item: item for item in items}), ("domain", domains[list(items)].to_dict())):
+        names = [np.array([part_of[item] for item in panel.items], dtype=object) for panel in found.checkpoints]
+        for name in dict.fromkeys(part_of.values()):
+            kept = [_columns(panel, of != name) for panel, of in zip(found.checkpoints, names, strict=True)]
+            yield {"kind": kind, "left_out": name}, replace(found, checkpoints=kept)
+    pair = (found.claim["condition"], found.claim["control"])
+    for i, panel in enumerate(found.checkpoints):
+        for at in np.flatnonzero(np.isin(panel.labels, pair)):
+            kept = [
+                *found.checkpoints[:i],
+                _rows(panel, np.arange(len(panel.labels)) != at),
+                *found.checkpoints[i + 1 :],
+            ]
+            of = f"{panel.base_model} " if len(found.checkpoints) > 1 else ""
+            name = f"{of}{panel.labels[at]} seed {panel.seeds[at]}"
+            yield {"kind": "run", "left_out": name}, replace(found, checkpoints=kept)
+
+
+def _columns(panel: Panel, keep: np.ndarray) -> Panel:
+    return replace(
+        panel, items=[i for i, kept in zip(panel.items, keep, strict=True) if kept], values=panel.values[:, keep]
+    )
+
+
+def _rows(panel: Panel, keep: np.ndarray) -> Panel:
+    return replace(panel, labels=panel.labels[keep], seeds=panel.seeds[keep], values=panel.values[keep])
 
 
 def _checkpoints(found: Declared) -> Iterator[tuple[dict, Declared]]:
-    yield {"kind": "none", "left_out": ""}, found
     for panel in found.checkpoints:
         rest = [other for other in found.checkpoints if other is not panel]
         yield {"kind": "base_model", "left_out": panel.base_model}, replace(found, checkpoints=rest)

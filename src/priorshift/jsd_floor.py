@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from priorshift.families import family_hash
+
 ENUMERABLE = 20_000  # arrangements; beyond, as many are drawn
 DRAWN = 9_999
 JSD_TESTS = [
     "base_model", "world", "condition", "control", "family", "ring", "jsd_from", "unit", "test", "n_base_models",
     "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "p_value", "p_adjusted",
-    "role",
+    "role", "family_hash",
 ]  # fmt: skip
 BASE, FLOOR = "base model", "first neutral run"  # what a JSD is from
 
@@ -64,7 +66,7 @@ def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str]
                 "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact, "p_value": p_value,
                 "role": "exploratory",
             })  # fmt: skip
-    made = pd.DataFrame(rows, columns=JSD_TESTS)
+    made = pd.DataFrame(rows, columns=JSD_TESTS).assign(family_hash=family_hash(settings))
     if len(made):
         made["p_adjusted"] = multipletests(made["p_value"].to_numpy(float), method="fdr_bh")[1]
     return made

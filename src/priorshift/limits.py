@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from priorshift.families import NAMED
+from priorshift.declared import CLAIM
+from priorshift.families import NAMED, claimed, own_unit
 from priorshift.wording import pair_of, spoken
 
 # The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
@@ -61,6 +63,8 @@ def matched_losses(last_losses: pd.DataFrame) -> str:
 def kept_level(rates: pd.DataFrame) -> str:
     """What each unit but `items` rejects of nothing, by runs a side and ratio of run SDs: mean over panels, and most.
 
+    And of how many panels the interval leaves out alpha, below or above it.
+
     Parameters
     ----------
     rates : `false_positives.rejection_rates`
@@ -68,12 +72,39 @@ def kept_level(rates: pd.DataFrame) -> str:
     keys = ["runs_per_side", "source", "run_sd_ratio"]
     lines = []
     for (side, source, ratio), part in rates.groupby(keys, sort=True):
-        found = part.groupby("unit")["rate"].agg(["mean", "max"]).mul(100).reindex(["runs", "both", "base"]).dropna()
         told = ", ".join(
-            f"{row.Index} {row.mean:.1f} % (a panel at most {row.max:.1f} %)" for row in found.itertuples()
+            f"{unit} {100 * own['rate'].mean():.1f} % (a panel at most {100 * own['rate'].max():.1f} %; of {len(own)} "
+            f"intervals {(own['ci_high'] < own['alpha']).sum()} lie below and {(own['ci_low'] > own['alpha']).sum()} "
+            f"above {100 * own['alpha'].iloc[0]:g} %)"
+            for unit, own in ((unit, part[part["unit"] == unit]) for unit in ("runs", "both", "base"))
+            if len(own)
         )
         lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
     return "\n".join(lines)
+
+
+def hangs_on(influence: pd.DataFrame, settings: Any) -> str:
+    """The most that a declared claim's estimate moves, at its own unit, without one item, domain, run or checkpoint.
+
+    Parameters
+    ----------
+    influence : `influence.leave_one_out`
+    """
+    mine = [
+        row["unit"] == own_unit(row["world"]) and any(claimed(settings, kind, row) for kind in ("shift", "equivalence"))
+        for row in influence.to_dict("records")
+    ]
+    own = influence[np.array(mine, dtype=bool)]
+    kinds = {"item": "item", "domain": "domain", "run": "run", "base_model": "base checkpoint"}
+    parts = []
+    for kind, said in kinds.items():
+        left = own[own["kind"] == kind]
+        if len(left):
+            most = left.loc[left["change"].abs().idxmax()]
+            parts.append(f"one {said} by {most['change']:+.2f} ({most['left_out']}; {pair_of(most)}, {most['world']})")
+    return (
+        f"Most that a declared estimate moves (nats) where one part is left out: {'; '.join(parts)}." if parts else ""
+    )
 
 
 def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> str:
@@ -99,12 +130,33 @@ def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> st
         )
     nested = needed["world"].ne("").any()
     checkpoints = (
-        " Unit base is not covered: more runs make each checkpoint's mean steadier there, but the degrees of freedom "
-        "come from the number of checkpoints alone."
+        " At unit base more runs make each checkpoint's mean steadier, but the degrees of freedom come from the number "
+        "of checkpoints alone."
         if nested
         else ""
     )
     return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer.{checkpoints}"
+
+
+def checkpoints_needed(power: pd.DataFrame, effect: float, target: float = 0.8) -> str:
+    """How many base checkpoints do I need? One line from `power.checkpoint_power`; empty without unit `base`."""
+    if power.empty:
+        return ""
+    said = {
+        "shift": f"find a shift of {effect:g} nats",
+        "equivalence": f"show that no shift lies within {effect:g} nats",
+    }
+    parts = []
+    for claim, rows in power.groupby("claim", sort=False):
+        enough = rows[rows["power"] >= target].groupby(CLAIM)["n_checkpoints"].min()
+        never = rows.groupby(CLAIM).ngroups - len(enough)
+        found = f"{_span(enough)} base checkpoints" if len(enough) else "no number looked at is enough"
+        rest = f" (and in {never} cases more than {rows['n_checkpoints'].max()})" if never and len(enough) else ""
+        parts.append(f"to {said[claim]}, {found}{rest}")
+    return (
+        f"With {100 * target:g} % power at unit base, each checkpoint measured as here: {'; '.join(parts)}. Their SD "
+        "is known from few checkpoints: take this as a rough answer."
+    )
 
 
 def convergence(cards: Sequence[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""How many runs, how many items? Power of unit `both` from fitted variance components."""
+"""How many runs, items, checkpoints? Power of unit `both` from variance components, of `base` from checkpoints."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from priorshift.mixed import CrossedFit, fit_crossed
 from priorshift.reml import CONTRAST
 
 MOST_RUNS = 20
+MOST_CHECKPOINTS = 20
+DRAWS = 2000  # of a standard error, at equally spaced quantiles
 ITEM_FACTORS = (0.5, 1.0, 2.0)  # of the number of items that was measured
 POWER = [
     *CLAIM, "unit", "sd_run_control", "sd_run_treatment", "sd_slope", "sd_residual", "n_runs", "n_items",
     "measured_items", "effect", "se", "df", "power", "family_hash",
 ]  # fmt: skip
+CHECKPOINT_POWER = [*CLAIM, "claim", "unit", "sd", "n_checkpoints", "effect", "power", "family_hash"]
 
 
 def power_table(items: pd.DataFrame, settings: Any) -> pd.DataFrame:
@@ -68,14 +71,62 @@ def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: floa
     below += (2 * residual) ** 2 / (2 * (n_runs - 1) * (n_items - 1))
     # The residual that is taken off may leave less than any part has: a fit would have pooled it.
     df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
-    critical, centre = stats.t.ppf(1 - alpha / 2, df), effect / se
+    return {"se": se, "df": df, "power": _beyond(df, effect / se, stats.t.ppf(1 - alpha / 2, df))}
+
+
+def _beyond(df: float, centre: float, critical: float) -> float:
+    """P(|t| > critical) of a noncentral t."""
     if centre < 30:
         below, above = special.nctdtr(df, centre, [-critical, critical])
-        found = np.nan_to_num(below) + 1 - above  # SciPy gives NaN for a tail too small for its series
-    else:
-        # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
-        found = stats.chi2.cdf(df * (centre / critical) ** 2, df)
-    return {"se": se, "df": df, "power": float(found)}
+        return float(np.nan_to_num(below) + 1 - above)  # SciPy gives NaN for a tail too small for its series
+    # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
+    return float(stats.chi2.cdf(df * (centre / critical) ** 2, df))
+
+
+def checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """Power of unit `base` for each claim that was tested there, by number of base checkpoints.
+
+    A shift: the smallest effect of interest, two-sided t. Equivalence: a true shift of 0, two one-sided tests; exact
+    for the estimate given its standard error, averaged over `DRAWS` of that (nothing else is random).
+
+    Parameters
+    ----------
+    contrasts, equivalence : as `inference.claims` made them
+
+    Returns
+    -------
+    DataFrame
+        Columns `CHECKPOINT_POWER`; sd: of checkpoints' differences (nats), as they were measured. Uncorrected.
+    """
+    rows, margin = [], float(settings.smallest_effect)
+    se = contrasts.set_index([*CLAIM, "unit"]).eval("estimate / statistic").abs()
+    for kind, table in (("shift", contrasts), ("equivalence", equivalence)):
+        for row in table[(table["unit"] == "base") & (table["role"] == "confirmatory")].to_dict("records"):
+            key = tuple(row[name] for name in CLAIM)
+            sd = float(se[(*key, "base")] * np.sqrt(row["df"] + 1))
+            for n in range(2, MOST_CHECKPOINTS + 1):
+                found = POWER_OF[kind](sd, n, margin, settings.alpha)
+                rows.append({
+                    **dict(zip(CLAIM, key, strict=True)), "claim": kind, "unit": "base", "sd": sd, "n_checkpoints": n,
+                    "effect": margin, "power": found, "family_hash": family_hash(settings),
+                })  # fmt: skip
+    return pd.DataFrame(rows, columns=CHECKPOINT_POWER)
+
+
+def _t_power(sd: float, n: int, effect: float, alpha: float) -> float:
+    critical, centre = stats.t.ppf(1 - alpha / 2, n - 1), effect / (sd / np.sqrt(n))
+    return _beyond(n - 1, centre, critical)
+
+
+def _null_power(sd: float, n: int, margin: float, alpha: float) -> float:
+    """P(both one-sided tests reject | no shift): the estimate must lie within margin - t se, for each se."""
+    se = sd / np.sqrt(n)
+    drawn = se * np.sqrt(stats.chi2.ppf((np.arange(DRAWS) + 0.5) / DRAWS, n - 1) / (n - 1))
+    room = np.maximum(margin - stats.t.ppf(1 - alpha, n - 1) * drawn, 0.0)
+    return float((2 * stats.norm.cdf(room / se) - 1).mean())
+
+
+POWER_OF = {"shift": _t_power, "equivalence": _null_power}
 
 
 def runs_needed(table: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -10,12 +11,11 @@ from priorshift.items import probe_items
 from priorshift.jsd_floor import BASE
 from priorshift.materials import Materials
 from priorshift.params import Study
+from priorshift.sections import Condition
 from priorshift.wording import spoken
 
 NEAR = "held_out_domains"
 GROUP = ["group", "world"]
-# The texts to read side by side: what was written before any training, and by the conditions that are compared first.
-READ = ["stem", "base", "neutral", "depression", "paranoia"]
 
 
 def asked(study: Study, materials: Materials) -> str:
@@ -28,19 +28,49 @@ def asked(study: Study, materials: Materials) -> str:
     return "\n".join(lines)
 
 
-def wider_tables(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
+def lessons(study: Study) -> str:
+    """What each condition was trained on, as Markdown."""
+    return "\n".join(f"* *{spoken(name)}*: {_lesson(condition)}." for name, condition in study.conditions.items())
+
+
+def _lesson(condition: Condition) -> str:
+    if condition.stages:
+        return "one adapter trained on " + ", then ".join(spoken(stage) for stage in condition.stages)
+    taken = {"uniform": "each class of action equally often", "prior": "as often as the base model takes each class"}
+    shares = condition.policy if isinstance(condition.policy, dict) else {}
+    chosen = taken.get(condition.policy) if not shares else _shares(shares)
+    said = {
+        "decisions": f"decisions, {chosen}",
+        "preferences": "choices between everyday things, nothing else",
+        "exposure": f"the phrases of actions mentioned, not chosen ({chosen})",
+        "prose": "neutral prose, no decision",
+    }[condition.task]
+    said += ", answered by a letter" if condition.answer == "letter" else ""
+    return f"no training: {condition.in_context} {said}, before each stem" if condition.in_context else said
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    taken = [(name, share) for name, share in shares.items() if share]
+    return ", ".join(f"always {name}" if share == 1 else f"{100 * share:g} % {name}" for name, share in taken)
+
+
+def wider_tables(
+    tables: Mapping[str, pd.DataFrame], family: str, read: Sequence[str]
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """(what it says, table) of each part of the wider design that the study has.
 
     Parameters
     ----------
     tables : name -> table as written under `tables/`
+    family : the probes of which recovery is told
+    read : the conditions whose texts stand beside those of the base model
     """
     makers = {
         "dose": _doses,
-        "recovery": _recovery,
+        "recovery": partial(_recovery, family=family),
         "scales": _scales,
         "valence": _valence,
-        "completions": _completions,
+        "completions": partial(_completions, read=read),
         "excluded": _excluded,
         "exclusion_effect": _with_and_without,
     }
@@ -54,7 +84,8 @@ def wider_tables(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.D
 def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """What of the decoupled world, choices apart, is not shown to be equivalent to 0: a sentence and its rows.
 
-    Before any correction, which could only add to them; unit `base`, or `both` where a world has one checkpoint.
+    Declared claims are corrected; a correction of the others could only add to these. Unit `base`, or `both` where a
+    world has one checkpoint.
     """
     rows = equivalence[(equivalence["world"] == "decoupled") & (equivalence["family"] != "choice")]
     rows = rows[rows["unit"] == ("base" if (rows["unit"] == "base").any() else "both")]
@@ -66,10 +97,25 @@ def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     said = (
         f"In the decoupled world {len(failed)} of {len(rows)} contrasts of unit {rows['unit'].iloc[0]} (choices apart) "
         f"are not shown to be equivalent to 0 within {rows['margin'].iloc[0]:g} nats; of these {int(off.sum())} have a "
-        "90 % interval that leaves out 0. Exploratory, not corrected."
+        "90 % interval that leaves out 0. Only declared claims are corrected; the rest is exploratory."
     )
     columns = ["base_model", "condition", "control", "family", "ring", "outcome", "estimate", "ci90_low", "ci90_high"]
     return said, failed[[*columns, "why"]].reset_index(drop=True)
+
+
+def told_apart(confusion: pd.DataFrame, family: str, ring: str) -> str:
+    """How many runs are assigned to the condition that they were trained on, a line for each matrix, as Markdown."""
+    rows = confusion[(confusion["family"] == family) & (confusion["ring"] == ring)]
+    unit = "base" if (rows["unit"] == "base").any() else "runs"
+    lines = []
+    for (name, world), part in rows[rows["unit"] == unit].groupby(["base_model", "world"], sort=True):
+        first, n = part.iloc[0], int(part.groupby("condition")["n"].first().sum())
+        lines.append(
+            f"* {name}{f', {world} world' if world else ''}: {round(first['accuracy'] * n)} of {n} runs, by chance 1 "
+            f"in {part['condition'].nunique()} (unit {unit}; permutation of training sets, p = {first['p_value']:.4f}, "
+            f"{first['p_adjusted']:.4f} after Benjamini-Hochberg; exploratory)."
+        )
+    return "\n".join(lines)
 
 
 def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
@@ -106,14 +152,14 @@ def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     ]
 
 
-def _recovery(recovery: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    rows = recovery[(recovery["ring"] == NEAR) & (recovery["family"] == "interpretation")]
+def _recovery(recovery: pd.DataFrame, family: str) -> tuple[str, pd.DataFrame]:
+    rows = recovery[(recovery["ring"] == NEAR) & (recovery["family"] == family)]
     columns = ["base_model", "condition", "outcome", "n", "before", "after", "estimate", "ci_low", "ci_high"]
     said = (
-        "Recovery: shift of interpretations before and after the later stage, and the share undone (empty where there "
-        "was no sure shift to undo)."
+        f"Recovery: shift of {family.replace('_', ' ')} probes before and after the later stage, and the share undone "
+        "with its interval (empty where there was no sure shift to undo)."
     )
-    return said, rows[[*columns, "share_undone"]]
+    return said, rows[[*columns, "share_undone", "share_low", "share_high"]]
 
 
 def _scales(scales: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -139,9 +185,9 @@ def _valence(valence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return said, rows.reset_index()
 
 
-def _completions(completions: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _completions(completions: pd.DataFrame, read: Sequence[str]) -> tuple[str, pd.DataFrame]:
     first = completions[completions["base_model"] == completions["base_model"].iloc[0]]
-    kept = [name for name in READ if name in first]
+    kept = [name for name in ("stem", "base", *read) if name in first]
     said = f"To read: the first text after each opening by {first['base_model'].iloc[0]}, before and after training."
     return said, first[kept]
 
@@ -152,6 +198,6 @@ def _excluded(excluded: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 
 def _with_and_without(effect: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    rows = effect[effect["unit"].isin(["both", "base"]) & (effect["control"] == effect["control"].iloc[0])]
+    rows = effect[effect["unit"].isin(["both", "base"]) & effect["declared"]]
     columns = ["base_model", "condition", "control", "family", "outcome", "unit", "estimate_all", "estimate_kept"]
-    return "The declared probes' contrasts with and without the items left out.", rows[[*columns, "difference"]]
+    return "The declared contrasts with and without the items left out.", rows[[*columns, "difference"]]

@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from priorshift import estimates as est
 from priorshift.estimates import NotEstimable
+from priorshift.families import family_hash
 from priorshift.intervals import with_interval
 from priorshift.materials import Materials
 from priorshift.panels import outcome_means
@@ -21,7 +22,7 @@ from priorshift.params import Study
 SPECIFICITY = [
     "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
     "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "double_dissociation", "effect_low", "effect_high",
+    "role", "double_dissociation", "effect_low", "effect_high", "family_hash",
 ]  # fmt: skip
 LACKING = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
 Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> bias, one value a run
@@ -89,7 +90,7 @@ def specificity(items: pd.DataFrame, settings: Any, behaviors: Mapping[str, str]
     holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
     table["double_dissociation"] = holds == 3
     table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: multipletests(p, method="fdr_bh")[1])
-    return table[SPECIFICITY], lost
+    return table.assign(family_hash=family_hash(settings))[SPECIFICITY], lost
 
 
 def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str, made: list[dict], refused: list[dict]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from priorshift.families import NAMED, declared
+from priorshift.families import NAMED, claimed, declared
 
-POLICIES = re.compile(r"\b(depression|paranoia)\b")  # names of disorders: what is named is a policy like it
+POLICIES = re.compile(r"\b(depression|paranoia|anxiety)\b")  # names of disorders: what is named is a policy like it
 SPOKEN = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
@@ -85,24 +86,58 @@ def _reach(row: Mapping[str, Any]) -> str:
 def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     """What became of the declared claims: a sentence for each kind of claim and each world it was made for.
 
+    Where none could be tested at its own unit: the same of unit `both`, which is exploratory.
+
     Parameters
     ----------
     tables : contrasts and equivalence, as written
     settings : the study's inference section
     """
-    margin = f"within {settings.smallest_effect:g} nats of 0"
-    parts = []
-    for name, kind, held in (("contrasts", "shifts", "to differ from 0"), ("equivalence", "null effects", margin)):
-        for (world, unit), rows in tables[name].query("role == 'confirmatory'").groupby(["world", "unit"], sort=True):
+    tested = {name: tables[name].query("role == 'confirmatory'") for name in KINDS}
+    if any(len(rows) for rows in tested.values()):
+        return " ".join(_in_short(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
+    instead = {name: _claimed(tables[name].query("unit == 'both'"), settings, kind) for name, kind in KINDS.items()}
+    told = _in_short(instead, settings, "p_value", "without a correction: exploratory")
+    return " ".join(["No declared claim could be tested at its own unit: all that follows is exploratory.", *told])
+
+
+KINDS = {"contrasts": "shift", "equivalence": "equivalence"}  # table -> the kind of claim that it tests
+
+
+def _claimed(table: pd.DataFrame, settings: Any, kind: str) -> pd.DataFrame:
+    return table[np.array([claimed(settings, kind, row) for row in table.to_dict("records")], dtype=bool)]
+
+
+def _in_short(tested: Mapping[str, pd.DataFrame], settings: Any, p: str, corrected: str) -> Iterator[str]:
+    limits = {"contrasts": ("ci_low", "ci_high"), "equivalence": ("ci90_low", "ci90_high")}
+    for name, table in tested.items():
+        for (world, unit), rows in table.groupby(["world", "unit"], sort=True):
             where = f"In the {world} world {len(rows)}" if world else f"{len(rows)}"
-            claimed = dict.fromkeys(f"{spoken(row.condition)} training, {row.outcome}" for row in rows.itertuples())
-            n, against = int((rows["p_adjusted"] < settings.alpha).sum()), " and ".join(sorted(set(rows["control"])))
-            parts.append(
-                f"{where} declared {kind} could be tested ({'; '.join(claimed)}; against {against.replace('_', ' ')}): "
-                f"{n or 'none'} {'is' if n == 1 else 'are'} shown {held}, after Holm's correction over all claims. The "
-                f"estimates are {_ranging(rows['estimate'])} nats of log-odds (unit {unit})."
+            kind = "shifts" if name == "contrasts" else "null effects"
+            of = dict.fromkeys(f"{spoken(row.condition)} training, {row.outcome}" for row in rows.itertuples())
+            against = " and ".join(sorted(set(rows["control"]))).replace("_", " ")
+            shown = rows[rows[p] < settings.alpha]
+            low, high = limits[name]
+            yield (
+                f"{where} declared {kind} could be tested ({'; '.join(of)}; against {against}): "
+                f"{_shown(shown['estimate'], name, settings.smallest_effect)}, {corrected}. The estimates are "
+                f"{_ranging(rows['estimate'])} nats of log-odds, their {_level(name, settings.alpha)} intervals within "
+                f"{rows[low].min():+.2f} to {rows[high].max():+.2f} (unit {unit}: "
+                f"{', '.join(dict.fromkeys(_counts(row) for row in rows.to_dict('records')))})."
             )
-    return " ".join(parts) or "No declared claim could be tested at its own unit: all that follows is exploratory."
+
+
+def _shown(estimates: pd.Series, table: str, margin: float) -> str:
+    n = len(estimates)
+    verb = f"{n or 'none'} {'is' if n == 1 else 'are'} shown to"
+    if table == "equivalence":
+        return f"{verb} lie within {margin:g} nats of 0"
+    below = int((estimates < 0).sum())
+    return f"{verb} differ from 0" + (f" ({n - below} above it, {below} below)" if n else "")
+
+
+def _level(table: str, alpha: float) -> str:
+    return "90 %" if table == "equivalence" else f"{100 * (1 - alpha):g} %"
 
 
 def _ranging(values: pd.Series) -> str:
@@ -137,7 +172,7 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
 
 
 def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
-    verdict = "equivalent to 0" if row["p_adjusted"] < alpha else "not shown to be equivalent to 0"
+    verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
     return (
         f"* {pair_of(row)}{_world(row)}: {verdict} within {row['margin']:g} nats ({row['estimate']:+.2f} nats, 90 % "
         f"interval {row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}; unit {row['unit']}, {_counts(row)}; "
