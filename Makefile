@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
+.PHONY: help study plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
 	audit lint clean
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ test: .venv/installed  ## units, properties and every notebook at smoke size (a 
 
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
+
+kill-test: .venv/installed  ## kill the smoke study twenty times at random moments, and compare (half an hour, idle machine)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kills.py --params params/smoke.yaml --kills 20 --seed 0
 
 # Without the packages that only a GPU needs (xformers, triton, bitsandbytes), which a CPU cannot install.
 .venv-unsloth/installed: pyproject.toml constraints.txt

@@ -264,6 +264,54 @@ def test_bad_materials_are_one_line(name, params_folder, capsys):
     assert named in one_line(capsys, params_folder / "smoke.yaml")
 
 
+def test_materials_that_extend_what_lies_outside_are_refused_unread(params_folder, tmp_path, capsys):
+    """What a link leads to does not come to light in the error."""
+    (tmp_path / "token").write_text("hf_SECRET")
+    extends = params_folder / "materials" / "extends.yaml"
+    extends.symlink_to(tmp_path / "token")
+    said = one_line(capsys, params_folder / "smoke.yaml")
+    assert "extends.yaml leads out of the study's folder" in said and "SECRET" not in said
+    extends.unlink()
+    (tmp_path / "far").mkdir()
+    for outside in (str(tmp_path / "far"), "/etc", "../../far"):
+        extends.write_text(outside)
+        said = one_line(capsys, params_folder / "smoke.yaml")
+        assert "leads out of the study's folder" in said or "expected the path, from here" in said
+
+
+NAMES_OF_NO_FILE = ["\U0001f600" * 100, "x" * 199]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_NO_FILE)
+@pytest.mark.parametrize("key", ["materials", "scales_csv", "extends"])
+def test_names_that_no_file_can_have_are_one_line(name, key, params_folder, write_study, capsys):
+    if key == "extends":
+        (params_folder / "materials" / "extends.yaml").write_text(name * 3)
+        path = params_folder / "smoke.yaml"
+    else:
+        path = write_study(setter(*(["probes"] if key == "scales_csv" else []), key, name))
+    assert len(one_line(capsys, path)) < 2000
+
+
+@pytest.mark.parametrize("text", ["!!bool x", "!!timestamp x", "!!int ''", "!!float ''", "!!int [1]", "!!null {}"])
+def test_tags_that_yaml_cannot_make_are_one_line(text, params_folder, capsys):
+    path = params_folder / "smoke.yaml"
+    path.write_text(path.read_text().replace("study: smoke", f"study: {text}"))
+    one_line(capsys, path)
+
+
+def test_a_number_too_long_to_print_is_one_line(params_folder, capsys):
+    path = params_folder / "smoke.yaml"
+    path.write_text(path.read_text().replace("seeds: [0, 1]", f"seeds: [0x{'f' * 5000}]"))
+    assert "int that is too large to show" in one_line(capsys, path)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\u202eb"])
+def test_names_that_cannot_be_printed_are_escaped(name, write_study, capsys):
+    said = one_line(capsys, write_study(setter("conditions", name, {"task": "prose"})))
+    assert said.rstrip("\n").isprintable()
+
+
 def test_materials_that_link_elsewhere_are_refused(params_folder, tmp_path, capsys):
     elsewhere = tmp_path / "elsewhere.yaml"
     inside = params_folder / "materials" / "prose.yaml"

@@ -11,7 +11,8 @@ from study_runs import study_command
 def test_make_alone_lists_the_targets(root):
     listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
     targets = (
-        "study plan verify bundle calibration test slurm-test unsloth-test colab-test lab base-models placement bench"
+        "study plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models"
+        " placement bench"
     )
     for target in [*targets.split(), "gpu-check", "lint", "clean"]:
         assert re.search(rf"^{target}\s", listed, re.M), listed

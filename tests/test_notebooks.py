@@ -22,10 +22,10 @@ from priorshift.__main__ import main
 from priorshift.false_positives import CALIBRATION
 from priorshift.inference import CONTRASTS
 from priorshift.locks import hold_study
-from priorshift.manifest import verify, write_manifest
+from priorshift.manifest import _records, verify, write_manifest
 from priorshift.params import load_study
 from priorshift.paths import PACKAGE, StudyPaths
-from priorshift.provenance import file_hash
+from priorshift.provenance import file_hash, write_text
 from priorshift.tables import read_tables
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
@@ -148,8 +148,13 @@ def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_pat
     monkeypatch.setattr("priorshift.manifest.base_hash", lambda params: "f" * 64)
     assert "changed: the base model llama-coupled-0 (after the manifest was written)" in verify(loaded)
     whole = loaded.paths.manifest.read_bytes()
-    for position in rng.sample(range(len(whole)), 40):
-        loaded.paths.manifest.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+    ends = [position for position, byte in enumerate(whole) if byte == ord("\n")]
+    for position, byte in [
+        *((p, whole[p] ^ 1) for p in rng.sample(range(len(whole)), 40)),
+        (ends[3], 13),
+        (ends[-1], 13),
+    ]:
+        loaded.paths.manifest.write_bytes(whole[:position] + bytes([byte]) + whole[position + 1 :])
         assert verify(loaded) == ["changed: manifest.json"]
 
 
@@ -185,7 +190,8 @@ def test_bundle_holds_extended_materials_and_no_questionnaire(params_folder, tmp
     (params_folder / "mine.csv").write_text("scale,outcome,text,key\nm,loss,All is lost.,1\nm,loss,All is well.,-1\n")
     path.write_text(yaml.safe_dump(data))
     study = load_study(path)
-    study.paths.root.mkdir(parents=True)
+    for name in _records(study):
+        write_text(study.paths.root / name, "")
     write_manifest(study)
     assert main(["bundle", str(path)]) == 0
     said = capsys.readouterr().out

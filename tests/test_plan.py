@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+import resource
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from study_runs import workplace
 from priorshift.__main__ import main
 from priorshift.errors import RunError
 from priorshift.finished import why_not
-from priorshift.manifest import verify, write_manifest
+from priorshift.manifest import _records, verify, write_manifest
 from priorshift.params import load_study
 from priorshift.paths import OWNED, StudyPaths
 from priorshift.plan import make_plan, prepare, write_mark
@@ -137,7 +138,7 @@ def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(place):
     assert why_not(study.paths.mark("04_test"), None, study.paths.root) == "figures/power.png is missing"
 
 
-RUNS = ("data/neutral/seed-0/train.jsonl", "runs/a/neutral/seed-0/run.json", "runs/a/neutral/seed-1/run.json")
+TWO = tuple(f"runs/llama-coupled-0/neutral/seed-{seed}/run.json" for seed in (0, 1))
 SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
 
 
@@ -145,11 +146,11 @@ SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb",
 def clone(place):
     """A study as a repository ships it: the manifest names files of runs that are not there, nor is any mark."""
     study = load_study("params/tiny.yaml")
-    write(*(study.paths.root / name for name in (*RUNS, *SHIPPED, "figures/jsd.svg")))
+    left_out = ["data/neutral/seed-0/train.jsonl", "figures/jsd.svg", *sorted(_records(study))]
+    write(*(study.paths.root / name for name in (*left_out, *SHIPPED)))
     write_manifest(study)
-    shutil.rmtree(study.paths.root / "data")
-    shutil.rmtree(study.paths.root / "runs")
-    (study.paths.root / "figures/jsd.svg").unlink()
+    for name in left_out:
+        (study.paths.root / name).unlink()
     return study
 
 
@@ -157,7 +158,8 @@ def test_a_clone_is_whole_without_the_files_of_runs(clone, capsys):
     assert main(["verify", "params/tiny.yaml"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(" of which")[0] for line in said] == [
-        "not here, as in a clone: 4 files", "outputs/tiny: every other file is as the manifest says",
+        f"not here, as in a clone: {len(_records(clone)) + 2} files",
+        "outputs/tiny: every other file is as the manifest says",
     ]  # fmt: skip
 
 
@@ -168,23 +170,67 @@ def test_a_clone_misses_what_is_shipped(clone, name):
 
 
 def test_some_files_of_runs_are_all_of_them_or_a_loss(clone):
-    write(clone.paths.root / RUNS[1])
-    assert verify(clone) == [f"missing: {RUNS[2]}"]
-    (clone.paths.root / RUNS[1]).write_text("changed")
-    assert f"changed: {RUNS[1]}" in verify(clone)
+    runs = {name for name in _records(clone) if name.startswith("runs/")}
+    write(clone.paths.root / TWO[0])
+    assert set(verify(clone)) == {f"missing: {name}" for name in runs - {TWO[0]}}
+    (clone.paths.root / TWO[0]).write_text("changed")
+    assert f"changed: {TWO[0]}" in verify(clone)
+
+
+def test_the_manifest_names_the_runs_of_the_params_and_no_others(clone):
+    other = clone.paths.root / "runs/llama-coupled-0/neutral/seed-9/run.json"
+    write(other, clone.paths.root / TWO[0])
+    write_manifest(clone)
+    said = verify(clone)
+    assert "extra: runs/llama-coupled-0/neutral/seed-9/run.json (of no run of these params; remove it)" in said
+    assert f"missing: {TWO[1]} (of a run of these params)" in said and not [line for line in said if TWO[0] in line]
+
+
+def test_no_manifest_before_all_is_done(place, capsys):
+    assert main(["manifest", "params/tiny.yaml"]) == 2
+    assert "error: manifest: 01_synthesize is not finished (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{}"), lambda path: write_record(path, {"inputs": {}})])
+def test_a_manifest_of_another_study_or_none_is_changed_and_written_anew(clone, spoil):
+    spoil(clone.paths.manifest)
+    assert verify(clone) == ["changed: manifest.json"]
+    prepare(clone)
+    assert not clone.paths.manifest.exists()
 
 
 def test_where_a_study_was_run_missing_runs_are_lost(clone):
     write_record(clone.paths.mark("04_test"), {"inputs": {}, "hashes": {}})
-    assert set(verify(clone)) == {f"missing: {name}" for name in (*RUNS, "figures/jsd.svg")}
+    left_out = {"data/neutral/seed-0/train.jsonl", "figures/jsd.svg", *_records(clone)}
+    assert set(verify(clone)) == {*(f"missing: {name}" for name in left_out), "extra: stages/04_test.json"}
 
 
 def test_a_clone_lacks_what_the_repository_ignores_and_nothing_else(root):
     """The rule of the manifest is .gitignore's, for the committed reference study."""
-    names = (*RUNS, *SHIPPED, "figures/jsd.svg", "manifest.json", "stages/a.json")
+    runs = ("data/neutral/seed-0/train.jsonl", *TWO)
+    names = (*runs, *SHIPPED, "figures/jsd.svg", "manifest.json", "stages/a.json")
     paths = [f"outputs/embedded/{name}" for name in names]
     asked = subprocess.run(["git", "check-ignore", *paths], cwd=root, capture_output=True, text=True)
     if asked.returncode == 128:
         pytest.skip("no git repository here")
     ignored = {name.removeprefix("outputs/embedded/") for name in asked.stdout.split()}
-    assert ignored == {*RUNS, "figures/jsd.svg", "stages/a.json"}
+    assert ignored == {*runs, "figures/jsd.svg", "stages/a.json"}
+
+
+def test_ten_thousand_runs_are_planned_in_two_gigabytes(place):
+    path = place / "params/tiny.yaml"
+    data = yaml.safe_load(path.read_text())
+    conditions = {f"neutral_{i}": {"task": "preferences"} for i in range(3)} | data["conditions"]
+    data |= {"study": "large", "conditions": conditions, "base_models": ["llama-coupled-0", "gpt_neox-coupled-0"]}
+    runs = len(conditions) * 2 * 1000
+    assert runs >= 10_000
+    path.write_text(yaml.safe_dump(data | {"seeds": list(range(1000))}))
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
+
+    command = [sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"]
+    made = subprocess.run(command, cwd=place, capture_output=True, text=True, preexec_fn=limit)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.count("runs/") == made.stdout.count("measurements/") == runs
+    assert not (place / "outputs/large").exists()

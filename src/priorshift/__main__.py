@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from priorshift.errors import ParamsError, UserError
+from priorshift.errors import ParamsError, RunError, UserError
 from priorshift.params import LoadedStudy, load_study
 
 
 def check(study: LoadedStudy) -> int:
     """Say what the study would run and about what it takes; hub models must be at hand or answer."""
-    from priorshift.base_files import locate
+    from priorshift.base_files import base_hash, check_folder, locate
     from priorshift.cost import describe_cost
 
     print(describe_cost(study), flush=True)
     for model in study.params.models:
-        if isinstance(locate(model)[0], str):
+        if isinstance(folder := locate(model)[0], str):
             from priorshift.hub import reach  # only hub models pay for this import
 
             reach(model)
+        else:
+            check_folder(folder)
+            base_hash(model)
     return 0
 
 
@@ -56,7 +59,11 @@ def report(study: LoadedStudy) -> int:
 def manifest(study: LoadedStudy) -> int:
     """Write manifest.json, the hash of every file."""
     from priorshift.manifest import write_manifest
+    from priorshift.plan import make_plan
 
+    for stage in make_plan(study):
+        if stage.reason:
+            raise RunError(f"manifest: {stage.name} is not finished ({stage.reason}); run `make study` first")
     write_manifest(study)
     return 0
 

@@ -16,7 +16,8 @@ from priorshift.provenance import file_hash, whole
 
 KINDS = {".csv": "text/csv", ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
          ".md": "text/markdown", ".png": "image/png", ".svg": "image/svg+xml", ".txt": "text/plain",
-         ".yaml": "application/yaml"}  # fmt: skip
+         ".yaml": "application/yaml", ".yml": "application/yaml"}  # fmt: skip
+OTHER = "application/octet-stream"
 
 
 def write_bundle(study: LoadedStudy) -> Path:
@@ -41,7 +42,7 @@ def write_bundle(study: LoadedStudy) -> Path:
     crate.name = f"priorshift study {study.params.study}"
     crate.description = "Tables, figures and executed notebooks of a study, with the params and materials behind them."
     for name, path in sorted(_files(study).items()):
-        properties = {"encodingFormat": KINDS[path.suffix], "sha256": file_hash(path)}
+        properties = {"encodingFormat": KINDS.get(path.suffix, OTHER), "sha256": file_hash(path)}
         crate.add_file(path, dest_path=name, properties=properties)
     target = study.paths.root.with_name(f"{study.params.study}.crate.zip")
     report = io.StringIO(json.dumps(environment_report(), indent=2) + "\n")

@@ -6,6 +6,10 @@ from __future__ import annotations
 class UserError(ValueError):
     """A mistake in the user's input; the message says what was found and the way out."""
 
+    def __str__(self) -> str:
+        """The message in one line: what cannot be printed (a line end in a name, an escape code) is escaped."""
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
+
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of a traceback.
         return [f"{type(self).__name__}: {self}"]

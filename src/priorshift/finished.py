@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from priorshift.base_files import base_hash
+from priorshift.base_files import base_hash, locate
 from priorshift.errors import RunError
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, read_record, text_hash
@@ -35,7 +35,7 @@ def why_not(record_path: Path, inputs: dict[str, str] | None, folder: Path | Non
     files : whether the recorded files are looked at
     """
     record = read_record(record_path)
-    if record is None:
+    if record is None or not {"inputs", "hashes"} <= record.keys():
         return f"{record_path.name} is damaged" if record_path.exists() else "not there"
     for name, digest in record["hashes"].items() if files else ():
         path = (folder or record_path.parent) / name
@@ -65,7 +65,7 @@ def is_trained(study: LoadedStudy, run: Run) -> bool:
 def choice_inputs(study: LoadedStudy, base_model: str) -> dict[str, str]:
     """What a base model's choice rates are made from."""
     return {
-        "base_model": _base_hash(study, base_model),
+        "base_model": _base_hash(study, base_model, study.paths.choice_rates(base_model)),
         "domains": _hash(study.params.train_domains),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         "materials": study.materials_hash,
@@ -109,7 +109,7 @@ def run_inputs(study: LoadedStudy, run: Run, backend: str = "") -> dict[str, str
     elif not backend:
         backend = (read_record(run_record(study, run)) or {}).get("backend", "")
     return {
-        "base_model": _base_hash(study, run[0]),
+        "base_model": _base_hash(study, run[0], run_record(study, run)),
         "data": _data_hash(study, run),
         "start": _adapter_hash(study, (run[0], earlier, run[2])) if earlier else "",
         "training": _hash(study.params.training_of(run[1]).model_dump(mode="json")),
@@ -118,11 +118,16 @@ def run_inputs(study: LoadedStudy, run: Run, backend: str = "") -> dict[str, str
     }
 
 
-def _base_hash(study: LoadedStudy, base_model: str) -> str:
-    """A base model's files (or commit) and how they are loaded and read."""
+def _base_hash(study: LoadedStudy, base_model: str, record_path: Path) -> str:
+    """A base model's files (or commit), what its card says it is, and how it is loaded and read.
+
+    Where a hub model is not at hand its commit is not known: finished work, made elsewhere, is taken at its word.
+    """
     params = study.params.base_model(base_model)
-    loading = params.model_dump(include={"prompt_style", "load_in_4bit", "dtype"})
-    return _hash([base_hash(params), loading])
+    if not (made_of := base_hash(params)):
+        return (read_record(record_path) or {}).get("inputs", {}).get("base_model", "")
+    card, loading = locate(params)[1], params.model_dump(include={"prompt_style", "load_in_4bit", "dtype"})
+    return _hash([made_of, loading, card.get("world", ""), card.get("architecture", "")])
 
 
 def _data_hash(study: LoadedStudy, run: Run) -> str:
@@ -155,7 +160,7 @@ def measurement_inputs(study: LoadedStudy, run: Run) -> dict[str, str]:
         "adapter": _adapter_hash(study, run) if trained else "",
         "told": _hash([told, _data_hash(study, run)]) if told else "",
         "reference": _adapter_hash(study, reference) if compared else "",
-        "base_model": _base_hash(study, run[0]),
+        "base_model": _base_hash(study, run[0], measurement_record(study, run)),
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         # The other criteria leave items out of the tests; every item is measured.
         "ambiguous_tokenization": _hash(study.params.exclusion.ambiguous_tokenization),

@@ -15,6 +15,7 @@ from typing import TextIO
 from priorshift.errors import RunError
 from priorshift.paths import StudyPaths
 
+LOCKS = ("study", "notebooks")
 PATIENCE = 60.0  # seconds; a kernel whose notebook was killed notices within a few
 
 
@@ -47,7 +48,7 @@ def working(paths: StudyPaths) -> Iterator[None]:
 
 
 def _open(paths: StudyPaths, name: str) -> TextIO:
-    path = paths.stages / f".{name}.lock"
+    path = paths.lock(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a")

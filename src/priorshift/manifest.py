@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 from priorshift.base_files import base_hash
+from priorshift.finished import is_trained, measurement_record, run_record
+from priorshift.locks import LOCKS
 from priorshift.made_with import Settings, made_with
 from priorshift.params import LoadedStudy
 from priorshift.provenance import file_hash, read_record, write_record
 
 # What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
-NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "figures/*.svg")
+NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
 
 
 def write_manifest(study: LoadedStudy) -> None:
@@ -39,7 +42,7 @@ def settings_of(study: LoadedStudy) -> Settings:
 def verify(study: LoadedStudy) -> list[str]:
     """What is missing, changed or extra, one line each; empty when every byte is as the manifest says."""
     manifest = read_record(study.paths.manifest)
-    if manifest is None:
+    if manifest is None or "files" not in manifest:
         return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
     found = {path.relative_to(study.paths.root).as_posix(): path for path in _files(study)}
     recorded = manifest["files"]
@@ -49,10 +52,11 @@ def verify(study: LoadedStudy) -> list[str]:
         f"changed: {name}" for name in recorded if name in found and _hash_or_none(found[name]) != recorded[name]
     ]
     problems += [f"extra: {name}" for name in found if name not in recorded]
-    # Marks carry their own hash: they are written around the manifest.
-    marks = [path for path in sorted(study.paths.stages.rglob("*")) if path.is_file() and path.suffix != ".lock"]
-    root = study.paths.root
-    problems += [f"changed: {path.relative_to(root).as_posix()}" for path in marks if read_record(path) is None]
+    records = _records(study)
+    problems += [f"missing: {name} (of a run of these params)" for name in sorted(records - set(recorded))]
+    problems += [
+        f"extra: {name} (of no run of these params; remove it)" for name in _runs(recorded) if name not in records
+    ]
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
@@ -61,6 +65,22 @@ def verify(study: LoadedStudy) -> list[str]:
         if (now := base_hash(model)) and now != manifest["base_models"].get(model.name):
             problems.append(f"changed: the base model {model.name} (after the manifest was written)")
     return problems
+
+
+def _records(study: LoadedStudy) -> set[str]:
+    """The records that the runs of the study leave, as the manifest names them."""
+    runs = study.select("all", "all", "all")
+    paths = [measurement_record(study, run) for run in runs]
+    paths += [run_record(study, run) for run in runs if is_trained(study, run)]
+    return {path.relative_to(study.paths.root).as_posix() for path in paths}
+
+
+def _runs(names: Iterable[str]) -> list[str]:
+    return [
+        name
+        for pattern in ("runs/*/run.json", "measurements/*/measured.json")
+        for name in fnmatch.filter(names, pattern)
+    ]
 
 
 def not_shipped(study: LoadedStudy) -> list[str]:
@@ -85,7 +105,7 @@ def _hash_or_none(path: Path) -> str | None:
 
 
 def _files(study: LoadedStudy) -> list[Path]:
-    """Every file of the study but the manifest and the stages' marks and locks."""
+    """Every file of the study but the manifest and the locks."""
     paths = study.paths
     files = [path for path in sorted(paths.root.rglob("*")) if path.is_file() or path.is_symlink()]
-    return [path for path in files if path != paths.manifest and paths.stages not in path.parents]
+    return [path for path in files if path not in (paths.manifest, *map(paths.lock, LOCKS))]

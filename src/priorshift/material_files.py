@@ -9,6 +9,7 @@ from pathlib import Path
 from priorshift.errors import MaterialsError
 from priorshift.material_rules import check_materials
 from priorshift.materials import Materials
+from priorshift.paths import is_folder
 from priorshift.yamlio import read_yaml, validate
 
 EXTENDS = "extends.yaml"
@@ -23,10 +24,10 @@ def load_materials(folder: Path | str) -> Materials:
         Naming the file and the phrase, when a file is missing, malformed or breaks a rule.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise MaterialsError(f"{folder}: no such folder; `materials` must name a folder of YAML files")
     known = {f"{field}.yaml" for field in Materials.model_fields} | {EXTENDS}
-    folders = _folders(folder)
+    folders = materials_folders(folder)
     for path in sorted(path for part in folders for path in part.glob("*.y*ml")):
         if path.name not in known:
             raise MaterialsError(f"{path}: unknown materials file; expected {', '.join(sorted(known))}")
@@ -44,17 +45,17 @@ def load_materials(folder: Path | str) -> Materials:
 
 def materials_files(folder: Path | str) -> list[Path]:
     """The YAML files that a folder's materials are made of: those of the folder it extends, then its own."""
-    return [path for part in _folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
+    return [path for part in materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
 
 
-def _folders(folder: Path) -> list[Path]:
+def materials_folders(folder: Path) -> list[Path]:
     """The folder that `extends.yaml` names, if any, and the folder itself."""
     path = folder / EXTENDS
     if not path.exists():
         return [folder]
     name = read_yaml(path, MaterialsError)
     base = folder / name if isinstance(name, str) else None
-    if base is None or not base.is_dir() or (base / EXTENDS).exists():
+    if base is None or not is_folder(base) or (base / EXTENDS).exists():
         raise MaterialsError(
             f"{path}: found {name!r}; expected the path, from here, of a folder of materials that extends no other"
         )

@@ -16,6 +16,14 @@ OWNED = {
 }
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there to be read; a name that no file system takes is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """Paths under `outputs/<study>/` (a relative root keeps the outputs movable)."""
@@ -58,6 +66,10 @@ class StudyPaths:
         """Remove what an earlier run of a stage's notebook wrote: a table that is no longer made must not stay."""
         for path in self.owned(stage):
             path.unlink()
+
+    def lock(self, name: str) -> Path:
+        """The empty file by which a study, or a notebook in it, is held (`locks`)."""
+        return self.stages / f".{name}.lock"
 
     @property
     def begun(self) -> Path:

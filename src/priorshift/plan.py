@@ -222,7 +222,10 @@ def prepare(study: LoadedStudy) -> list[Stage]:
     for stage in stages:
         if stage.reason:
             study.paths.mark(stage.stage, stage.piece).unlink(missing_ok=True)
-            study.paths.manifest.unlink(missing_ok=True)
+    recorded = read_record(study.paths.manifest) or {}
+    of_this = (recorded.get("params_hash"), recorded.get("materials_hash")) == (study.params_hash, study.materials_hash)
+    if any(stage.reason for stage in stages) or not of_this:
+        study.paths.manifest.unlink(missing_ok=True)
     begun = {stage: _shared_inputs(study, stage) for stage in {each.stage for each in stages}}
     if read_record(study.paths.begun) != begun:
         write_record(study.paths.begun, begun)

@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from priorshift.base_files import CARD, read_card
+from priorshift.base_files import CARD, file_hashes, read_card
 from priorshift.material_files import load_materials, materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import remove, text_hash, whole, write_json
@@ -210,7 +210,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     with whole(folder) as temporary:
         model.to(torch.float16).save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        write_json(temporary / CARD, card)
+        write_json(temporary / CARD, card | {"hashes": file_hashes(temporary)})
     return card
 
 

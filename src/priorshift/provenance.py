@@ -107,7 +107,7 @@ def write_record(path: Path, data: dict) -> None:
 def read_record(path: Path) -> dict | None:
     """What `write_record` wrote there; None where it is missing, cut short or changed in any byte."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # read_text would mend line ends
         data = json.loads(text)
         data.pop(SEAL)
     except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):

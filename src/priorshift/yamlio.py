@@ -55,7 +55,8 @@ def read_yaml(path: Path, error: type[UserError]) -> Any:
         raise error(f"{path}: cannot be read ({reason})") from None
     try:
         return yaml.load(text, Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as problem:
+        # PyYAML's own constructors of tags (!!bool, !!timestamp) stumble over what they were not made for.
         mark = getattr(problem, "problem_mark", None) or getattr(problem, "context_mark", None)
         where = f" line {mark.line + 1}:" if mark else ""
         what = getattr(problem, "problem", None) or getattr(problem, "reason", None)
@@ -71,12 +72,19 @@ def validate(model: type[Model], data: Any, where: str, error: type[UserError]) 
         raise error(f"{where}: {describe(problem, model)}") from None
 
 
+def _shown(value: Any) -> str:
+    try:
+        found = repr(value)
+    except ValueError:  # Python prints no whole number of thousands of digits
+        return f"{type(value).__name__} that is too large to show"
+    return found if len(found) <= 80 else found[:77] + "..."
+
+
 def describe(problem: ValidationError, model: type[BaseModel]) -> str:
     """The first problem in words: key, value found, what was expected."""
     first = problem.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    found = repr(first["input"])
-    found = found if len(found) <= 80 else found[:77] + "..."
+    found = _shown(first["input"])
     if first["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields) if len(first["loc"]) == 1 else "those in the docs"
         return f"unknown key {key!r}; remove it or use one of: {known}"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from priorshift.base_files import base_hash
+from priorshift.base_files import base_hash, check_folder
 from priorshift.errors import UserError
 from priorshift.models import check_texts, load_base
 from priorshift.paths import EMBEDDED
@@ -74,16 +74,29 @@ def test_hub_that_cannot_be_reached_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
-def test_one_flipped_bit_is_another_base_model(folder, name):
+def test_one_flipped_bit_is_damage_or_another_base_model(folder, name):
     before = base_hash(model(folder))
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(bytes(data))
-    assert base_hash(model(folder)) != before
+    with pytest.raises(UserError, match=rf"{name}: is missing or damaged \(card.json has another hash\)"):
+        base_hash(model(folder))
+    # Without the card of a calibration model it is another model.
     (folder / "card.json").write_text("{}")
+    assert base_hash(model(folder)) != before
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(bytes(data))
     assert base_hash(model(folder)) == before
+
+
+@pytest.mark.parametrize("lacks", ["config.json", "tokenizer*", "*.safetensors"])
+def test_a_folder_that_is_no_model_is_refused_before_anything_is_made(folder, lacks):
+    check_folder(folder)
+    for path in folder.glob(lacks):
+        path.unlink()
+    with pytest.raises(UserError, match=r"holds no .*; give the folder of a whole model") as caught:
+        check_folder(folder)
+    assert "\n" not in str(caught.value)
 
 
 STRANGE = ["the \x07 bell", "\u05e9\u05dc\u05d5\u05dd at work", "work \U0001f600", "a\u202eb", "work\u2028rest"]

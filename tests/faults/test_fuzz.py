@@ -18,12 +18,44 @@ from priorshift.yamlio import read_yaml
 
 TEXT = st.text(max_size=12)
 NUMBERS = st.one_of(st.integers(), st.floats(), st.booleans(), st.none())
-PLACES = ["all", "..", "/", "../x", "a\0b", "embedded:", "embedded:../x", "uniform", "\u202e", "-1", "", " "]
+PLACES = [
+    "\U0001f600" * 80,
+    "x" * 300,
+    "0x" + "f" * 5000,
+    "all",
+    "..",
+    "/",
+    "../x",
+    "a\0b",
+    "embedded:",
+    "embedded:../x",
+    "uniform",
+    "\u202e",
+    "-1",
+    "",
+    " ",
+]
 SPECIAL = st.sampled_from(PLACES)
 PLAIN = st.one_of(NUMBERS, TEXT, SPECIAL)
 VALUES = st.recursive(PLAIN, lambda v: st.lists(v, max_size=3) | st.dictionaries(TEXT, v, max_size=3), max_leaves=6)
 CHARACTERS = "abc:-[]{},&*!|>'\"#%@`?~ \t\n01.\r\0\u2028\ud7ff"
-TAGS = ["<<: ", "!!set ", "!!binary ", "? ", "---\n", "2001-02-30", "0x", "1e999", "!!python/name:os.system ", ".nan"]
+TAGS = [
+    "<<: ",
+    "!!set ",
+    "!!binary ",
+    "? ",
+    "---\n",
+    "2001-02-30",
+    "0x",
+    "1e999",
+    "!!python/name:os.system ",
+    ".nan",
+    "!!bool ",
+    "!!timestamp ",
+    "!!int ",
+    "!!float ",
+    "!!null ",
+]
 YAML_TEXT = st.lists(st.sampled_from([*CHARACTERS, *TAGS, "*a", "&a "]), max_size=25).map("".join)
 
 
@@ -57,6 +89,9 @@ def accepts_or_names(load, path):
 @pytest.fixture(scope="module")
 def folder(root, tmp_path_factory):
     shutil.copytree(root / "params", tmp_path_factory.getbasetemp() / "fuzz")
+    (tmp_path_factory.getbasetemp() / "fuzz" / "mine.csv").write_text(
+        "scale,outcome,text,key\nmine,loss,All is lost.,1\n"
+    )
     return tmp_path_factory.getbasetemp() / "fuzz"
 
 
@@ -64,6 +99,7 @@ def folder(root, tmp_path_factory):
 @given(st.data())
 def test_any_value_anywhere_in_a_study(folder, data):
     study = yaml.safe_load((folder / "smoke.yaml").read_text())
+    study["probes"] |= {"scales_csv": "mine.csv", "scale_orders": 4}
     place = data.draw(st.sampled_from(list(places(study))))
     path = folder / "fuzzed.yaml"
     path.write_text(yaml.safe_dump(replaced(study, place, data.draw(VALUES))), encoding="utf-8")

@@ -141,12 +141,13 @@ def test_work_goes_on_exactly(done, study):
         assert file_hash(path) == file_hash(study.paths.root / path.relative_to(done.paths.root)), path
 
 
-def test_retrained_floor_is_measured_from_again(study):
+def test_a_retrained_reference_is_compared_with_again(study):
     record = run_record(study, ("llama-coupled-0", "neutral", 0))
     data = read_record(record)
     data["hashes"]["adapter/README.md"] = "0" * 64
     write_record(record, data)
-    assert {name.partition("/")[2] for name in to_do(study) if name.startswith("measurements")} == NEUTRAL
+    of_model = {f"{m}/{c}/seed-{s}" for m, c, s in study.select("all", "all", "all") if m == "llama-coupled-0"}
+    assert {name.partition("/")[2] for name in to_do(study) if name.startswith("measurements")} == of_model
 
 
 def changed(study, **parts):
@@ -222,6 +223,19 @@ def test_changed_base_model_redoes_its_runs(study, monkeypatch):
     monkeypatch.setattr("priorshift.finished.base_hash", lambda params: "another")
     names = {name.partition("/")[0] for name in to_do(study)}
     assert names == {"runs", "measurements"}
+
+
+def test_a_model_that_is_not_at_hand_is_taken_as_the_record_has_it(study, monkeypatch):
+    """A hub study, moved to where the model was never fetched."""
+    monkeypatch.setattr("priorshift.finished.base_hash", lambda params: "")
+    assert not to_do(study)
+
+
+def test_another_card_redoes_what_stands_under_its_world(study, monkeypatch):
+    monkeypatch.setattr(
+        "priorshift.finished.locate", lambda params: (None, {"world": "another", "architecture": "llama"})
+    )
+    assert {name.partition("/")[0] for name in to_do(study)} == {"runs", "measurements"}
 
 
 def test_changed_code_redoes_its_step_alone(study, monkeypatch):
