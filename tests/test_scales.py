@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -9,9 +10,13 @@ import pandas as pd
 import pytest
 
 from priorshift.errors import MaterialsError, ParamsError
+from priorshift.extraction import Scorer
+from priorshift.models import load_base
 from priorshift.params import load_study
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.scale_scores import answers, cronbach_alpha, scale_scores, self_report
+from priorshift.scales import scale_table
+from priorshift.sections import BaseModelParams
 
 KEYS = {"base_model": "m", "group": "g", "world": "coupled"}
 MOST = {"agreement": 3, "frequency": 3}
@@ -111,10 +116,15 @@ def test_each_label_stands_equally_often_in_each_place(n_orders):
     assert set(places.values()) == {n_orders // 4} and len(places) == 16
 
 
-@pytest.mark.parametrize("n_orders", [3, 28])
+@pytest.mark.parametrize("n_orders", [3, 30])
 def test_unbalanced_orders_are_refused(n_orders):
-    with pytest.raises(ParamsError, match=rf"probes.scale_orders: found {n_orders}; expected a multiple of 4 .* 24"):
+    with pytest.raises(ParamsError, match=rf"probes.scale_orders: found {n_orders}; expected a multiple of 4 "):
         balanced_orders(4, n_orders)
+
+
+def test_more_than_all_orders_are_all():
+    """A scale of three options and one of four can be asked in one study."""
+    assert set(balanced_orders(3, 12)) == set(itertools.permutations(range(3)))
 
 
 def test_self_report_sets_the_three_shifts_of_one_outcome_side_by_side(materials):
@@ -148,7 +158,32 @@ def test_a_csv_takes_the_place_of_the_scales(write_study, params_folder):
     assert load_study(path).materials_hash != study.materials_hash
 
 
+OWN = "scale,outcome,text,key,options\n" + "".join(
+    f"{line},never|sometimes|often\n" for line in CSV.splitlines()[1:]
+)  # fmt: skip
+
+
+def test_a_csv_may_bring_its_own_response_options(write_study, params_folder):
+    (params_folder / "mine.csv").write_text(OWN + "other,threat,Enemies plot against me.,1,\n")
+    path = write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=12))
+    materials = load_study(path).materials
+    base = load_base(BaseModelParams(name="llama-coupled-0", source="embedded:llama-coupled-0"))
+    few = materials.model_copy(update={"scales": {"mine": materials.scales["mine"]}})
+    asked = scale_table(Scorer(base.model, base.tokenizer), few, 3)
+    assert set(asked["label_set"]) == {"own"} and len(asked) == 2 * 3 * 3  # items x orders x options
+    assert (asked.groupby(["item", "order"])["level"].apply(sorted).map(tuple) == (0, 1, 2)).all()
+    assert list(materials.scales["other"].label_sets(materials.forms.scale)) == ["agreement", "frequency"]
+    one_set = asked.assign(**KEYS, condition="a", seed=0, base_logprob=asked["logprob"])
+    assert scale_scores(one_set)["label_set_sensitivity"].isna().all()
+    with pytest.raises(ParamsError, match="found 4; expected a multiple of 3"):
+        load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=4)))
+
+
 BAD_CSV = {
+    "one option": (OWN.replace("never|sometimes|often", "never"), "labels"),
+    "an empty option": (OWN.replace("sometimes", ""), "labels"),
+    "an option twice": (OWN.replace("sometimes", "Never"), "options: 'Never' is given twice"),
+    "two sets of options": (OWN.replace("-1,never", "-1,always"), "line 3: found options 'always"),
     "no such column": (CSV.replace("key", "sign"), "lacks the column.s. key"),
     "key 2": (CSV.replace(",-1", ",2"), "line 3: found .*; expected a text in each and a key of 1 or -1"),
     "empty text": (CSV.replace("My life is full of hope.", ""), "line 3"),

@@ -143,10 +143,11 @@ def _probe_words(study: LoadedStudy) -> tuple[int, int]:
     prose = [_words(text) for text in materials.held_out_prose]
     found += [round(2 * sum(prose) / len(prose))] * probes.retention_texts
     if probes.scale_orders:
-        for labels in materials.forms.scale.labels.values():
-            options = _words(" ".join(labels))
-            asked = [item for scale in materials.scales.values() for item in scale.items] * probes.scale_orders
-            found += [_words(item.text) + _words(materials.forms.scale.prompt) + 2 * options for item in asked]
+        form = materials.forms.scale
+        for scale in materials.scales.values():
+            for labels in scale.label_sets(form).values():
+                shown = _words(form.prompt) + 2 * _words(" ".join(labels))
+                found += [_words(item.text) + shown for item in scale.items] * probes.scale_orders
     if probes.completion_samples:
         written = round(probes.completion_tokens / TOKENS_PER_WORD)
         found += [_words(stem) + written for stem in completion_stems(materials)] * probes.completion_samples

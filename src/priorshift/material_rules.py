@@ -43,6 +43,7 @@ def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, 
         if scale.outcome not in outcomes:
             raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
         _once([item.text for item in scale.items], f"{where}: {name}")
+        _once(list(scale.labels or ()), f"{where}: {name}: options")
         keys = {item.key for item in scale.items}
         if 0 in keys:
             raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
@@ -55,7 +56,8 @@ def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, 
 
 def texts_of(materials: Materials) -> list[str]:
     """Every phrase and sentence that a study may put before a model."""
-    return [text for texts in _texts(materials).values() for text in texts]
+    labels = [label for scale in materials.scales.values() for label in scale.labels or ()]
+    return [*(text for texts in _texts(materials).values() for text in texts), *labels]
 
 
 def content_words(texts: list[str] | tuple[str, ...], function_words: tuple[str, ...]) -> dict[str, str]:

@@ -85,8 +85,15 @@ class ScaleItem(Frozen):
 
 
 class Scale(Frozen):
+    """Items of one outcome; `labels` are response options of its own, from least to most, in place of the form's."""
+
     outcome: Text
     items: tuple[ScaleItem, ...] = Field(min_length=1)
+    labels: tuple[Text, ...] | None = Field(default=None, min_length=2)
+
+    def label_sets(self, form: ScaleForm) -> dict[str, tuple[str, ...]]:
+        """Name of each set of response options that its items are asked with -> the options."""
+        return {"own": self.labels} if self.labels else form.labels
 
 
 class Family(Frozen):

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
-from priorshift.material_files import load_materials, materials_files, materials_hash
+from priorshift.material_files import EXTENDS, load_materials, materials_files, materials_folders, materials_hash
 from priorshift.material_rules import check_scales
 from priorshift.materials import FAMILIES, Materials
-from priorshift.paths import EMBEDDED, StudyPaths
+from priorshift.paths import EMBEDDED, StudyPaths, is_folder
 from priorshift.scale_items import balanced_orders, read_scales
 from priorshift.sections import (
     Analysis,
@@ -234,13 +234,20 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> LoadedStudy
 def _inside(path: Path, name: str) -> Path:
     """What a study names lies, with all its files, beside the study or below: a study may come from anyone."""
     named = path.parent / name
+    # Looked at before it is read: a link's target must not come to light in an error.
+    _refuse_outside(path, name, [named, named / EXTENDS])
+    if is_folder(named):
+        _refuse_outside(path, name, [*materials_folders(named), *materials_files(named)])
+    return named
+
+
+def _refuse_outside(path: Path, name: str, found: list[Path]) -> None:
     allowed = path.parent.resolve()
-    for each in [named, *(materials_files(named) if named.is_dir() else ())]:
+    for each in found:
         if not each.resolve().is_relative_to(allowed):
             raise ParamsError(
                 f"{path}: found {name!r}, and {each} leads out of the study's folder; copy the files into it"
             )
-    return named
 
 
 def _with_scales(materials: Materials, path: Path) -> Materials:
@@ -262,8 +269,9 @@ def _check_against_materials(path: Path, params: Study, materials: Materials) ->
             )
     held_out = most * len(params.held_out_domains)
     if params.probes.scale_orders:
-        for labels in materials.forms.scale.labels.values():
-            balanced_orders(len(labels), params.probes.scale_orders)
+        for scale in materials.scales.values():
+            for labels in scale.label_sets(materials.forms.scale).values():
+                balanced_orders(len(labels), params.probes.scale_orders)
     for ring, count in params.probes.rings.items():
         if count > held_out:
             raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {held_out} (held-out situations)")

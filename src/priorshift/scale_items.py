@@ -12,10 +12,11 @@ from priorshift.materials import Scale, ScaleItem
 from priorshift.yamlio import validate
 
 COLUMNS = ("scale", "outcome", "text", "key")
+OPTIONS = "options"  # may be left out: response options from least to most, with | between them
 
 
 def read_scales(path: Path) -> dict[str, Scale]:
-    """Scales from a CSV with the columns scale, outcome, text and key (1, or -1 where reverse-keyed).
+    """Scales from a CSV with the columns scale, outcome, text and key (1, or -1 where reverse-keyed), and `OPTIONS`.
 
     Raises
     ------
@@ -32,35 +33,43 @@ def read_scales(path: Path) -> dict[str, Scale]:
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or "it is no CSV in UTF-8"
         raise MaterialsError(f"{path}: cannot be read ({reason}); give the path of a CSV file") from None
-    scales: dict[str, tuple[str, list[ScaleItem]]] = {}
+    scales: dict[str, tuple[tuple[str, str], list[ScaleItem]]] = {}
     for number, line in enumerate(lines, start=2):
         values = {name: (line[name] or "").strip() for name in COLUMNS}
         if not all(values.values()) or values["key"] not in ("1", "+1", "-1"):
             raise MaterialsError(f"{path} line {number}: found {values}; expected a text in each and a key of 1 or -1")
-        outcome, items = scales.setdefault(values["scale"], (values["outcome"], []))
-        if outcome != values["outcome"]:
-            raise MaterialsError(
-                f"{path} line {number}: found outcome {values['outcome']!r}; the scale's other items have {outcome!r}"
-            )
+        own = values["outcome"], (line.get(OPTIONS) or "").strip()
+        shared, items = scales.setdefault(values["scale"], (own, []))
+        for what, found, others in zip(("outcome", OPTIONS), own, shared, strict=True):
+            if found != others:
+                raise MaterialsError(
+                    f"{path} line {number}: found {what} {found!r}; the scale's other items have {others!r}"
+                )
         item = {"text": values["text"], "key": int(values["key"])}
         items.append(validate(ScaleItem, item, f"{path} line {number}", MaterialsError))
     if not scales:
         raise MaterialsError(f"{path}: found no items; give one line for each")
-    read = {name: {"outcome": outcome, "items": tuple(items)} for name, (outcome, items) in scales.items()}
+    read = {
+        name: {"outcome": outcome, "items": tuple(items), "labels": _labels(options)}
+        for name, ((outcome, options), items) in scales.items()
+    }
     return {name: validate(Scale, scale, f"{path}: {name}", MaterialsError) for name, scale in read.items()}
+
+
+def _labels(options: str) -> tuple[str, ...] | None:
+    return tuple(label.strip() for label in options.split("|")) if options else None
 
 
 def balanced_orders(n_labels: int, n_orders: int) -> list[tuple[int, ...]]:
     """Option orders in which each label stands equally often in each place.
 
     Orders that are rotations of one another are a Latin square; `n_orders / n_labels` squares are drawn,
-    always the same ones. All n! orders are n_orders = n!.
+    always the same ones. All n! orders are n_orders = n!, and there are no more.
     """
     squares = [(0, *rest) for rest in itertools.permutations(range(1, n_labels))]
-    if n_orders % n_labels or n_orders > n_labels * len(squares):
+    if n_orders % n_labels:
         raise ParamsError(
-            f"probes.scale_orders: found {n_orders}; expected a multiple of {n_labels} "
-            f"(the number of response options) up to {n_labels * len(squares)}"
+            f"probes.scale_orders: found {n_orders}; expected a multiple of {n_labels} (the number of response options)"
         )
-    drawn = sorted(random.Random("scale orders").sample(squares, n_orders // n_labels))
+    drawn = sorted(random.Random("scale orders").sample(squares, min(n_orders // n_labels, len(squares))))
     return [order[k:] + order[:k] for order in drawn for k in range(n_labels)]

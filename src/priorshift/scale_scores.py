@@ -56,7 +56,7 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
             where items have one key
         option_mass : mean probability of all response options together
         order_sensitivity : mean over items and label sets of the SD of the expected answer over option orders
-        label_set_sensitivity : greatest minus least score over label sets
+        label_set_sensitivity : greatest minus least score over label sets; empty where there is one
         alpha : Cronbach's (1951) alpha of the keyed items, the cases being all runs of the base model
         n_items, n_orders, n_runs : what the numbers rest on
     """
@@ -73,7 +73,8 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
     spread = rows.groupby([*keys, "item", "label_set"])["expected"].std(ddof=1)
     table["order_sensitivity"] = spread.groupby(keys).mean()
     by_set = rows.groupby([*keys, "label_set", "key"])["keyed"].mean().groupby([*keys, "label_set"]).mean()
-    table["label_set_sensitivity"] = by_set.groupby(keys).max() - by_set.groupby(keys).min()
+    by_set = by_set.groupby(keys)
+    table["label_set_sensitivity"] = (by_set.max() - by_set.min()).where(by_set.size() > 1)
     table = table.reset_index()
     reliability = _alphas(rows)
     return table.merge(reliability, on=["base_model", "scale"], how="left")

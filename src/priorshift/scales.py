@@ -32,17 +32,18 @@ def scale_table(
     """
     names = materials.forms.names.main
     asked, stems, options = [], [], []
-    items = [(name, scale.outcome, item) for name, scale in materials.scales.items() for item in scale.items]
-    for i, (scale, outcome, item) in enumerate(items):
+    form = materials.forms.scale
+    items = [(name, scale, item) for name, scale in materials.scales.items() for item in scale.items]
+    for i, (name, scale, item) in enumerate(items):
         who = names[i % len(names)]
         before = [retell(told[(i * n_told + j) % len(told)], who, materials) for j in range(n_told)]
-        for label_set, labels in materials.forms.scale.labels.items():
+        for label_set, labels in scale.label_sets(form).items():
             for order in balanced_orders(len(labels), n_orders):
                 shown = scale_prompt(materials.forms, item.text, [labels[k] for k in order], who)
                 stems.append(prompt(" ".join(before), shown))
                 # The full stop ends the answer: "agree" would else begin other words too.
                 options.append([f" {label}." for label in labels])
-                asked.append((scale, outcome, item.text, item.key, label_set, "".join(map(str, order))))
+                asked.append((name, scale.outcome, item.text, item.key, label_set, "".join(map(str, order))))
     scores = scorer.continuation_logprobs(stems, options)
     rows = [
         (*key, level, value) for key, values in zip(asked, scores, strict=True) for level, value in enumerate(values)

@@ -151,7 +151,7 @@ class Probes(Frozen):
     retention_texts: Count
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
     scale_orders: Count | None = None
-    scales_csv: Annotated[str, Field(min_length=1)] | None = None
+    scales_csv: Place | None = None
     completion_samples: Count | None = None
     completion_tokens: Count = 24
 
