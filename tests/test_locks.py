@@ -54,6 +54,20 @@ def test_second_study_is_refused_in_one_line(holder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_command_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
+    """As papermill does for notebooks that only read: a killed study may have left one at work."""
+    code = "import sys; print('at work', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-m", "priorshift.locks", str(tmp_path), sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "at work\n"
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    with pytest.raises(RunError, match="a notebook is still at work in this folder"):
+        locks.hold_study(StudyPaths(tmp_path))
+    process.communicate("end\n")
+    assert process.returncode == 0
+    locks.hold_study(StudyPaths(tmp_path)).close()
+
+
 @pytest.mark.parametrize("kind", ["study", "notebook"])
 def test_killed_holder_leaves_nothing(holder, tmp_path, kind):
     process = holder(kind)

@@ -1,5 +1,7 @@
 """One `make study` at a time in a study's folder; the kernel drops these locks with the process that holds them.
 
+    python -m priorshift.locks FOLDER COMMAND ...       COMMAND, holding the folder as a notebook at work does
+
 On a cluster the processes are on several nodes, and the locks are as good as the shared file system's flock
 (docs/cluster.md): where it holds within a node only, one node must start all studies of a folder.
 """
@@ -7,12 +9,15 @@ On a cluster the processes are on several nodes, and the locks are as good as th
 from __future__ import annotations
 
 import fcntl
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
-from priorshift.errors import RunError
+from priorshift.errors import RunError, UserError
 from priorshift.paths import StudyPaths
 
 LOCKS = ("study", "notebooks")
@@ -45,6 +50,19 @@ def working(paths: StudyPaths) -> Iterator[None]:
     with _open(paths, "notebooks") as notebooks:
         _lock(paths, notebooks, fcntl.LOCK_SH)
         yield
+
+
+def main(arguments: list[str]) -> int:
+    """Become the command, with the lock held as long as it runs."""
+    paths, command = StudyPaths(Path(arguments[0])), arguments[1:]
+    try:
+        lock = _open(paths, "notebooks")
+        _lock(paths, lock, fcntl.LOCK_SH)
+    except UserError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    os.set_inheritable(lock.fileno(), True)
+    os.execvp(command[0], command)
 
 
 def _open(paths: StudyPaths, name: str) -> TextIO:
@@ -80,3 +98,7 @@ def _take(paths: StudyPaths, lock: TextIO, patience: float) -> bool:
             time.sleep(0.2)
         else:
             return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
