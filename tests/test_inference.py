@@ -44,8 +44,9 @@ def test_columns_are_those_of_the_design():
 
 def test_every_contrast_at_every_unit():
     counts = TABLE["unit"].value_counts().to_dict()
-    each = (2 * 2 + 1) * 3  # (treatments x controls, and the other control minus the first) x outcomes
-    assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * each, "base": 2 * each}
+    each = 2 * 2 * 3  # treatments x controls x outcomes
+    more = each + 3  # and the other control minus the first
+    assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * more, "base": 2 * more}
     assert not TABLE.duplicated(inference.KEY).any()
     assert MADE["not_estimable"].empty
     others = TABLE[~TABLE["condition"].isin(SETTINGS.treatments)]

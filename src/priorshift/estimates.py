@@ -168,7 +168,7 @@ def crossed(treatment: np.ndarray, control: np.ndarray) -> Estimate:
     total = float(np.sqrt(fit.var_total))
     return Estimate(
         unit="both",
-        test=f"crossed random effects, {how}, Satterthwaite df{', singular' if fit.singular else ''}",
+        test=f"crossed random effects, {how}{', singular' if fit.singular else ''}",
         n_runs=len(treatment) + len(control),
         n_items=int(seen.sum()),
         estimate=fit.estimate,

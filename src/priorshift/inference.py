@@ -72,8 +72,8 @@ def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = N
     Returns
     -------
     dict of DataFrame
-        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and each other condition
-            minus the first control: a control may shift expectations by itself; see `contrasts`
+        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
+            `base` each other condition minus the first control, which may shift expectations by itself
         equivalence : columns `EQUIVALENCE`; see `_equivalence`. `equivalent`: p below alpha, corrected where declared
         world_difference : columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
             t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
@@ -84,9 +84,8 @@ def claims(items: pd.DataFrame, settings: Any, measured: pd.DataFrame | None = N
         has no rows.
     """
     found = panels(items)
-    pairs = _pairs(settings, settings.treatments)
-    pairs += _others(items["condition"], settings)
-    estimated, refused = _estimate_all(found, settings, pairs, items if measured is None else measured)
+    pairs, others = _pairs(settings, settings.treatments), _others(items["condition"], settings)
+    estimated, refused = _estimate_all(found, settings, pairs, items if measured is None else measured, others)
     differences, unequal = _world_differences(found, settings)
     tables = {
         "contrasts": _with_role(with_interval(estimated, settings.alpha), settings, "shift"),
@@ -189,19 +188,24 @@ class _Rows:
 
 
 def _estimate_all(
-    found: list[Panel], settings: Any, pairs: list[tuple[str, str]], measured: pd.DataFrame
+    found: list[Panel],
+    settings: Any,
+    pairs: list[tuple[str, str]],
+    measured: pd.DataFrame,
+    others: Sequence[tuple[str, str]] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every contrast at every unit: what could be estimated, and what could not."""
+    """Every contrast of `pairs` at every unit, of `others` at `both` and `base`: what could be estimated, and not."""
     rows = _Rows()
     for panel in found:
-        for pair in pairs:
+        for pair in (*pairs, *others):
             claim = _claim(panel.base_model, panel.world, pair, panel.probe)
             sides = _sides(panel, pair)
-            rows.add(claim, "items", lambda sides=sides: est.over_items(*sides))
-            rows.add(claim, "runs", lambda sides=sides: est.over_runs(*sides))
+            if pair in pairs:
+                rows.add(claim, "items", lambda sides=sides: est.over_items(*sides))
+                rows.add(claim, "runs", lambda sides=sides: est.over_runs(*sides))
             rows.add(claim, "both", lambda sides=sides: est.crossed(*sides))
     for group, world, probe, checkpoints in nests(found):
-        for pair in pairs:
+        for pair in (*pairs, *others):
             rows.add(
                 _claim(group, world, pair, probe),
                 "base",

@@ -151,7 +151,7 @@ def _slopes(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> tup
 
 def _hessian(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
     """Second derivatives by central differences: of the sum and the difference of every two moves."""
-    moves = np.diag(1e-3 * np.maximum(np.abs(at), 0.1))
+    moves = np.diag(5e-4 * np.maximum(np.abs(at), 0.1))
     together, apart = moves[:, None] + moves, moves[:, None] - moves
     values = function(at + np.stack([together, -together, apart, -apart]))
     return (values[0] + values[1] - values[2] - values[3]) / (4 * np.outer(moves.diagonal(), moves.diagonal()))
