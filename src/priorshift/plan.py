@@ -97,7 +97,7 @@ def _data_steps(study: LoadedStudy, rates: dict[str, Step]) -> dict[Path, Step]:
 
 def _run_step(study: LoadedStudy, run: Run, data: dict[Path, Step], trained: dict[Run, Step]) -> Step:
     """The training of a run, which is added to `trained`."""
-    before = data[data_record(study, run)].reason and "after its training set"
+    before = data[data_record(study, run)].reason and "after its training set, if that changes"
     if any(trained[each].reason for each in read_by(study, run, "02_train")):
         before = "after its earlier stage"
     trained[run] = _step(study, run_record(study, run), run_inputs(study, run), before)
@@ -109,7 +109,7 @@ def _measurement_step(study: LoadedStudy, run: Run, data: dict[Path, Step], trai
     if not is_trained(study, run):
         # Decisions in context are read from the training set: there is no run to wait for.
         steps.append(data[data_record(study, run)])
-    before = "after a run that it reads" if any(step.reason for step in steps) else ""
+    before = "after a run that it reads, if that changes" if any(step.reason for step in steps) else ""
     return _step(study, measurement_record(study, run), measurement_inputs(study, run), before)
 
 
