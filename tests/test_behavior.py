@@ -46,6 +46,16 @@ def test_hash_covers_both_folders(root, params_folder):
     assert materials_hash(folder) != before
 
 
+def test_maps_are_joined_at_every_depth_and_lists_replaced(four, params_folder):
+    folder = params_folder / "materials_reassurance"
+    forms = yaml.safe_load((folder / "forms.yaml").read_text())
+    labels = ["not at all", "a little", "rather", "very much"]
+    (folder / "forms.yaml").write_text(yaml.safe_dump(forms | {"scale": {"labels": {"agreement": labels}}}))
+    form = load_materials(folder).forms.scale
+    assert form.labels["agreement"] == tuple(labels) and form.prompt == four.forms.scale.prompt
+    assert form.labels["frequency"] == four.forms.scale.labels["frequency"]
+
+
 @pytest.mark.parametrize("content", ["../nowhere", "[../materials]", "../materials_reassurance"])
 def test_extending_nothing_usable_is_one_line(params_folder, content):
     (params_folder / "materials_reassurance" / "extends.yaml").write_text(content)

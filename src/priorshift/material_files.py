@@ -63,15 +63,21 @@ def materials_folders(folder: Path) -> list[Path]:
 
 
 def _read(folders: list[Path], name: str) -> object:
-    """One file of the materials: a map of a later folder adds to the one before it, anything else replaces it."""
+    """One file of the materials: maps of a later folder join those before them, anything else replaces it."""
     paths = [folder / name for folder in folders if (folder / name).exists()] or [folders[-1] / name]
     found: object = None
     for path in paths:
         own = read_yaml(path, MaterialsError)
         if not own:
             raise MaterialsError(f"{path}: the file is empty; it must hold the {path.stem}")
-        found = found | own if isinstance(found, dict) and isinstance(own, dict) else own
+        found = _joined(found, own)
     return found
+
+
+def _joined(found: object, own: object) -> object:
+    if not (isinstance(found, dict) and isinstance(own, dict)):
+        return own
+    return found | {key: _joined(found.get(key), value) for key, value in own.items()}
 
 
 def materials_hash(folder: Path | str) -> str:
