@@ -144,7 +144,7 @@ def checkpoints_needed(power: pd.DataFrame, effect: float, target: float = 0.8) 
         return ""
     said = {
         "shift": f"find a shift of {effect:g} nats",
-        "equivalence": f"show that no shift lies within {effect:g} nats",
+        "equivalence": f"show that none is within {effect:g} nats of 0 (where there is none)",
     }
     parts = []
     for claim, rows in power.groupby("claim", sort=False):
