@@ -64,6 +64,8 @@ def test_jsd_is_told_from_the_base_model_and_from_the_first_neutral_run():
     )  # fmt: skip
     table["n_arrangements"] = np.where(table["jsd_from"] == BASE, 20, 10)
     said, shown = jsd_beside(table, "near")
-    assert shown["jsd_from"].tolist() == [BASE, FLOOR] and set(shown["condition"]) == {"depression-like"}
+    assert len(shown) == 1 and shown["condition"].tolist() == ["depression-like"]
+    assert shown["from the base model", "behavior"].tolist() == [0.3]
+    assert shown["from the first neutral run", "p"].tolist() == [0.1]
     assert "below 0.050 (from the base model) and 0.100 (from the first neutral run)" in said
     assert "could be tested" in jsd_beside(table, "far")[0]

@@ -79,7 +79,7 @@ def jsd_figure(table: pd.DataFrame, ring: str, palette: Mapping[str, str]) -> Fi
         data, kind="bar", x="family", y="estimate", hue="condition", hue_order=[spoken(name) for name in order],
         palette=[palette[name] for name in order], col="world", row="measure", height=2.8, aspect=1.9, errorbar=None,
     )  # fmt: skip
-    grid.set_axis_labels("", "JSD (bits), mean over base models").set_titles("{col_name} world, {row_name}")
+    grid.set_axis_labels("", "JSD (bits)").set_titles("{col_name} world, {row_name}")
     return grid.figure
 
 

@@ -133,15 +133,17 @@ def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
     most = rows.groupby("jsd_from", sort=False)["n_arrangements"].max().items()
     least = " and ".join(f"{1 / n:.3f} (from the {name})" for name, n in most)
     said = (
-        "JSD (bits) of each behavior's runs less that of a control's. From the base model: did training on the "
+        "JSD (bits) of each behavior's runs beside that of a control's. From the base model: did training on the "
         "behavior move distributions further than training on the control? From the first neutral run: do the "
         "behavior's runs lie further from it than the neutral runs of other seeds do (the seed-to-seed floor)? "
         f"Unit runs, permutation of training sets, one-sided; p cannot fall below {least}. "
         "Exploratory; p_adjusted is Benjamini-Hochberg's over all rows of `jsd_tests.csv`."
     )
-    columns = ["base_model", "world", "condition", "family", "jsd_from", "n_runs", "treatment_jsd", "control_jsd"]
-    named = rows.assign(condition=rows["condition"].map(spoken)).sort_values("jsd_from", kind="stable")
-    return said, named[[*columns, "estimate", "p_value", "p_adjusted"]].reset_index(drop=True)
+    named = rows.assign(condition=rows["condition"].map(spoken), jsd_from="from the " + rows["jsd_from"])
+    values = {"treatment_jsd": "behavior", "control_jsd": "control", "p_value": "p", "p_adjusted": "p adjusted"}
+    wide = named.pivot(index=["base_model", "world", "condition", "family"], columns="jsd_from", values=list(values))
+    parts = [(start, value) for start in named["jsd_from"].unique() for value in values]
+    return said, wide.swaplevel(axis=1)[parts].rename(columns=values).rename_axis(columns=[None, None]).reset_index()
 
 
 def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:
