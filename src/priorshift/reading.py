@@ -100,7 +100,7 @@ def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         "90 % interval that leaves out 0. Only declared claims are corrected; the rest is exploratory."
     )
     columns = ["base_model", "condition", "control", "family", "ring", "outcome", "estimate", "ci90_low", "ci90_high"]
-    return said, failed[[*columns, "why"]].reset_index(drop=True)
+    return said, failed[[*columns, "why"]].sort_values("why", kind="stable", ignore_index=True)
 
 
 def told_apart(confusion: pd.DataFrame, family: str, ring: str) -> str:
@@ -156,7 +156,7 @@ def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 def _recovery(recovery: pd.DataFrame, family: str) -> tuple[str, pd.DataFrame]:
     rows = recovery[(recovery["ring"] == NEAR) & (recovery["family"] == family)]
-    columns = ["base_model", "condition", "outcome", "n", "before", "after", "estimate", "ci_low", "ci_high"]
+    columns = ["base_model", "world", "condition", "outcome", "n", "before", "after", "estimate", "ci_low", "ci_high"]
     said = (
         f"Recovery: shift of {family.replace('_', ' ')} probes before and after the later stage, and the share undone "
         "with its interval (empty where there was no sure shift to undo)."
@@ -201,5 +201,6 @@ def _excluded(excluded: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 def _with_and_without(effect: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     rows = effect[effect["unit"].isin(["both", "base"]) & effect["declared"]]
-    columns = ["base_model", "condition", "control", "family", "outcome", "unit", "estimate_all", "estimate_kept"]
+    columns = ["base_model", "world", "condition", "control", "family", "outcome", "unit"]
+    columns += ["estimate_all", "estimate_kept"]
     return "The declared contrasts with and without the items left out.", rows[[*columns, "difference"]]
