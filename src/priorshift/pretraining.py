@@ -210,7 +210,8 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     with whole(folder) as temporary:
         model.to(torch.float16).save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        write_json(temporary / CARD, card | {"hashes": file_hashes(temporary)})
+        card["hashes"] = file_hashes(temporary)
+        write_json(temporary / CARD, card)
     return card
 
 
