@@ -86,7 +86,7 @@ def test_power_over_checkpoints_is_that_of_a_t_test_and_of_two_one_sided_ones():
         assert null["power"][n] == pytest.approx(shown, abs=0.015)
     line = checkpoints_needed(table, effect)
     least = shift.index[shift["power"] >= 0.8].min()
-    assert f"to find a shift of 0.4 nats, {least} base checkpoints; to show that none is within 0.4 nats of 0" in line
+    assert f"to find a shift of 0.4 nats, {least} base checkpoints; to show, where there is no shift, that it" in line
     assert checkpoints_needed(table.iloc[:0], effect) == ""
 
 

@@ -179,6 +179,11 @@ def test_a_csv_may_bring_its_own_response_options(write_study, params_folder):
         load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=4)))
 
 
+def test_more_orders_than_there_are_is_one_line(write_study):
+    with pytest.raises(ParamsError, match=r"probes\.scale_orders: found 28; at most 24"):
+        load_study(write_study(lambda data: data["probes"].update(scale_orders=28)))
+
+
 BAD_CSV = {
     "one option": (OWN.replace("never|sometimes|often", "never"), "labels"),
     "an empty option": (OWN.replace("sometimes", ""), "labels"),

@@ -46,7 +46,7 @@ def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str]
     """
     keys = ["group", "world", "family", "ring"]
     ways = [(BASE, pair) for pair in itertools.product(treatments, settings.controls)]
-    ways += [(FLOOR, (treatment, neutral)) for treatment in treatments]
+    ways += [(FLOOR, (treatment, neutral)) for treatment in treatments if neutral]
     rows = []
     for key, table in next_token.assign(world=next_token["world"].fillna("")).groupby(keys, sort=True):
         runs = table.groupby(["base_model", "condition", "seed"], sort=True)[["jsd", "jsd_reference"]].mean()
@@ -72,7 +72,7 @@ def jsd_tests(next_token: pd.DataFrame, settings: Any, treatments: Sequence[str]
     return made
 
 
-def _sides(wide: pd.DataFrame, pair: tuple[str, str | None]) -> tuple[np.ndarray, np.ndarray] | None:
+def _sides(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
     """The two conditions' runs [seeds, base models]: the seeds that every base model with two of both has."""
     conditions = wide.index.get_level_values("condition")
     both = [wide[conditions == name] for name in pair]

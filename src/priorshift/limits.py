@@ -144,7 +144,7 @@ def checkpoints_needed(power: pd.DataFrame, effect: float, target: float = 0.8) 
         return ""
     said = {
         "shift": f"find a shift of {effect:g} nats",
-        "equivalence": f"show that none is within {effect:g} nats of 0 (where there is none)",
+        "equivalence": f"show, where there is no shift, that it lies within {effect:g} nats of 0",
     }
     parts = []
     for claim, rows in power.groupby("claim", sort=False):

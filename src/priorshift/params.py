@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import factorial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -269,9 +270,12 @@ def _check_against_materials(path: Path, params: Study, materials: Materials) ->
             )
     held_out = most * len(params.held_out_domains)
     if params.probes.scale_orders:
-        for scale in materials.scales.values():
-            for labels in scale.label_sets(materials.forms.scale).values():
-                balanced_orders(len(labels), params.probes.scale_orders)
+        sets = [s for scale in materials.scales.values() for s in scale.label_sets(materials.forms.scale).values()]
+        for labels in sets:
+            balanced_orders(len(labels), params.probes.scale_orders)
+        # A scale of fewer options is asked in all its orders; that of most options must not be asked for more.
+        if params.probes.scale_orders > (all_orders := max(factorial(len(labels)) for labels in sets)):
+            raise ParamsError(f"{path}: probes.scale_orders: found {params.probes.scale_orders}; at most {all_orders}")
     for ring, count in params.probes.rings.items():
         if count > held_out:
             raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {held_out} (held-out situations)")

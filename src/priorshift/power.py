@@ -98,7 +98,7 @@ def checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, setting
     DataFrame
         Columns `CHECKPOINT_POWER`; sd: of checkpoints' differences (nats), as they were measured. Uncorrected.
     """
-    rows, margin = [], float(settings.smallest_effect)
+    rows, margin, stamp = [], float(settings.smallest_effect), family_hash(settings)
     se = contrasts.set_index([*CLAIM, "unit"]).eval("estimate / statistic").abs()
     for kind, table in (("shift", contrasts), ("equivalence", equivalence)):
         for row in table[(table["unit"] == "base") & (table["role"] == "confirmatory")].to_dict("records"):
@@ -108,7 +108,7 @@ def checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, setting
                 found = POWER_OF[kind](sd, n, margin, settings.alpha)
                 rows.append({
                     **dict(zip(CLAIM, key, strict=True)), "claim": kind, "unit": "base", "sd": sd, "n_checkpoints": n,
-                    "effect": margin, "power": found, "family_hash": family_hash(settings),
+                    "effect": margin, "power": found, "family_hash": stamp,
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=CHECKPOINT_POWER)
 
