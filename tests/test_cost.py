@@ -148,6 +148,7 @@ def test_a_model_that_is_not_at_hand_is_told_in_one_line_without_network(root):
     quiet = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
     command = [sys.executable, "-m", "priorshift", "check", "params/colab.yaml"]
     done = subprocess.run(command, cwd=root, env=quiet, capture_output=True, text=True)
+    assert done.stdout.startswith("materials: params/materials follows every rule")
     assert "no estimate of memory and hours, the configuration of 'Qwen/Qwen2.5-1.5B' is not at hand" in done.stdout
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "cannot load 'Qwen/Qwen2.5-1.5B' (not whole in the local cache, and HF_HUB_OFFLINE is set)" in done.stderr

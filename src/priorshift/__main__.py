@@ -9,10 +9,11 @@ from priorshift.params import LoadedStudy, load_study
 
 
 def check(study: LoadedStudy) -> int:
-    """Say what the study would run and about what it takes; hub models must be at hand or answer."""
+    """Say that the materials are sound and what the study takes; its base models must be at hand or answer."""
     from priorshift.base_files import base_hash, check_folder, locate
     from priorshift.cost import describe_cost
 
+    print(f"materials: {study.folder / study.params.materials} follows every rule")
     print(describe_cost(study), flush=True)
     for model in study.params.models:
         if isinstance(folder := locate(model)[0], str):

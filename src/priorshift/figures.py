@@ -183,5 +183,7 @@ def in_context_figure(table: pd.DataFrame) -> Figure:
     )
     for axis in grid.axes.flat:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
-    grid.set(xlim=(0, 1), ylim=(0, 1)).set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
+    ticks = (0, 0.5, 1)
+    grid.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks)
+    grid.set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
     return grid.figure
