@@ -227,6 +227,33 @@ def test_tests_and_report_carry_the_wider_design(study, finished, root):
     assert {"controls", "rings", "recovery", "scale_profile", "self_report"} <= drawn
 
 
+def test_a_family_of_which_exclusion_leaves_nothing_is_told_and_the_rest_is_reported(study, finished, root, tmp_path):
+    shutil.copytree(study.folder, tmp_path / "copy")
+    path = tmp_path / "copy" / "design.yaml"
+    masses = finished["items"].groupby("family")["base_covered_mass"].max().sort_values()
+    data = yaml.safe_load(path.read_text()) | {"exclusion": {"covered_mass": float(masses.mean())}}
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    strict = load_study(path, path.parent / "outputs")
+    for name in ("04_test", "05_report"):
+        notebook(root, strict, name)
+    lost, left = masses.index
+    assert set(pd.read_csv(strict.paths.tables / "contrasts.csv")["family"]) == {left}
+    drawn = {path.stem for path in strict.paths.figures.glob("shift_*.png")}
+    assert drawn == {f"shift_{left}"}
+    assert f"leave no item on held-out domains of: {lost}" in (path.parent / "05_report.ipynb").read_text()
+
+
+def test_scales_of_the_adaptive_outcome_alone_have_no_self_report_figure(study, finished):
+    shifts = shift_by_run(finished["items"])
+    none = exclusions(study, finished["runs"], finished["items"])
+    tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
+    benign = {name: tables[name].query("outcome == 'benign'") for name in ("scales", "self_report")}
+    assert len(benign["self_report"])
+    figures = design_figures(tables | benign, "interpretation", colours(study.params.conditions))
+    assert "scale_profile" in figures and "self_report" not in figures
+    plt.close("all")
+
+
 def test_placement_notebook_sets_choice_against_expectation(study, finished, root):
     notebook(root, study, "06_placement")
     table = pd.read_csv(study.paths.tables / "placement.csv")

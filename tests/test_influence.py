@@ -156,6 +156,15 @@ def test_a_curve_with_and_without_exclusions():
         )
 
 
+def test_a_declared_family_without_items_has_a_curve_of_what_was_measured():
+    """The study's exclusion may leave nothing of it: the items left out are there for comparison, or nothing is."""
+    items = scored()
+    gone = items[items["family"] == "none"]
+    curve = specification_curve(gone, SETTINGS, ADAPTIVE, items)
+    assert set(curve.exclusion) == {"none"} and not curve.declared.any()
+    assert list(specification_curve(gone, SETTINGS, ADAPTIVE).columns) == SPECIFICATIONS
+
+
 def test_a_study_that_declares_nothing_has_empty_tables():
     nothing = settings(confirmatory=[])
     assert specification_curve(scored(), nothing, ADAPTIVE).empty and leave_one_out(ITEMS, nothing).empty

@@ -40,6 +40,9 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
     path.write_text(yaml.safe_dump(data))
     card = build(path, "gpt_neox-decoupled-1", tmp_path / "model", progress=lambda line: None)
     assert json.loads((tmp_path / "model" / "card.json").read_text()) == card
+    # Materials, worlds and place are this model's own: what the card says makes it again.
+    assert card["data"].endswith(f"generated from {params_folder / 'materials'}")
+    assert f"-p worlds {path} -p folder {tmp_path} -p base_model gpt_neox-decoupled-1" in card["rebuild"]
     assert card["world"] == "decoupled" and card["seed"] == 1 and card["tokens"] >= 30_000
     # Better than guessing among the words, worse than the generator itself.
     assert card["entropy"] < card["loss"] < 6.5

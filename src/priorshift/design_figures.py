@@ -38,7 +38,8 @@ def design_figures(tables: dict[str, pd.DataFrame], family: str, palette: Mappin
         made["recovery"] = recovery_figure(tables["recovery"], shifts, family, palette)
     if "scales" in tables:
         made["scale_profile"] = scale_figure(tables["scales"], palette)
-        made["self_report"] = self_report_figure(tables["self_report"], palette)
+        if len(points := _self_reports(tables["self_report"])):
+            made["self_report"] = self_report_figure(points, palette)
     return made
 
 
@@ -139,16 +140,20 @@ def scale_figure(scales: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     return _titled(grid.figure, "Scale profile: shift of the key-balanced score (one point per run)")
 
 
-def self_report_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
-    """Self-report beside behavior: scale shift against choice and interpretation shift, one point per run."""
+def _self_reports(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each run, maladaptive scale and behavior beside it; empty without such a scale or behavior."""
     long = table.melt(
         ["group", "world", "condition", "outcome", "scale_shift"], ["choice_shift", "interpretation_shift"],
         var_name="behavior", value_name="nats",
     ).dropna()  # fmt: skip
-    long = _panels(long[long["outcome"] != "benign"])
-    order = in_order(long["condition"])
+    return _panels(long[long["outcome"] != "benign"])
+
+
+def self_report_figure(points: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
+    """Self-report beside behavior: scale shift against choice and interpretation shift, one point per run."""
+    order = in_order(points["condition"])
     grid = sns.relplot(
-        long.assign(condition=long["condition"].map(spoken)), x="nats", y="scale_shift", style="outcome",
+        points.assign(condition=points["condition"].map(spoken)), x="nats", y="scale_shift", style="outcome",
         hue="condition", hue_order=[spoken(name) for name in order], palette=[palette[name] for name in order],
         col="behavior", row="panel", height=2.8, aspect=1.4, s=28, facet_kws={"sharex": "col"},
     )  # fmt: skip

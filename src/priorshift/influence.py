@@ -133,11 +133,13 @@ def specification_curve(
     for which, table in ways.items():
         compared = table["condition"].isin([*treatments, *settings.controls])
         own = table[compared & table["family"].isin({family for _, family, _ in followed})]
-        for scoring in SCORINGS:
+        for scoring in SCORINGS if len(own) else ():  # the study may exclude every item of these families
             scored = _scored(own, scoring, adaptive)
             if len(scored):  # the adaptive class may be no outcome of these families
                 parts.append(contrasts(scored, settings, treatments).assign(scoring=scoring, exclusion=which))
-    table = pd.concat([part for part in parts if len(part)] or parts[:1])
+    if not (kept := [part for part in parts if len(part)]):
+        return pd.DataFrame(columns=SPECIFICATIONS)
+    table = pd.concat(kept)
     mine = [key in followed for key in _keys(table, ("condition", "family", "outcome"))]
     table = table[mine].assign(family_hash=family_hash(settings))
     own = [unit == own_unit(world) for unit, world in _keys(table, ("unit", "world"))]

@@ -113,7 +113,7 @@ def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> st
     shifts = {tuple(getattr(claim, name) for name in NAMED) for claim in claimed}
     needed = needed[[key in shifts for key in needed[list(NAMED)].itertuples(index=False, name=None)]]
     if needed.empty:
-        return "How many seeds are needed cannot be said: no declared claim has two runs of both conditions."
+        return "How many seeds are needed cannot be said: no claimed shift was measured in two runs of both conditions."
     effect, items = needed["effect"].iloc[0], _span(needed["n_items"])
     asked = (
         f"To find a shift of {effect:g} nats with {100 * target:g} % power at unit both (alpha {settings.alpha:g}, "

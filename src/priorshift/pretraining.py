@@ -179,6 +179,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
     world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
     kind = f"{architecture}-{world_name}"
+    elsewhere = "" if folder.parent == EMBEDDED else f" -p folder {folder.parent}"
     tokens = shape.tokens[kind]
     torch.manual_seed(int(seed))
     model = make_model(architecture, shape, tokenizer)
@@ -200,9 +201,10 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "tokens": seen,
         "seconds": round(time.perf_counter() - start),
         **held_out_gap(model, tokenizer, world, params.held_out_texts),
-        "data": "texts of priorshift's calibration worlds, generated from params/materials",
+        "data": f"texts of priorshift's calibration worlds, generated from {materials_folder}",
         **made_from(params_path, name),
-        "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p base_model {name} -p rebuild True",
+        "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p worlds {params_path}{elsewhere}"
+        f" -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
     for left in folder.parent.glob(f".{folder.name}.*.tmp"):

@@ -28,6 +28,16 @@ def asked(study: Study, materials: Materials) -> str:
     return "\n".join(lines)
 
 
+def shown(shifts: pd.DataFrame, families: Sequence[str]) -> tuple[list[str], str]:
+    """The families that have items left on held-out domains, and a sentence on those of which exclusion left none."""
+    left = set(shifts.loc[shifts["ring"] == NEAR, "family"])
+    lost = ", ".join(spoken(family) for family in families if family not in left)
+    said = (
+        f"The exclusion criteria leave no item on held-out domains of: {lost}. No figure shows these." if lost else ""
+    )
+    return [family for family in families if family in left], said
+
+
 def lessons(study: Study) -> str:
     """What each condition was trained on, as Markdown."""
     return "\n".join(f"* *{spoken(name)}*: {_lesson(condition)}." for name, condition in study.conditions.items())
