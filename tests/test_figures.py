@@ -12,7 +12,7 @@ import pytest
 from priorshift import inference
 from priorshift.families import declared
 from priorshift.figures import confusion_figure, shift_figure, token_figure
-from priorshift.inference_figures import claim_figure, power_figure
+from priorshift.inference_figures import claim_figure, claim_rows, power_figure
 from priorshift.palette import colours
 from priorshift.panels import run_means
 
@@ -40,7 +40,7 @@ def test_every_run_is_a_point_and_no_interval_pools_runs_of_several_base_models(
 
 def test_declared_contrasts_have_the_intervals_of_the_table():
     table = inference.claims(ITEMS, settings())["contrasts"]
-    figure = claim_figure(table, declared(settings()), 0.5, colours(CONDITIONS))
+    figure = claim_figure(claim_rows(table, declared(settings())), 0.5, colours(CONDITIONS))
     titles = ["depression-like minus neutral: loss", "paranoia-like minus neutral: threat"]
     assert [axis.get_title() for axis in figure.axes] == titles
     own = table.query("condition == 'depression' and control == 'neutral' and outcome == 'loss'")

@@ -155,7 +155,7 @@ def test_how_many_seeds_is_one_line():
     assert "\n" not in line and "0.5 nats with 80 % power at unit both (alpha 0.05, uncorrected), on 8 items" in line
     assert "come from the number of checkpoints alone" in line
     nulls = settings(confirmatory=[claim("depression", "loss", claim="equivalence")])
-    assert "cannot be said" in seeds_needed(runs_needed(table), nulls)
+    assert seeds_needed(runs_needed(table), nulls) == "No shift is claimed, and none is to be found by more seeds."
     assert f"{most} runs of each condition" in line
     beyond = seeds_needed(runs_needed(power_table(study(), settings(smallest_effect=0.001))), SETTINGS)
     assert "more runs than were looked at in 14 of 14 cases" in beyond

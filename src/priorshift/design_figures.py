@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -14,6 +14,7 @@ from priorshift.palette import in_order
 from priorshift.wording import spoken
 
 NEAR = "held_out_domains"
+MARKERS = ("o", "X", "s", "^", "v", "D", "P")
 RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
 
 
@@ -170,10 +171,11 @@ def placement_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """
     data = _panels(table)
     order = in_order(data["condition"])
+    names = [spoken(name) for name in order]
     grid = sns.relplot(
-        data.assign(condition=data["condition"].map(spoken)), x="choice_shift", y="expectation_shift", style="target",
-        hue="condition", hue_order=[spoken(name) for name in order], palette=[palette[name] for name in order],
-        col="panel", height=3.8, aspect=1.2, s=36,
+        data.assign(condition=data["condition"].map(spoken)), x="choice_shift", y="expectation_shift", col="panel",
+        hue="condition", hue_order=names, palette=[palette[name] for name in order],
+        style="condition", style_order=names, markers=_markers(order), height=3.8, aspect=1.2, s=36,
     )  # fmt: skip
     for axis in grid.axes.flat:
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
@@ -181,6 +183,11 @@ def placement_figure(table: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
         "{col_name}"
     )
     return grid.figure
+
+
+def _markers(order: Sequence[str]) -> list[str]:
+    """A marker for each condition: so many conditions share colours, but none a colour and a marker."""
+    return [MARKERS[i % len(MARKERS)] for i in range(len(order))]
 
 
 def _named(family: str) -> str:

@@ -13,28 +13,34 @@ from priorshift.families import NAMED
 from priorshift.wording import spoken
 
 
-def claim_figure(
-    contrasts: pd.DataFrame, named: Collection[tuple[str, ...]], margin: float, palette: Mapping[str, str]
-) -> Figure:
+def claim_rows(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) -> pd.DataFrame:
+    """What `claim_figure` shows of the contrasts of `inference.claims`: those named, of units `both` and `base`.
+
+    Parameters
+    ----------
+    named : (condition, control, family, outcome, ring) of the contrasts to show, as `families.declared`
+    """
+    keep = [key in named for key in contrasts[list(NAMED)].itertuples(index=False, name=None)]
+    return contrasts[pd.Series(keep, index=contrasts.index, dtype=bool) & contrasts["unit"].isin(["both", "base"])]
+
+
+def claim_figure(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) -> Figure:
     """The declared contrasts with their intervals: each base model over new runs and items, each architecture over
     new checkpoints; a panel for each contrast, the smallest effect of interest as a band.
 
     Parameters
     ----------
-    contrasts : table of `inference.claims`; rows of unit `both` and `base` are shown
-    named : (condition, control, family, outcome, ring) of the contrasts to show, as `families.declared`
+    rows : `claim_rows`, at least one
     margin : nats, the study's smallest effect of interest
     """
-    keep = [key in named for key in contrasts[list(NAMED)].itertuples(index=False, name=None)]
-    rows = contrasts[pd.Series(keep, index=contrasts.index, dtype=bool) & contrasts["unit"].isin(["both", "base"])]
     pairs = rows["condition"].map(spoken) + " minus " + rows["control"].map(spoken)
     rows = rows.assign(claim=pairs + ": " + rows["outcome"])
     rows = rows.assign(last=rows["unit"] == "base").sort_values(["world", "base_model", "last"], kind="stable")
     rows["name"] = (rows["base_model"] + " · " + rows["world"]).where(rows["last"], rows["base_model"])
     names, panels = list(dict.fromkeys(rows["name"]))[::-1], list(dict.fromkeys(rows["claim"]))
-    figure, axes = plt.subplots(1, max(len(panels), 1), figsize=(4 * max(len(panels), 1) + 1.5, 0.28 * len(names) + 1),
-                                sharey=True, squeeze=False)  # fmt: skip
-    for axis, panel in zip(axes.flat, panels, strict=False):
+    size = (4 * len(panels) + 1.5, 0.28 * len(names) + 1)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for axis, panel in zip(axes.flat, panels, strict=True):
         for row in rows[rows["claim"] == panel].to_dict("records"):
             colour = "black" if row["last"] else palette[row["condition"]]
             y = names.index(row["name"])
@@ -44,7 +50,7 @@ def claim_figure(
         axis.axvspan(-margin, margin, color="0.92", zorder=-1)
         axis.set(title=panel, xlabel="difference of shifts (nats)", yticks=range(len(names)), yticklabels=names)
     # Intervals over two checkpoints can be many times the estimates: they may leave the picture.
-    reach = max(2.0 * rows["estimate"].abs().max(), margin) if len(rows) else margin
+    reach = max(2.0 * rows["estimate"].abs().max(), margin)
     ends = rows[["ci_low", "ci_high"]].clip(-reach, reach)
     for axis in axes.flat:
         axis.set_xlim(min(-margin, ends["ci_low"].min()) - 0.2, max(margin, ends["ci_high"].max()) + 0.2)

@@ -110,6 +110,8 @@ def hangs_on(influence: pd.DataFrame, settings: Any) -> str:
 def seeds_needed(needed: pd.DataFrame, settings: Any, target: float = 0.8) -> str:
     """How many seeds do I need? One line from `power.runs_needed`, of the contrasts whose shift is claimed."""
     claimed = [claim for claim in settings.confirmatory if claim.claim == "shift"]
+    if not claimed:
+        return "No shift is claimed, and none is to be found by more seeds."
     shifts = {tuple(getattr(claim, name) for name in NAMED) for claim in claimed}
     needed = needed[[key in shifts for key in needed[list(NAMED)].itertuples(index=False, name=None)]]
     if needed.empty:

@@ -56,7 +56,14 @@ def _lesson(condition: Condition) -> str:
         "prose": "neutral prose, no decision",
     }[condition.task]
     said += ", answered by a letter" if condition.answer == "letter" else ""
+    said += _own_training(condition)
     return f"no training: {condition.in_context} {said}, before each stem" if condition.in_context else said
+
+
+def _own_training(condition: Condition) -> str:
+    changed = condition.training.model_dump(mode="json", exclude_none=True) if condition.training else {}
+    told = (f"{spoken(key)} {str(value).strip('[]')}" for key, value in changed.items())
+    return f" ({', '.join(told)})" if changed else ""
 
 
 def _shares(shares: Mapping[str, float]) -> str:

@@ -93,6 +93,8 @@ def in_short(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
     tables : contrasts and equivalence, as written
     settings : the study's inference section
     """
+    if not settings.confirmatory:
+        return "This study declares no claim: all that follows is exploratory."
     tested = {name: tables[name].query("role == 'confirmatory'") for name in KINDS}
     if any(len(rows) for rows in tested.values()):
         return " ".join(_in_short(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
@@ -160,7 +162,7 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
         of = reach(row for table in both for row in table.query(told).to_dict("records"))
         lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines, ""]
         lines += ["What these tests speak of:", "", *(f"* {sentence}" for sentence in of)]
-    parts = ["### Confirmatory", "", *(lines or ["Nothing: no declared claim could be tested at its own unit."])]
+    parts = ["### Confirmatory", "", *(lines or [f"Nothing: {_why_nothing(settings)}."])]
     beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"], settings)]
     if beside:
         parts += ["", "### Exploratory", "", *beside]
@@ -169,6 +171,10 @@ def answer(tables: Mapping[str, pd.DataFrame], settings: Any) -> str:
         title = "### Exploratory: declared contrasts of which the confirmatory test could not be made"
         parts += ["", title, "", *instead]
     return "\n".join(parts)
+
+
+def _why_nothing(settings: Any) -> str:
+    return "no declared claim could be tested at its own unit" if settings.confirmatory else "no claim was declared"
 
 
 def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
