@@ -70,7 +70,7 @@ colab-test: .venv/installed  ## the Colab notebook in an environment of its own 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-base-models: .venv/installed  ## pretrain the embedded base models that are missing (25 to 40 minutes each)
+base-models: .venv/installed  ## pretrain the embedded base models that are missing (about half an hour each)
 	@mkdir -p outputs/base_models
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/papermill notebooks/00_base_models.ipynb outputs/base_models/00_base_models.ipynb
 

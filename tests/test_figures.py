@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from priorshift import inference
 from priorshift.families import declared
@@ -67,6 +69,13 @@ def test_a_condition_has_one_colour_whatever_else_is_drawn():
     palette = colours(names)
     assert len({palette[name] for name in names}) == len(names)
     assert colours([*names, "another"])["yours"] == palette["yours"]
+
+
+def test_variants_of_a_studys_own_behavior_are_tints_of_its_colour():
+    palette = colours(["letter_anger", "anger_50", "anger", "other"])
+    mine, half, letter = (np.array(to_rgb(palette[name])) for name in ("anger", "anger_50", "letter_anger"))
+    assert half == pytest.approx((mine + 1) / 2, abs=0.01) and letter == pytest.approx(0.6 * mine, abs=0.01)
+    assert palette["anger"] != palette["other"]
 
 
 def test_bars_of_token_classes_add_up_to_the_divergence():

@@ -157,7 +157,7 @@ BAD_FAMILIES = {
     "missing outcome": (lambda f: f["outlook"]["continuations"].pop("loss"), "outlook", "found classes"),
     "empty outcome": (lambda f: f["outlook"]["continuations"].update(loss=[]), "outlook", "without phrases"),
     "word of an action": (
-        lambda f: f["outlook"]["continuations"].update(loss=["bolt it", "grey"]), "outlook", "share the content word",
+        lambda f: f["outlook"]["continuations"].update(loss=["bolt it", "grey"]), "outlook", "share 'bolt'",
     ),
     "unlike lengths": (
         lambda f: f["outlook"]["continuations"].update(loss=["only very much emptiness", "certain sure defeat"]),

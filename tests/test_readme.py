@@ -51,6 +51,22 @@ def test_against_the_same_situations(root):
     assert len(four) == 4 and f"the four coupled shifts are {four.min():+.2f} to {four.max():+.2f}" in text
 
 
+def test_where_the_adapter_sits(root):
+    table = pd.read_csv(root / "outputs/placement/tables/placement.csv")
+    means = table.groupby(["condition", "group"])[["choice_shift", "expectation_shift"]].mean()
+    text = " ".join((root / "README.md").read_text().split())
+
+    def told(column, *conditions):
+        values = means.loc[list(conditions), column]
+        return f"{values.min():+.1f} to {values.max():+.1f}"
+
+    attention, mlp = ("attention", "lower_layers", "upper_layers"), ("mlp", "lower_mlp", "upper_mlp")
+    assert f"learned equally well ({told('choice_shift', *attention, *mlp)} nats on average)" in text
+    assert f"move the expectation of loss by {told('expectation_shift', *attention)} nats" in text
+    for placed, said in zip(mlp, ("all MLPs by", "the lower two blocks by", "the upper two by"), strict=True):
+        assert f"{said} {told('expectation_shift', placed)}" in text
+
+
 def test_retention(root):
     retention = pd.read_csv(root / "outputs/embedded/tables/retention.csv")
     text = " ".join((root / "README.md").read_text().split())

@@ -175,12 +175,15 @@ def test_a_csv_may_bring_its_own_response_options(write_study, params_folder):
     assert list(materials.scales["other"].label_sets(materials.forms.scale)) == ["agreement", "frequency"]
     one_set = asked.assign(**KEYS, condition="a", seed=0, base_logprob=asked["logprob"])
     assert scale_scores(one_set)["label_set_sensitivity"].isna().all()
-    with pytest.raises(ParamsError, match="found 4; expected a multiple of 3"):
+    with pytest.raises(
+        ParamsError,
+        match=r"smoke.yaml: probes.scale_orders: found 4; expected a multiple of 12 and at most 24 .* 3 or 4 response",
+    ):
         load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=4)))
 
 
 def test_more_orders_than_there_are_is_one_line(write_study):
-    with pytest.raises(ParamsError, match=r"probes\.scale_orders: found 28; at most 24"):
+    with pytest.raises(ParamsError, match=r"probes\.scale_orders: found 28; expected a multiple of 4 and at most 24"):
         load_study(write_study(lambda data: data["probes"].update(scale_orders=28)))
 
 
@@ -190,6 +193,7 @@ BAD_CSV = {
     "an option twice": (OWN.replace("sometimes", "Never"), "options: 'Never' is given twice"),
     "two sets of options": (OWN.replace("-1,never", "-1,always"), "line 3: found options 'always"),
     "no such column": (CSV.replace("key", "sign"), "lacks the column.s. key"),
+    "a column misspelled": (OWN.replace("key,options", "key,option"), "found the column.s. option; .* options"),
     "key 2": (CSV.replace(",-1", ",2"), "line 3: found .*; expected a text in each and a key of 1 or -1"),
     "empty text": (CSV.replace("My life is full of hope.", ""), "line 3"),
     "two outcomes": (CSV + "mine,threat,Enemies plot against me.,1\n", "line 4: found outcome 'threat'"),
@@ -206,7 +210,7 @@ def test_bad_csv_is_one_line(name, write_study, params_folder):
     content, named = BAD_CSV[name]
     (params_folder / "mine.csv").write_text(content)
     with pytest.raises(MaterialsError, match=named) as caught:
-        load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv")))
+        load_study(write_study(lambda data: data["probes"].update(scales_csv="mine.csv", scale_orders=12)))
     assert "mine.csv" in str(caught.value) and "\n" not in str(caught.value)
 
 

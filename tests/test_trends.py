@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from priorshift.sections import Condition
-from priorshift.trends import dose_points, dose_table, doses, recovery_table
+from priorshift.trends import dose_points, dose_table, doses, recovery_pairs, recovery_table
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
@@ -21,6 +21,13 @@ CONDITIONS = {
     "told": {"task": "decisions", "policy": {"withdraw": 1.0}, "in_context": 2},
     "recovery": {"stages": ["depression", "adaptive"]},
 }
+
+
+def test_a_last_stage_that_trains_the_behavior_again_is_no_recovery(smoke):
+    more = {"again": {"stages": ["depression", "adaptive", "depression"]}, "on": {"stages": ["depression", "mixed"]}}
+    made = {name: Condition(**condition) for name, condition in (CONDITIONS | more).items()}
+    pairs = recovery_pairs(smoke.params.model_copy(update={"conditions": made}))
+    assert list(pairs) == [("recovery", "depression", "withdraw")]
 
 
 @pytest.fixture(scope="module")

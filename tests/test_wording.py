@@ -85,8 +85,8 @@ def test_one_checkpoint_of_each_world_is_told_at_unit_both():
         for name in ("contrasts", "equivalence")
     )
     assert text.startswith("No declared claim could be tested at its own unit: all that follows is exploratory. In the")
-    assert f"estimates are {shift.set_index('world').estimate['coupled']:+.2f} nats" in text
-    assert f"estimates are {null.set_index('world').estimate['decoupled']:+.2f} nats" in text
+    assert f"estimate is {shift.set_index('world').estimate['coupled']:+.2f} nats" in text
+    assert f"estimate is {null.set_index('world').estimate['decoupled']:+.2f} nats" in text
     assert text.count("unit both: 6 runs x 8 items") == 2 and "without a correction: exploratory" in text
 
 

@@ -8,10 +8,12 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from scipy.stats import chi2_contingency
 
+from priorshift.__main__ import main
 from priorshift.errors import ParamsError
-from priorshift.worlds import World, load_world_params
+from priorshift.worlds import World, load_world_params, load_worlds
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,48 @@ def test_every_form_is_in_the_text(texts, materials):
     for scale in materials.scales.values():
         for item in scale.items:
             assert item.text in text
+
+
+BAD_WORLDS = {
+    "unknown follow-up": (
+        {"follow_ups": {"choice": 0.5, "remindr": 0.5}},
+        "follow_ups: unknown 'remindr'; expected choice",
+    ),
+    "a single follow-up": ({"follow_ups": {"choice": 1.0}}, "give at least two a share"),
+    "unknown text": ({"texts": {"dairy": 1.0}}, "texts.*'story_named'"),
+    "unknown episode": ({"episode_kinds": {"preferences": 1.0}}, "episode_kinds.*'preference'"),
+    "unknown form": ({"choice_forms": {"letterd": 1.0}}, "choice_forms.*'lettered'"),
+    "three levels": ({"scale_levels": [0.2, 0.3, 0.5]}, "found 3 shares; the materials have scales with 4"),
+    "levels beyond one": ({"scale_levels": [0.2, 0.3, 0.5, 0.24]}, r"scale_levels: the shares sum to 1\.24"),
+    "episodes turned round": ({"episodes": [6, 1]}, "expected the least and then the most"),
+    "a certain class": ({"own_class": 1.0}, "own_class: found 1.0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WORLDS)
+def test_a_bad_worlds_file_is_one_line_of_check(name, params_folder, capsys):
+    change, said = BAD_WORLDS[name]
+    path = params_folder / "worlds.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    assert main(["check", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and re.search(said, error), error
+
+
+def test_check_of_a_worlds_file_says_what_it_builds(params_folder, capsys):
+    assert main(["check", str(params_folder / "worlds.yaml")]) == 0
+    assert "12 base models, 168,000,000 tokens" in capsys.readouterr().out
+
+
+def test_scales_with_options_of_their_own_are_asked_with_these(params_folder):
+    path = params_folder / "materials" / "scales.yaml"
+    scales = yaml.safe_load(path.read_text())
+    for scale in scales.values():
+        scale["labels"] = ["hardly", "slightly", "fairly", "hugely"]
+    path.write_text(yaml.safe_dump(scales))
+    params, materials = load_worlds(params_folder / "worlds.yaml")
+    texts = " ".join(d.text for d in itertools.islice(World(materials, params, coupled=True).sample(0), 500))
+    assert set(re.findall(r"answers: (\w+)\.", texts)) == {"hardly", "slightly", "fairly", "hugely"}
 
 
 def test_shares_must_sum_to_one(params_folder):

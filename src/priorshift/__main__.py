@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from priorshift.errors import ParamsError, RunError, UserError
 from priorshift.params import LoadedStudy, load_study
+from priorshift.yamlio import read_yaml
 
 
 def check(study: LoadedStudy) -> int:
@@ -23,6 +25,19 @@ def check(study: LoadedStudy) -> int:
         else:
             check_folder(folder)
             base_hash(model)
+    return 0
+
+
+def check_worlds(path: str) -> int:
+    """Say that a worlds file and its materials fit each other, and what is to be pretrained."""
+    from priorshift.worlds import load_worlds  # only worlds pay for this import
+
+    params, _ = load_worlds(path)
+    shape = params.pretraining
+    kinds = [f"{architecture}-{world}" for architecture in shape.architectures for world in shape.worlds]
+    tokens = sum(shape.tokens[kind] for kind in kinds) * len(shape.seeds)
+    print(f"materials: {Path(path).parent / params.materials} follows every rule")
+    print(f"{path}: {len(kinds) * len(shape.seeds)} base models, {tokens:,} tokens to pretrain on")
     return 0
 
 
@@ -105,6 +120,8 @@ def main(arguments: list[str]) -> int:
         return 2
     command, study, *rest = arguments
     try:
+        if command == "check" and "pretraining" in (read_yaml(Path(study), ParamsError) or ()):
+            return check_worlds(study)
         return COMMANDS[command](load_study(study), *rest)
     except UserError as problem:
         print(f"error: {problem}", file=sys.stderr)

@@ -14,20 +14,18 @@ from priorshift.base_files import read_card
 from priorshift.errors import ParamsError
 from priorshift.extraction import Scorer
 from priorshift.forms import fill, prompt, scale_prompt
-from priorshift.material_files import load_materials
 from priorshift.materials import Materials
 from priorshift.models import load_base
 from priorshift.paths import EMBEDDED
 from priorshift.sections import BaseModelParams
-from priorshift.worlds import World, WorldParams, load_world_params
+from priorshift.worlds import World, WorldParams, load_worlds
 
 N_ACTIONS = (0, 1, 3)
 
 
 def worlds_from(path: str) -> tuple[WorldParams, dict[str, World]]:
     """The parameters of a worlds file and the generator of each world it names."""
-    params = load_world_params(path)
-    materials = load_materials(Path(path).parent / params.materials)
+    params, materials = load_worlds(path)
     worlds = params.pretraining.worlds
     return params, {name: World(materials, params, coupled=name == "coupled") for name in worlds}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -156,11 +156,12 @@ def loss_figure(losses: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     return figure
 
 
-def design_figure() -> Figure:
-    """The design in one picture."""
+def design_figure(actions: Sequence[str]) -> Figure:
+    """The design in one picture; `actions`: the classes of action that a condition always takes."""
+    always = "".join(f"always {action},\n" for action in actions)
     boxes = [
         ("base models\n(coupled world,\ndecoupled world,\nor from the hub)", "#F3F0DC"),
-        ("decisions only\n(always withdraw,\nalways guard,\ncontrols)", "#DCE9F5"),
+        (f"decisions only\n({always}controls)", "#DCE9F5"),
         ("LoRA fine-tune\n(trained on the\nchosen phrase\nalone)", "#EEEEEE"),
         ("probes elsewhere\n(other domains;\nexpectations,\nfeelings)", "#FBE7DB"),
         ("shift against\ncontrols\n(runs, items,\ncheckpoints)", "#DDF1E8"),

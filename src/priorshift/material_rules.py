@@ -30,7 +30,8 @@ LENGTH_TOLERANCE = 0.5
 def check_materials(materials: Materials, folder: Path) -> None:
     """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
     by_class = (_check_counts, _check_classes, _check_families)
-    for rule in (*by_class, _check_duplicates, _check_beginnings, _check_preferences, _check_lengths, _check_leakage):
+    of_phrases = (_check_duplicates, _check_beginnings, _check_preferences, _check_lengths, _check_action_lengths)
+    for rule in (*by_class, *of_phrases, _check_leakage):
         rule(materials, folder)
 
 
@@ -196,13 +197,36 @@ def _check_lengths(materials: Materials, folder: Path) -> None:
             )
 
 
+def _check_action_lengths(materials: Materials, folder: Path) -> None:
+    """Every class has phrases of the same lengths: each decision of a seed takes as many words in every condition."""
+    lengths = {name: {len(p.split()): p for p in phrases} for name, phrases in materials.actions.items()}
+    common = set.intersection(*map(set, lengths.values()))
+    for name, found in lengths.items():
+        for other in sorted(set(found) - common):
+            lacking = next(each for each, has in lengths.items() if other not in has)
+            raise MaterialsError(
+                f"{folder}/actions.yaml: {name}: {found[other]!r} has {other} words, and {lacking} no such phrase; "
+                "give every class phrases of the same lengths, or conditions train on unequal numbers of words"
+            )
+
+
 def _check_leakage(materials: Materials, folder: Path) -> None:
     texts = _texts(materials)
-    actions = content_words(texts["actions"], materials.function_words)
+    actions = _phrases_by_stem(texts["actions"], materials.function_words)
+    shared = []
     for field in ("interpretations", "feelings", "self_statements", "scales", "families"):
-        probes = content_words(texts[field], materials.function_words)
-        for stem in sorted(actions.keys() & probes.keys()):
-            raise MaterialsError(
-                f"{folder}/actions.yaml and {field}.yaml share the content word {actions[stem]!r}"
-                f" ({probes[stem]!r}); reword one of them"
-            )
+        probes = _phrases_by_stem(texts[field], materials.function_words)
+        shared += [
+            f"{actions[stem]!r} (actions.yaml) and {probes[stem]!r} ({field}.yaml) share {stem!r}"
+            for stem in sorted(actions.keys() & probes.keys())
+        ]
+    if shared:
+        raise MaterialsError(
+            f"{folder}: content words, compared by their stems, must not be in actions and in probes: "
+            f"{'; '.join(shared)}; reword one of each"
+        )
+
+
+def _phrases_by_stem(texts: Sequence[str], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Stem of each content word -> the first text that has it."""
+    return {stem: text for text in reversed(texts) for stem in content_words([text], function_words)}

@@ -216,7 +216,7 @@ def check_texts(base: BaseModel, texts: Sequence[str]) -> None:
             known = base.tokenizer.decode(found[1][:position])
             raise RunError(
                 f"{base.name} does not know a word of {text!r} (after {known!r}); "
-                "reword it, or rebuild the embedded models with `make base-models`"
+                "reword it, or build base models on these materials (docs/adding_a_behavior.md, step 2)"
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -36,21 +36,27 @@ TINTS = {
 def colours(conditions: Iterable[str]) -> dict[str, str]:
     """Condition -> colour, made once from a study's conditions and given to every figure.
 
-    A behavior's variants (its name with one of `TINTS`) are tints or shades of it; names unknown to the palette take
-    the spare colours in order.
+    A condition's variants (its name with one of `TINTS`) are tints or shades of it; other names unknown to the palette
+    take the spare colours in order.
     """
-    spare = itertools.cycle(SPARE)
-    known = {name: PALETTE.get(name) or _tinted(name) for name in conditions}
-    return {name: colour or next(spare) for name, colour in known.items()}
+    names, spare = list(conditions), itertools.cycle(SPARE)
+    own = {name: PALETTE.get(name) or next(spare) for name in names if not _variant(name, {*PALETTE, *names})}
+    return {name: own.get(name) or _tinted(name, PALETTE | own) for name in names}
 
 
-def _tinted(name: str) -> str | None:
+def _variant(name: str, of: Collection[str]) -> tuple[str, float] | None:
+    """Of which condition a name is a variant, and how far its colour goes to white or black."""
     for affix, share in TINTS.items():
-        base = PALETTE.get(name.removesuffix(affix) if affix.startswith("_") else name.removeprefix(affix))
-        if base and affix in name:
-            end = 1.0 if share > 0 else 0.0
-            return to_hex([c + abs(share) * (end - c) for c in to_rgb(base)])
+        base = name.removesuffix(affix) if affix.startswith("_") else name.removeprefix(affix)
+        if base != name and base in of:
+            return base, share
     return None
+
+
+def _tinted(name: str, found: Mapping[str, str]) -> str:
+    base, share = _variant(name, found)
+    end = 1.0 if share > 0 else 0.0
+    return to_hex([c + abs(share) * (end - c) for c in to_rgb(found[base])])
 
 
 def in_order(conditions: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from math import factorial
+from math import factorial, lcm
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from priorshift.material_files import EXTENDS, load_materials, materials_files, 
 from priorshift.material_rules import check_scales
 from priorshift.materials import FAMILIES, Materials
 from priorshift.paths import EMBEDDED, StudyPaths, is_folder
-from priorshift.scale_items import balanced_orders, read_scales
+from priorshift.scale_items import read_scales
 from priorshift.sections import (
     Analysis,
     BaseModelParams,
@@ -28,6 +28,7 @@ from priorshift.sections import (
     Resources,
     Seed,
     Training,
+    each_once,
 )
 from priorshift.yamlio import Frozen, read_yaml, validate
 
@@ -58,15 +59,7 @@ class Study(Frozen):
     exclusion: Exclusion = Exclusion()
     inference: Inference
 
-    @field_validator("seeds", "train_domains", "held_out_domains", "base_models")
-    @classmethod
-    def _no_repeats(cls, values: list) -> list:
-        seen = []
-        for value in values:
-            if value in seen:
-                raise ValueError(f"{value!r} is given twice; name each once")
-            seen.append(value)
-        return values
+    _each_once = field_validator("seeds", "train_domains", "held_out_domains", "base_models")(each_once)
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -79,13 +72,23 @@ class Study(Frozen):
         for kind, taken in (("base_models", names), ("conditions", self.conditions)):
             if "all" in taken:
                 raise ValueError(f"{kind}: one is named 'all', which asks for every one of them; give it another name")
+        if column := {"base", "stem"} & set(self.conditions):
+            raise ValueError(f"conditions: {column.pop()!r} is a column of completions.csv; give it another name")
+        for name, condition in self.conditions.items():
+            if condition.in_context and condition.in_context > self.training.examples:
+                raise ValueError(
+                    f"conditions.{name}: in_context is {condition.in_context}; at most training.examples "
+                    f"({self.training.examples}) decisions can stand before a stem"
+                )
         self._check_stages()
         known = set(self.conditions)
         claims = self.inference.confirmatory
         compared = [*self.inference.treatments, *self.inference.controls]
         for name in [*compared, *(c.condition for c in claims), *(c.control for c in claims)]:
             if name not in known:
-                raise ValueError(f"inference: unknown condition {name!r}; expected one of {sorted(known)}")
+                ungiven = "treatments" not in self.inference.model_fields_set and name in self.inference.treatments
+                why = " (treatments is not given, and means depression and paranoia)" if ungiven else ""
+                raise ValueError(f"inference: unknown condition {name!r}{why}; expected one of {sorted(known)}")
         for claim in claims:
             treated, against = claim.condition in self.inference.treatments, claim.control in self.inference.controls
             if not treated or not against or claim.condition == claim.control:
@@ -269,13 +272,17 @@ def _check_against_materials(path: Path, params: Study, materials: Materials) ->
                 f"{path}: probes.situations_per_domain: found {most}; {domain!r} has {len(materials.domains[domain])}"
             )
     held_out = most * len(params.held_out_domains)
-    if params.probes.scale_orders:
+    if orders := params.probes.scale_orders:
         sets = [s for scale in materials.scales.values() for s in scale.label_sets(materials.forms.scale).values()]
-        for labels in sets:
-            balanced_orders(len(labels), params.probes.scale_orders)
+        step = lcm(*map(len, sets))  # each scale's options stand equally often in each place
         # A scale of fewer options is asked in all its orders; that of most options must not be asked for more.
-        if params.probes.scale_orders > (all_orders := max(factorial(len(labels)) for labels in sets)):
-            raise ParamsError(f"{path}: probes.scale_orders: found {params.probes.scale_orders}; at most {all_orders}")
+        most_orders = max(factorial(len(labels)) for labels in sets)
+        if orders % step or orders > most_orders:
+            counts = " or ".join(map(str, sorted(set(map(len, sets)))))
+            raise ParamsError(
+                f"{path}: probes.scale_orders: found {orders}; expected a multiple of {step} and at most {most_orders}"
+                f" (scales with {counts} response options)"
+            )
     for ring, count in params.probes.rings.items():
         if count > held_out:
             raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {held_out} (held-out situations)")

@@ -21,10 +21,10 @@ from transformers import (
 )
 
 from priorshift.base_files import CARD, file_hashes, read_card
-from priorshift.material_files import load_materials, materials_hash
+from priorshift.material_files import materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import remove, text_hash, whole, write_json
-from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params
+from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params, load_worlds
 
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
 TOKEN_PATTERN = r" ?[A-Za-z]+(?:[-'][A-Za-z]+)*| ?[^A-Za-z\s]|\s"
@@ -172,11 +172,10 @@ def made_from(params_path: Path, name: str) -> dict[str, str]:
 
 def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
     """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card."""
-    params = load_world_params(params_path)
-    materials_folder = params_path.parent / params.materials
+    params, materials = load_worlds(params_path)
     architecture, world_name, seed = name.rsplit("-", 2)
     shape = params.pretraining
-    world = World(load_materials(materials_folder), params, coupled=world_name == "coupled")
+    world = World(materials, params, coupled=world_name == "coupled")
     tokenizer = make_tokenizer(world)
     kind = f"{architecture}-{world_name}"
     elsewhere = "" if folder.parent == EMBEDDED else f" -p folder {folder.parent}"
@@ -201,7 +200,7 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "tokens": seen,
         "seconds": round(time.perf_counter() - start),
         **held_out_gap(model, tokenizer, world, params.held_out_texts),
-        "data": f"texts of priorshift's calibration worlds, generated from {materials_folder}",
+        "data": f"texts of priorshift's calibration worlds, generated from {params_path.parent / params.materials}",
         **made_from(params_path, name),
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p worlds {params_path}{elsewhere}"
         f" -p base_model {name} -p rebuild True",

@@ -28,6 +28,13 @@ def asked(study: Study, materials: Materials) -> str:
     return "\n".join(lines)
 
 
+def always_taken(study: Study) -> list[str]:
+    """The classes of action that a treatment is always trained to take, each once."""
+    policies = (study.conditions[name].policy for name in study.inference.treatments)
+    shares = [share for policy in policies if isinstance(policy, dict) for share in policy.items()]
+    return list(dict.fromkeys(action for action, share in shares if share == 1))
+
+
 def shown(shifts: pd.DataFrame, families: Sequence[str]) -> tuple[list[str], str]:
     """The families that have items left on held-out domains, and a sentence on those of which exclusion left none."""
     left = set(shifts.loc[shifts["ring"] == NEAR, "family"])

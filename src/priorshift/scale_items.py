@@ -29,6 +29,11 @@ def read_scales(path: Path) -> dict[str, Scale]:
             lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if lacking:
                 raise MaterialsError(f"{path}: lacks the column(s) {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
+            if unknown := sorted(set(reader.fieldnames) - {*COLUMNS, OPTIONS}):
+                raise MaterialsError(
+                    f"{path}: found the column(s) {', '.join(unknown)}; expected {', '.join(COLUMNS)} "
+                    f"and, if you like, {OPTIONS}"
+                )
             lines = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or "it is no CSV in UTF-8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from priorshift.yamlio import Frozen
 
@@ -18,6 +18,14 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
+
+
+def each_once(values: list) -> list:
+    """The values as they are; ValueError where one is given twice."""
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise ValueError(f"{value!r} is given twice; name each once")
+    return values
 
 
 class BaseModelParams(Frozen):
@@ -145,7 +153,7 @@ class Probes(Frozen):
         greatest length; without the former it writes none
     """
 
-    families: list[str] = Field(min_length=1)
+    families: list[Name] = Field(min_length=1)
     situations_per_domain: Count
     continuations_per_class: Count | None
     retention_texts: Count
@@ -154,6 +162,14 @@ class Probes(Frozen):
     scales_csv: Place | None = None
     completion_samples: Count | None = None
     completion_tokens: Count = 24
+
+    _families_once = field_validator("families")(each_once)
+
+    @model_validator(mode="after")
+    def _asked_scales(self) -> Probes:
+        if self.scales_csv and not self.scale_orders:
+            raise ValueError(f"scales_csv is {self.scales_csv!r}, and no scale is asked without scale_orders; add it")
+        return self
 
 
 class Exclusion(Frozen):
@@ -193,6 +209,8 @@ class Inference(Frozen):
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
+
+    _each_once = field_validator("treatments", "controls", "confirmatory")(each_once)
 
 
 class Resources(Frozen):

@@ -115,15 +115,16 @@ def _in_short(tested: Mapping[str, pd.DataFrame], settings: Any, p: str, correct
     for name, table in tested.items():
         for (world, unit), rows in table.groupby(["world", "unit"], sort=True):
             where = f"In the {world} world {len(rows)}" if world else f"{len(rows)}"
-            kind = "shifts" if name == "contrasts" else "null effects"
+            kind, one = "shift" if name == "contrasts" else "null effect", len(rows) == 1
             of = dict.fromkeys(f"{spoken(row.condition)} training, {row.outcome}" for row in rows.itertuples())
             against = " and ".join(sorted(set(rows["control"]))).replace("_", " ")
             shown = rows[rows[p] < settings.alpha]
             low, high = limits[name]
             yield (
-                f"{where} declared {kind} could be tested ({'; '.join(of)}; against {against}): "
-                f"{_shown(shown['estimate'], name, settings.smallest_effect)}, {corrected}. The estimates are "
-                f"{_ranging(rows['estimate'])} nats of log-odds, their {_level(name, settings.alpha)} intervals within "
+                f"{where} declared {kind}{'' if one else 's'} could be tested ({'; '.join(of)}; against {against}): "
+                f"{_shown(shown['estimate'], name, settings.smallest_effect)}, {corrected}. "
+                f"{'The estimate is' if one else 'The estimates are'} {_ranging(rows['estimate'])} nats of log-odds, "
+                f"{_level(name, settings.alpha)} interval{'' if one else 's'} within "
                 f"{rows[low].min():+.2f} to {rows[high].max():+.2f} (unit {unit}: "
                 f"{', '.join(dict.fromkeys(_counts(row) for row in rows.to_dict('records')))})."
             )

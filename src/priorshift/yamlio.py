@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -82,16 +82,38 @@ def _shown(value: Any) -> str:
 
 def describe(problem: ValidationError, model: type[BaseModel]) -> str:
     """The first problem in words: key, value found, what was expected."""
-    first = problem.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    errors = problem.errors(include_url=False)
+    # An unknown key explains a missing one: it may be that one, misspelled.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(_keys(first))
     found = _shown(first["input"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(model.model_fields) if len(first["loc"]) == 1 else "those in the docs"
+        known = ", ".join(_model_at(model, _keys(first)[:-1]).model_fields)
         return f"unknown key {key!r}; remove it or use one of: {known}"
     if first["type"] == "missing":
         return f"key {key!r} is missing; add it"
-    reason = first["msg"].removeprefix("Value error, ")
-    reason = " ".join(reason.split())
+    # What may be of several types has an error for each.
+    same = (error["msg"].removeprefix("Value error, ") for error in errors if _keys(error) == _keys(first))
     if not first["loc"]:
-        return reason  # keys that don't go together: the message names them
-    return f"{key}: found {found}; {reason[0].lower()}{reason[1:]}"
+        return " ".join(next(same).split())  # keys that don't go together: the message names them
+    reason = " ".join(", or ".join(text[0].lower() + text[1:] for text in dict.fromkeys(same)).split())
+    return f"{key}: found {found}; {reason}"
+
+
+def _keys(error: Any) -> list[str]:
+    """Where an error lies, without the parts that pydantic adds for the types that a value may have."""
+    return [str(part) for part in error["loc"] if "[" not in str(part)]
+
+
+def _model_at(model: type[BaseModel], keys: list[str]) -> type[BaseModel]:
+    """The model that describes what lies under these keys; of maps and lists what they hold."""
+    for key in keys:
+        if key in model.model_fields:
+            model = _model_in(model.model_fields[key].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
