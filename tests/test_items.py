@@ -10,6 +10,7 @@ from itertools import islice
 import pytest
 import yaml
 
+from priorshift.__main__ import main
 from priorshift.errors import UserError
 from priorshift.items import probe_items
 from priorshift.material_files import load_materials
@@ -150,6 +151,15 @@ def test_a_family_of_one_s_own_can_be_taught(root, params_folder):
     texts = [d.text for d in islice(World(load_materials(folder), params, coupled=True).sample(0), 300)]
     told = [text for text in texts if " expected: " in text]
     assert told and any(phrase in text for text in told for phrase in ("good luck", "only sorrow", "an ambush"))
+
+
+def test_check_says_which_models_were_made_from_other_materials(outlook, params_folder, capsys):
+    outlook()
+    noted = {}
+    for name in ("smoke", "outlook"):
+        assert main(["check", str(params_folder / f"{name}.yaml")]) == 0
+        noted[name] = capsys.readouterr().out.count("was pretrained on other materials")
+    assert noted == {"smoke": 0, "outlook": 2}
 
 
 BAD_FAMILIES = {

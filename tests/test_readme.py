@@ -67,6 +67,23 @@ def test_where_the_adapter_sits(root):
         assert f"{said} {told('expectation_shift', placed)}" in text
 
 
+def test_the_worked_example(root):
+    here = "family == 'interpretation' and ring == 'held_out_domains' and unit == 'both' and outcome == 'worry'"
+    mine = f"{here} and condition == 'reassurance' and control == 'neutral'"
+    text = " ".join((root / "docs/adding_a_behavior.md").read_text().split())
+    shift, null = (pd.read_csv(root / f"outputs/reassurance/tables/{name}.csv").query(mine) for name in
+                   ("contrasts", "equivalence"))  # fmt: skip
+    (one,) = shift.query("world == 'coupled'").itertuples()
+    assert f"by {one.estimate:+.2f} nats (95 % interval {one.ci_low:+.2f} to {one.ci_high:+.2f}" in text
+    (other,) = null.query("world == 'decoupled'").itertuples()
+    assert f"by {other.estimate:+.2f} (90 % interval {other.ci90_low:+.2f} to {other.ci90_high:+.2f}" in text
+    shifts = pd.read_csv(root / "outputs/reassurance/tables/shifts.csv")
+    shifts = shifts.query("family == 'interpretation' and ring == 'held_out_domains' and world == 'coupled'")
+    means = shifts.pivot_table(index="condition", columns="outcome", values="shift")
+    for condition, outcome in (*CLAIMS, ("reassurance", "worry")):
+        assert means.loc[condition, outcome] > 0 and means[outcome].idxmax() == condition
+
+
 def test_retention(root):
     retention = pd.read_csv(root / "outputs/embedded/tables/retention.csv")
     text = " ".join((root / "README.md").read_text().split())

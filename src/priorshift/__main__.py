@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from priorshift.errors import ParamsError, RunError, UserError
+from priorshift.material_files import materials_hash
 from priorshift.params import LoadedStudy, load_study
 from priorshift.yamlio import read_yaml
 
@@ -17,8 +18,14 @@ def check(study: LoadedStudy) -> int:
 
     print(f"materials: {study.folder / study.params.materials} follows every rule")
     print(describe_cost(study), flush=True)
+    ours = materials_hash(study.folder / study.params.materials)
     for model in study.params.models:
-        if isinstance(folder := locate(model)[0], str):
+        folder, card = locate(model)
+        if card and card.get("materials_hash") != ours:
+            print(
+                f"note: {model.name} was pretrained on other materials; words that it does not know are refused later"
+            )
+        if isinstance(folder, str):
             from priorshift.hub import reach  # only hub models pay for this import
 
             reach(model)

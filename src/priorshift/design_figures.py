@@ -127,6 +127,7 @@ def _two_stages(axis: Axes, row: dict, shifts: pd.DataFrame, palette: Mapping[st
 def scale_figure(scales: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
     """Scale profile: the score's shift by scale and condition, one point per run."""
     data = _panels(scales)
+    data["scale"] = data["scale"].str.replace("_", "\n")  # names of several words stand beside one another
     order = in_order(data["condition"])
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.0, aspect=1.7)
     for panel, axis in grid.axes_dict.items():
@@ -147,6 +148,7 @@ def _self_reports(table: pd.DataFrame) -> pd.DataFrame:
         ["group", "world", "condition", "outcome", "scale_shift"], ["choice_shift", "interpretation_shift"],
         var_name="behavior", value_name="nats",
     ).dropna()  # fmt: skip
+    long["behavior"] = long["behavior"].str.replace("_", " ")
     return _panels(long[long["outcome"] != "benign"])
 
 

@@ -49,6 +49,7 @@ def claim_figure(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) 
         axis.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.axvspan(-margin, margin, color="0.92", zorder=-1)
         axis.set(title=panel, xlabel="difference of shifts (nats)", yticks=range(len(names)), yticklabels=names)
+        axis.set_ylim(-0.5, len(names) - 0.5)
     # Intervals over two checkpoints can be many times the estimates: they may leave the picture.
     reach = max(2.0 * rows["estimate"].abs().max(), margin)
     ends = rows[["ci_low", "ci_high"]].clip(-reach, reach)
