@@ -216,6 +216,12 @@ def test_shipped_studies_are_good(path):
     assert load_study(path).select("all", "all", "all")
 
 
+@pytest.mark.parametrize("text", ["5", "pretraining", "[pretraining]", ""])
+def test_a_file_that_is_no_map(text, tmp_path, capsys):
+    (tmp_path / "odd.yaml").write_text(text)
+    assert "expected a map of keys" in one_line(capsys, tmp_path / "odd.yaml")
+
+
 def test_missing_study_file(tmp_path, capsys):
     assert "no such file" in one_line(capsys, tmp_path / "none.yaml")
 

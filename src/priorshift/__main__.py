@@ -114,6 +114,11 @@ def bundle(study: LoadedStudy) -> int:
     return 0
 
 
+def _is_worlds(path: str) -> bool:
+    found = read_yaml(Path(path), ParamsError)
+    return isinstance(found, dict) and "pretraining" in found
+
+
 COMMANDS = {command.__name__: command for command in (check, plan, mark, report, manifest, verify, bundle)}
 
 
@@ -127,7 +132,7 @@ def main(arguments: list[str]) -> int:
         return 2
     command, study, *rest = arguments
     try:
-        if command == "check" and "pretraining" in (read_yaml(Path(study), ParamsError) or ()):
+        if command == "check" and _is_worlds(study):
             return check_worlds(study)
         return COMMANDS[command](load_study(study), *rest)
     except UserError as problem:
