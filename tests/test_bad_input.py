@@ -276,6 +276,11 @@ BAD_MATERIALS = {
     ),
     "shares beyond 1": (edit("dispositions", lambda d: d["secure"].update(share=0.9)), "sum to"),
     "mention that goes on": (edit("forms", lambda d: d.update(mentions=["Read {phrase} twice."])), "mentions"),
+    "stem with another field": (
+        edit("forms", lambda d: d["stems"]["feeling"][0].update(named="{name} felt {x}")), "no other {field}",
+    ),
+    "letter twice": (edit("forms", lambda d: d.update(letters=["A", "B", "C", "C"])), "'C' is given twice"),
+    "phrase with an end mark": (edit("feelings", lambda d: d["loss"].append("blue.")), "'blue.' ends in '.'"),
     "missing file": (lambda folder: (folder / "materials" / "prose.yaml").unlink(), "prose.yaml"),
     "unknown file": (lambda folder: (folder / "materials" / "poems.yaml").write_text("- a"), "poems.yaml"),
 }  # fmt: skip

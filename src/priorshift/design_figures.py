@@ -106,6 +106,7 @@ def recovery_figure(recovery: pd.DataFrame, shifts: pd.DataFrame, family: str, p
             _two_stages(axis, row, shifts, palette)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=panel, ylabel="shift (nats)")
+        axis.tick_params(axis="x", labelrotation=20)
     return _titled(figure, f"Recovery: shift of {_named(family)} after each stage (one line per adapter)")
 
 

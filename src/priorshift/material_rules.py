@@ -30,8 +30,8 @@ LENGTH_TOLERANCE = 0.5
 def check_materials(materials: Materials, folder: Path) -> None:
     """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
     by_class = (_check_counts, _check_classes, _check_families)
-    of_phrases = (_check_duplicates, _check_beginnings, _check_preferences, _check_lengths, _check_action_lengths)
-    for rule in (*by_class, *of_phrases, _check_leakage):
+    of_lengths = (_check_preferences, _check_lengths, _check_action_lengths)
+    for rule in (*by_class, _check_duplicates, _check_beginnings, _check_ends, *of_lengths, _check_leakage):
         rule(materials, folder)
 
 
@@ -102,6 +102,7 @@ def _check_classes(materials: Materials, folder: Path) -> None:
     total = sum(d.share for d in materials.dispositions.values())
     if abs(total - 1) > 1e-9:
         raise MaterialsError(f"{folder}/dispositions.yaml: the shares sum to {total:g}; expected 1")
+    _once(list(materials.forms.letters), f"{folder}/forms.yaml: letters")
     if len(materials.forms.letters) < len(actions):
         raise MaterialsError(
             f"{folder}/forms.yaml: found {len(materials.forms.letters)} letters for {len(actions)} options: add letters"
@@ -135,6 +136,16 @@ def _texts(materials: Materials) -> dict[str, list[str]]:
         "completions": list(materials.completions),
         "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
     }
+
+
+def _check_ends(materials: Materials, folder: Path) -> None:
+    """No continuation has an end mark of its own: the text that it stands in brings one."""
+    for where, groups in _continuations(materials).items():
+        for phrase in (phrase for group in groups.values() for phrase in group):
+            if phrase[-1] in ".!?":
+                raise MaterialsError(
+                    f"{folder}/{where}: {phrase!r} ends in {phrase[-1]!r}; remove it: texts add theirs"
+                )
 
 
 def _check_duplicates(materials: Materials, folder: Path) -> None:

@@ -22,8 +22,8 @@ class Stem(Frozen):
 
     @model_validator(mode="after")
     def _fields(self) -> Stem:
-        if "{name}" not in self.named or "{" in self.first:
-            raise ValueError("`named` must hold {name} and `first` must hold no {field}")
+        if "{name}" not in self.named or "{" in self.named.replace("{name}", "") or "{" in self.first:
+            raise ValueError("`named` must hold {name} and no other {field}, and `first` none")
         return self
 
 
