@@ -10,7 +10,7 @@ import yaml
 
 from priorshift.material_files import load_materials
 from priorshift.params import load_study
-from priorshift.worlds import load_world_params
+from priorshift.world_params import load_world_params
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,8 @@ from priorshift.params import load_study
 from priorshift.pipeline import probe_runs, read_measurements, synthesize_runs, train_runs
 from priorshift.pretraining import build_all
 from priorshift.scale_scores import scale_scores
-from priorshift.worlds import World, load_world_params
+from priorshift.world_params import load_world_params
+from priorshift.worlds import World
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from priorshift.material_files import load_materials
 from priorshift.models import load_base
 from priorshift.params import load_study
 from priorshift.synthesis import synthesize
-from priorshift.worlds import World, load_world_params
+from priorshift.world_params import load_world_params
+from priorshift.worlds import World
 
 RINGS = {"paraphrase": 6, "narrator": 8, "text_form": 9}
 

@@ -27,7 +27,7 @@ def test_a_last_stage_that_trains_the_behavior_again_is_no_recovery(smoke):
     more = {"again": {"stages": ["depression", "adaptive", "depression"]}, "on": {"stages": ["depression", "mixed"]}}
     made = {name: Condition(**condition) for name, condition in (CONDITIONS | more).items()}
     pairs = recovery_pairs(smoke.params.model_copy(update={"conditions": made}))
-    assert list(pairs) == [("recovery", "depression", "withdraw")]
+    assert list(pairs) == [(name, "depression", "withdraw") for name in ("recovery", "on")]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from scipy.stats import chi2_contingency
 
 from priorshift.__main__ import main
 from priorshift.errors import ParamsError
-from priorshift.worlds import World, load_world_params, load_worlds
+from priorshift.world_params import load_world_params, load_worlds
+from priorshift.worlds import World
 
 
 @pytest.fixture(scope="module")

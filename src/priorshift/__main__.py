@@ -37,7 +37,7 @@ def check(study: LoadedStudy) -> int:
 
 def check_worlds(path: str) -> int:
     """Say that a worlds file and its materials fit each other, and what is to be pretrained."""
-    from priorshift.worlds import load_worlds  # only worlds pay for this import
+    from priorshift.world_params import load_worlds  # only worlds pay for this import
 
     params, _ = load_worlds(path)
     shape = params.pretraining

@@ -18,7 +18,8 @@ from priorshift.materials import Materials
 from priorshift.models import load_base
 from priorshift.paths import EMBEDDED
 from priorshift.sections import BaseModelParams
-from priorshift.worlds import World, WorldParams, load_worlds
+from priorshift.world_params import WorldParams, load_worlds
+from priorshift.worlds import World
 
 N_ACTIONS = (0, 1, 3)
 

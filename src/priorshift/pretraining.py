@@ -24,7 +24,8 @@ from priorshift.base_files import CARD, file_hashes, read_card
 from priorshift.material_files import materials_hash
 from priorshift.paths import EMBEDDED
 from priorshift.provenance import remove, text_hash, whole, write_json
-from priorshift.worlds import Document, Pretraining, World, WorldParams, load_world_params, load_worlds
+from priorshift.world_params import Pretraining, WorldParams, load_world_params, load_worlds
+from priorshift.worlds import Document, World
 
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
 TOKEN_PATTERN = r" ?[A-Za-z]+(?:[-'][A-Za-z]+)*| ?[^A-Za-z\s]|\s"

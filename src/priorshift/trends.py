@@ -87,13 +87,13 @@ def dose_table(points: pd.DataFrame, alpha: float) -> pd.DataFrame:
 def recovery_pairs(study: Study) -> Iterator[tuple[str, str, str]]:
     """(condition with stages, condition it goes on from, class of action that its first stage trains).
 
-    A last stage that takes this class again undoes nothing, and is left out.
+    A last stage that takes this class as often again undoes nothing, and is left out.
     """
     for name, condition in study.conditions.items():
         if condition.stages:
             policy, last = (study.conditions[condition.stages[at]].policy for at in (0, -1))
             action = max(policy, key=policy.get) if isinstance(policy, dict) else None
-            if action and not (isinstance(last, dict) and last.get(action)):
+            if action and not (isinstance(last, dict) and last.get(action, 0) >= policy[action]):
                 yield name, study.predecessor(name), action
 
 
