@@ -110,5 +110,5 @@ def test_the_confusion_matrix_is_drawn_over_checkpoints():
         for p in "ab"
     ]
     [axis] = confusion_figure(pd.DataFrame(rows), "feeling", "near").axes
-    assert axis.get_title() == "llama · coupled: 75% right, chance 50%"
+    assert axis.get_title() == "llama · coupled\n75% right, chance 50%"
     assert [text.get_text() for text in axis.texts] == ["0.75", "0.25", "0.25", "0.75"]

@@ -58,10 +58,15 @@ def test_where_the_adapter_sits(root):
 
     def told(column, *conditions):
         values = means.loc[list(conditions), column]
-        return f"{values.min():+.1f} to {values.max():+.1f}"
+        low, high = f"{values.min():+.1f}", f"{values.max():+.1f}"
+        return low if low == high else f"{low} to {high}"
 
     attention, mlp = ("attention", "lower_layers", "upper_layers"), ("mlp", "lower_mlp", "upper_mlp")
-    assert f"learned equally well ({told('choice_shift', *attention, *mlp)} nats on average)" in text
+    choice = pd.read_csv(root / "outputs/placement/tables/choice_check.csv").query("ring == 'held_out_domains'")
+    least = choice[choice.condition.isin([*attention, *mlp])].probability.min()
+    assert f"with probability {least:.2f} or more on held-out decisions everywhere".replace("0.", ".") in text
+    one = table[table.condition.isin(attention)].expectation_shift.nsmallest(2).round(1).tolist()
+    assert f"by only {one[0]:+.1f}" in text and one[1] > one[0]
     assert f"move the expectation of loss by {told('expectation_shift', *attention)} nats" in text
     for placed, said in zip(mlp, ("all MLPs by", "the lower two blocks by", "the upper two by"), strict=True):
         assert f"{said} {told('expectation_shift', placed)}" in text

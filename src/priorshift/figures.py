@@ -132,7 +132,7 @@ def confusion_figure(table: pd.DataFrame, family: str, ring: str) -> Figure:
         wide = wide.rename(index=spoken, columns=spoken)
         sns.heatmap(wide, ax=axis, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", cbar=False, square=True)
         chance = 1 / len(wide)
-        title = f"{' · '.join(filter(None, key))}: {part['accuracy'].iloc[0]:.0%} right, chance {chance:.0%}"
+        title = f"{' · '.join(filter(None, key))}\n{part['accuracy'].iloc[0]:.0%} right, chance {chance:.0%}"
         axis.set(title=title, xlabel="guessed training", ylabel="training")
     for axis in list(axes.flat)[len(panels) :]:
         axis.axis("off")

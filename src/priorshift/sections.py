@@ -22,11 +22,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 
 def each_once(values: list) -> list:
     """The values as they are; ValueError where one is given twice."""
-    seen = []
-    for value in values:
-        if value in seen:
+    for i, value in enumerate(values):
+        if value in values[:i]:
             raise ValueError(f"{value!r} is given twice; name each once")
-        seen.append(value)
     return values
 
 
