@@ -28,19 +28,16 @@ help:  ## list the targets
 		echo "Unsloth was not installed, pip's reason stands above: PEFT trains in its place"
 
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
-	@$(BIN)/python -m priorshift check "$(STUDY)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile --cores all \
-		--nolock --ignore-incomplete --rerun-triggers mtime --quiet rules --config study="$(STUDY)" \
-		$(if $(PROFILE),--workflow-profile workflow/profiles/$(PROFILE))
+	@$(BIN)/priorshift run "$(STUDY)" $(if $(PROFILE),--profile $(PROFILE))
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
-	@$(BIN)/python -m priorshift plan "$(STUDY)"
+	@$(BIN)/priorshift plan "$(STUDY)"
 
 verify: .venv/installed  ## prove every file of a study by its manifest
-	@$(BIN)/python -m priorshift verify "$(STUDY)"
+	@$(BIN)/priorshift verify "$(STUDY)"
 
 bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
-	@$(BIN)/python -m priorshift bundle "$(STUDY)"
+	@$(BIN)/priorshift bundle "$(STUDY)"
 
 calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their level?
 	@$(MAKE) study STUDY=params/calibration.yaml
@@ -49,10 +46,10 @@ test: .venv/installed  ## units, properties and every notebook at smoke size (a 
 	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 slurm-test: .venv/slurm-installed  ## the smoke study on a real SLURM cluster on this machine (root and Debian; minutes)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/slurm.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests $(BIN)/python tests/support/slurm.py
 
 kill-test: .venv/installed  ## kill the smoke study twenty times at random moments, and compare (half an hour, idle machine)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kills.py --params params/smoke.yaml --kills 20 --seed 0
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests $(BIN)/python tests/support/kills.py --params params/smoke.yaml --kills 20 --seed 0
 
 # Without the packages that only a GPU needs (xformers, triton, bitsandbytes), which a CPU cannot install.
 .venv-unsloth/installed: pyproject.toml constraints.txt
@@ -62,10 +59,10 @@ kill-test: .venv/installed  ## kill the smoke study twenty times at random momen
 	@touch $@
 
 unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an environment of its own (minutes)
-	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/test_unsloth.py tests/test_gpu_check.py
+	@CUDA_VISIBLE_DEVICES= PATH="$(CURDIR)/.venv-unsloth/bin:$$PATH" .venv-unsloth/bin/python -m pytest tests/models/test_unsloth.py tests/bench/test_gpu_check.py
 
 colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/test_colab.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/notebooks/test_colab.py
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks

@@ -21,8 +21,8 @@ from bench.scoring import JOB, Point
 from bench.systems import PEERS, SYSTEMS
 from bench.worker import Setting, Worker
 from priorshift.errors import RunError, UserError
-from priorshift.pictures import save_figure
-from priorshift.provenance import write_csv, write_json
+from priorshift.files import write_csv, write_json
+from priorshift.report.save import save_figure
 
 # Largest difference from one-by-one scoring (nats): more means that a system read other tokens.
 LIMIT = 1e-4

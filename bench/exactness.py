@@ -12,7 +12,7 @@ from bench.scoring import Point
 from bench.systems import naive
 from bench.worker import Setting
 from priorshift.errors import RunError
-from priorshift.extraction import Scorer
+from priorshift.probability.scorer import Scorer
 
 JOB = "bench.exactness:Exactness"
 # How much further from float32 than plain scoring, on average over continuations (their rounding differs).

@@ -22,9 +22,9 @@ from bench.environment import cores, environment
 from bench.material import RANDOM, random_model
 from bench.systems import PEERS
 from bench.worker import Setting, Worker
-from priorshift.cost import count_shape
 from priorshift.errors import RunError, UserError
-from priorshift.provenance import write_json
+from priorshift.files import write_json
+from priorshift.pipeline.cost import count_shape
 
 WARM_UP = 4  # batches: kernels are compiled in them
 

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from bench.worker import Setting
-from priorshift.models import load_base
-from priorshift.sections import BaseModelParams
+from priorshift.models.base import load_base
+from priorshift.study.sections import BaseModelParams
 
 # Shapes of the models with random weights, by model type: 35.3M parameters and two for tests, then Qwen2.5-0.5B and
 # Llama-3.2-1B, by their configurations.

@@ -15,7 +15,7 @@ import torch
 from bench.material import Items, load, make_items, unique_tokens
 from bench.systems import BATCH_SIZES, SYSTEMS, Score
 from bench.worker import Setting
-from priorshift.forward import out_of_memory
+from priorshift.probability.forward import out_of_memory
 
 JOB = "bench.scoring:Scoring"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from priorshift.extraction import Scorer
+from priorshift.probability.scorer import Scorer
 
 Score = Callable[[list[str], list[list[str]]], list[list[float]]]
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.worker import Setting
-from priorshift.backends import choose_backend
-from priorshift.sections import BaseModelParams
-from priorshift.sections import Training as Settings
+from priorshift.models.backends import choose_backend
+from priorshift.study.sections import BaseModelParams
+from priorshift.study.sections import Training as Settings
 
 JOB = "bench.training:Training"
 SETTINGS = Settings(
@@ -35,7 +35,7 @@ class Training:
         start = time.perf_counter()
         chosen = choose_backend(backend)  # before any import of transformers
         from bench.material import saved_tokenizer
-        from priorshift.models import load_base
+        from priorshift.models.base import load_base
 
         params = BaseModelParams(name=Path(setting.model).name, source=setting.model, dtype=setting.dtype)
         self.base = load_base(params, chosen)
@@ -45,9 +45,9 @@ class Training:
     def __call__(self, lesson: Lesson, seed: int) -> dict:
         """Train a new adapter; speed, memory, last loss, and what the arithmetic asks of each token."""
         from bench.material import make_items
-        from priorshift.cost import count_shape, training_operations
-        from priorshift.synthesis import Example
-        from priorshift.training import encode, train_run
+        from priorshift.pipeline.cost import count_shape, training_operations
+        from priorshift.training.examples import Example
+        from priorshift.training.finetune import encode, train_run
 
         words = make_items(self.base.tokenizer, lesson.examples, lesson.tokens, 1, seed).stems
         cut = [text.rsplit(" ", 4) for text in words]

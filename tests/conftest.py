@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from priorshift.material_files import load_materials
-from priorshift.params import load_study
-from priorshift.world_params import load_world_params
+from priorshift.materials.load import load_materials
+from priorshift.study.load import load_study
+from priorshift.worlds.params import load_world_params
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,0 +1,1 @@
+"""What the models read: phrases, forms and questionnaires, checked."""

@@ -1,0 +1,97 @@
+"""A folder of YAML files -> checked materials, and the hash that stands for them."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import chain
+from pathlib import Path
+
+from priorshift.errors import MaterialsError
+from priorshift.files import is_folder
+from priorshift.materials.rules import check_materials
+from priorshift.materials.schema import Materials
+from priorshift.yaml_files import read_yaml, validate
+
+EXTENDS = "extends.yaml"
+
+
+def load_materials(folder: Path | str) -> Materials:
+    """Load and check every YAML file of a materials folder.
+
+    Raises
+    ------
+    MaterialsError
+        Naming the file and the phrase, when a file is missing, malformed or breaks a rule.
+    """
+    folder = Path(folder)
+    if not is_folder(folder):
+        raise MaterialsError(f"{folder}: no such folder; `materials` must name a folder of YAML files")
+    known = {f"{field}.yaml" for field in Materials.model_fields} | {EXTENDS}
+    folders = materials_folders(folder)
+    for path in sorted(path for part in folders for path in part.glob("*.y*ml")):
+        if path.name not in known:
+            raise MaterialsError(f"{path}: unknown materials file; expected {', '.join(sorted(known))}")
+    fields = set(Materials.model_fields)
+    if not any((part / "families.yaml").exists() for part in folders):
+        fields -= {"families"}
+    data = {field: _tuples(_read(folders, f"{field}.yaml")) for field in sorted(fields)}
+    if isinstance(data["function_words"], tuple):
+        words = (str(line).split() for line in data["function_words"])
+        data["function_words"] = tuple(chain.from_iterable(words))
+    materials = validate(Materials, data, str(folder), MaterialsError)
+    check_materials(materials, folder)
+    return materials
+
+
+def materials_files(folder: Path | str) -> list[Path]:
+    """The YAML files that a folder's materials are made of: those of the folder it extends, then its own."""
+    return [path for part in materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
+
+
+def materials_folders(folder: Path) -> list[Path]:
+    """The folder that `extends.yaml` names, if any, and the folder itself."""
+    path = folder / EXTENDS
+    if not path.exists():
+        return [folder]
+    name = read_yaml(path, MaterialsError)
+    base = folder / name if isinstance(name, str) else None
+    if base is None or not is_folder(base) or (base / EXTENDS).exists():
+        raise MaterialsError(
+            f"{path}: found {name!r}; expected the path, from here, of a folder of materials that extends no other"
+        )
+    return [base, folder]
+
+
+def _read(folders: list[Path], name: str) -> object:
+    """One file of the materials: maps of a later folder join those before them, anything else replaces it."""
+    paths = [folder / name for folder in folders if (folder / name).exists()] or [folders[-1] / name]
+    found: object = None
+    for path in paths:
+        own = read_yaml(path, MaterialsError)
+        if not own:
+            raise MaterialsError(f"{path}: the file is empty; it must hold the {path.stem}")
+        found = _joined(found, own)
+    return found
+
+
+def _joined(found: object, own: object) -> object:
+    if not (isinstance(found, dict) and isinstance(own, dict)):
+        return own
+    return found | {key: _joined(found.get(key), value) for key, value in own.items()}
+
+
+def materials_hash(folder: Path | str) -> str:
+    """SHA-256 over the YAML files that the materials are made of (names and bytes)."""
+    digest = hashlib.sha256()
+    for path in materials_files(folder):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _tuples(data: object) -> object:
+    """Lists become tuples, all the way down: strict validation takes no list for a tuple."""
+    if isinstance(data, list):
+        return tuple(_tuples(item) for item in data)
+    if isinstance(data, dict):
+        return {key: _tuples(value) for key, value in data.items()}
+    return data

@@ -1,0 +1,243 @@
+"""The rules that materials keep, so that a shift cannot come from the words themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import snowballstemmer
+
+from priorshift.errors import MaterialsError
+from priorshift.materials.schema import FAMILIES, Materials, Phrases, Scale
+
+_STEMMER = snowballstemmer.stemmer("english")
+# Least numbers for a full set of materials; smaller sets estimate nothing of use.
+LEAST = {
+    "domains": 16,
+    "actions": 20,
+    "interpretations": 20,
+    "feelings": 12,
+    "self_statements": 16,
+    "preferences": 40,
+    "prose": 20,
+    "completions": 1,
+}
+SITUATIONS_PER_DOMAIN = 12
+LENGTH_TOLERANCE = 0.5
+
+
+def check_materials(materials: Materials, folder: Path) -> None:
+    """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
+    by_class = (_check_counts, _check_classes, _check_families)
+    of_lengths = (_check_preferences, _check_lengths, _check_action_lengths)
+    for rule in (*by_class, _check_duplicates, _check_beginnings, _check_ends, *of_lengths, _check_leakage):
+        rule(materials, folder)
+
+
+def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, both_keys: bool = True) -> None:
+    """Each scale names a known outcome and has items, each once; of both keys, so that agreeing to all is the midpoint.
+
+    A licensed instrument may have items of one key alone: nobody may add to it.
+    """
+    for name, scale in scales.items():
+        if scale.outcome not in outcomes:
+            raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
+        _once([item.text for item in scale.items], f"{where}: {name}")
+        _once(list(scale.labels or ()), f"{where}: {name}: options")
+        keys = {item.key for item in scale.items}
+        if 0 in keys:
+            raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
+        if both_keys and keys != {1, -1}:
+            raise MaterialsError(
+                f"{where}: {name}: found items with key {keys.pop()} only; add items of the other key, "
+                "without which agreeing cannot be told from the trait"
+            )
+
+
+def texts_of(materials: Materials) -> list[str]:
+    """Every phrase and sentence that a study may put before a model."""
+    labels = [label for scale in materials.scales.values() for label in scale.labels or ()]
+    return [*(text for texts in _texts(materials).values() for text in texts), *labels]
+
+
+def content_words(texts: list[str] | tuple[str, ...], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Stem of each content word -> one word that has it (Snowball's English stemmer)."""
+    passed = {word.lower() for word in function_words}
+    words = {word.lower() for text in texts for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text)}
+    return {_STEMMER.stemWord(word): word for word in sorted(words - passed)}
+
+
+def _check_counts(materials: Materials, folder: Path) -> None:
+    for field, least in LEAST.items():
+        value = getattr(materials, field)
+        groups = {"": value}
+        if isinstance(value, dict) and field != "domains":
+            groups = value
+        for name, group in groups.items():
+            if len(group) < least:
+                what = f"{name}: " if name else ""
+                raise MaterialsError(
+                    f"{folder / field}.yaml: {what}found {len(group)} entries; at least {least} are needed: add more"
+                )
+    for domain, situations in materials.domains.items():
+        if len(situations) < SITUATIONS_PER_DOMAIN:
+            raise MaterialsError(
+                f"{folder}/domains.yaml: {domain}: found {len(situations)} situations; "
+                f"at least {SITUATIONS_PER_DOMAIN} are needed: add more"
+            )
+
+
+def _check_classes(materials: Materials, folder: Path) -> None:
+    actions = [d.action for d in materials.dispositions.values()]
+    outcomes = [d.outcome for d in materials.dispositions.values()]
+    expected = {"actions": actions} | {f: outcomes for f in ("interpretations", "feelings", "self_statements")}
+    for field, classes in expected.items():
+        found = list(getattr(materials, field))
+        if sorted(found) != sorted(classes):
+            raise MaterialsError(
+                f"{folder / field}.yaml: found classes {found}; dispositions.yaml names {classes}: make them agree"
+            )
+    check_scales(materials.scales, outcomes, f"{folder}/scales.yaml")
+    total = sum(d.share for d in materials.dispositions.values())
+    if abs(total - 1) > 1e-9:
+        raise MaterialsError(f"{folder}/dispositions.yaml: the shares sum to {total:g}; expected 1")
+    _once(list(materials.forms.letters), f"{folder}/forms.yaml: letters")
+    if len(materials.forms.letters) < len(actions):
+        raise MaterialsError(
+            f"{folder}/forms.yaml: found {len(materials.forms.letters)} letters for {len(actions)} options: add letters"
+        )
+
+
+def _check_families(materials: Materials, folder: Path) -> None:
+    outcomes = [d.outcome for d in materials.dispositions.values()]
+    for name, family in materials.families.items():
+        if name in FAMILIES:
+            raise MaterialsError(f"{folder}/families.yaml: {name!r} is a family already; give yours another name")
+        if sorted(family.continuations) != sorted(outcomes):
+            raise MaterialsError(
+                f"{folder}/families.yaml: {name}: found classes {list(family.continuations)}; "
+                f"dispositions.yaml names {outcomes}: make them agree"
+            )
+        if any(not phrases for phrases in family.continuations.values()):
+            raise MaterialsError(f"{folder}/families.yaml: {name}: found a class without phrases: add some")
+
+
+def _texts(materials: Materials) -> dict[str, list[str]]:
+    """Every phrase of each file, in order."""
+    grouped = {
+        field: [p for group in getattr(materials, field).values() for p in group]
+        for field in ("domains", "actions", "interpretations", "feelings", "self_statements")
+    }
+    return grouped | {
+        "preferences": [p for pair in materials.preferences for p in pair.options],
+        "prose": list(materials.prose),
+        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
+        "completions": list(materials.completions),
+        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
+    }
+
+
+def _check_ends(materials: Materials, folder: Path) -> None:
+    """No continuation has an end mark of its own: the text that it stands in brings one."""
+    for where, groups in _continuations(materials).items():
+        for phrase in (phrase for group in groups.values() for phrase in group):
+            if phrase[-1] in ".!?":
+                raise MaterialsError(
+                    f"{folder}/{where}: {phrase!r} ends in {phrase[-1]!r}; remove it: texts add theirs"
+                )
+
+
+def _check_duplicates(materials: Materials, folder: Path) -> None:
+    for field, texts in _texts(materials).items():
+        _once(texts, f"{folder / field}.yaml")
+
+
+def _once(texts: list[str], where: str) -> None:
+    seen = set()
+    for text in texts:
+        key = " ".join(text.lower().split()).rstrip(".")
+        if key in seen:
+            raise MaterialsError(f"{where}: {text!r} is given twice; remove or reword one")
+        seen.add(key)
+
+
+def _continuations(materials: Materials) -> dict[str, Phrases]:
+    """The phrases by class of each family of continuations, under where they are written."""
+    fields = ("actions", "interpretations", "feelings", "self_statements")
+    found = {f"{field}.yaml": getattr(materials, field) for field in fields}
+    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
+
+
+def _check_beginnings(materials: Materials, folder: Path) -> None:
+    """No continuation begins another of its family: the longer one's probability would be counted twice."""
+    for where, groups in _continuations(materials).items():
+        phrases = {_bare_words(phrase): phrase for group in groups.values() for phrase in group}
+        for words, phrase in phrases.items():
+            for shorter in (words[:n] for n in range(1, len(words))):
+                if shorter in phrases:
+                    raise MaterialsError(
+                        f"{folder}/{where}: {phrases[shorter]!r} begins {phrase!r}, whose probability would be "
+                        "counted twice; remove or reword one"
+                    )
+
+
+def _bare_words(text: str) -> tuple[str, ...]:
+    """Words in lower case, without the marks between them."""
+    return tuple(word.strip(".,;:!?") for word in text.lower().split())
+
+
+def _check_preferences(materials: Materials, folder: Path) -> None:
+    for pair in materials.preferences:
+        lengths = [len(option.split()) for option in pair.options]
+        if lengths[0] != lengths[1]:
+            raise MaterialsError(
+                f"{folder}/preferences.yaml: {list(pair.options)} have {lengths[0]} and {lengths[1]} words; "
+                "both options of a pair need equally many"
+            )
+
+
+def _check_lengths(materials: Materials, folder: Path) -> None:
+    for where, groups in _continuations(materials).items():
+        means = {name: sum(len(p.split()) for p in phrases) / len(phrases) for name, phrases in groups.items()}
+        if max(means.values()) - min(means.values()) > LENGTH_TOLERANCE:
+            shown = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+            raise MaterialsError(
+                f"{folder}/{where}: mean words per phrase differ ({shown}) by more than "
+                f"{LENGTH_TOLERANCE}: shorten or lengthen phrases"
+            )
+
+
+def _check_action_lengths(materials: Materials, folder: Path) -> None:
+    """Every class has phrases of the same lengths: each decision of a seed takes as many words in every condition."""
+    lengths = {name: {len(p.split()): p for p in phrases} for name, phrases in materials.actions.items()}
+    common = set.intersection(*map(set, lengths.values()))
+    for name, found in lengths.items():
+        for other in sorted(set(found) - common):
+            lacking = next(each for each, has in lengths.items() if other not in has)
+            raise MaterialsError(
+                f"{folder}/actions.yaml: {name}: {found[other]!r} has {other} words, and {lacking} no such phrase; "
+                "give every class phrases of the same lengths, or conditions train on unequal numbers of words"
+            )
+
+
+def _check_leakage(materials: Materials, folder: Path) -> None:
+    texts = _texts(materials)
+    actions = _phrases_by_stem(texts["actions"], materials.function_words)
+    shared = []
+    for field in ("interpretations", "feelings", "self_statements", "scales", "families"):
+        probes = _phrases_by_stem(texts[field], materials.function_words)
+        shared += [
+            f"{actions[stem]!r} (actions.yaml) and {probes[stem]!r} ({field}.yaml) share {stem!r}"
+            for stem in sorted(actions.keys() & probes.keys())
+        ]
+    if shared:
+        raise MaterialsError(
+            f"{folder}: content words, compared by their stems, must not be in actions and in probes: "
+            f"{'; '.join(shared)}; reword one of each"
+        )
+
+
+def _phrases_by_stem(texts: Sequence[str], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Stem of each content word -> the first text that has it."""
+    return {stem: text for text in reversed(texts) for stem in content_words([text], function_words)}

@@ -1,0 +1,90 @@
+"""Hub models: safetensors, tokenizer and configuration at one commit; every failure is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub import constants, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from priorshift.errors import ParamsError
+from priorshift.study.sections import BaseModelParams
+
+# Pickled weights and Python files are never fetched; weights that are there twice in another layout neither.
+FETCHED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+LEFT_OUT = ["*/*", "consolidated*"]
+
+
+def cached_commit(params: BaseModelParams) -> str:
+    """The commit of a hub model in the local cache; empty where it is not there."""
+    try:
+        config = try_to_load_from_cache(params.source, "config.json", revision=params.revision)
+    except HFValidationError:  # no hub id at all: loading says so
+        return ""
+    return Path(config).parent.name if isinstance(config, str) else ""
+
+
+def snapshot(params: BaseModelParams) -> Path:
+    """The folder of a hub model, fetched where it is not in the local cache; its name is the commit.
+
+    What is in the cache is kept, also where a branch has moved on: a study stays with the commit that it began with.
+
+    Raises
+    ------
+    ParamsError
+        In one line that says what to do.
+    """
+    revision = cached_commit(params) or params.revision
+    options = {"allow_patterns": FETCHED, "ignore_patterns": LEFT_OUT, "max_workers": 4}
+    return Path(_asked(params, lambda: snapshot_download(params.source, revision=revision, **options)))
+
+
+def check_reachable(params: BaseModelParams) -> None:
+    """Make sure that a hub model can be had, by its configuration alone, before a study begins.
+
+    Raises
+    ------
+    ParamsError
+        As `snapshot`.
+    """
+    if not cached_commit(params):
+        _asked(params, lambda: hf_hub_download(params.source, "config.json", revision=params.revision))
+
+
+def _asked(params: BaseModelParams, fetch: Callable[[], str]) -> str:
+    try:
+        return fetch()
+    except Exception as problem:  # of many kinds, from the network to the disk
+        raise ParamsError(
+            f"base_models: {params.name}: cannot load {params.source!r} ({_told(problem, params)}"
+        ) from None
+
+
+def _told(problem: Exception, params: BaseModelParams) -> str:
+    """What happened and the way out, from the end of a bracket on; never the library's text, which may hold headers."""
+    if isinstance(problem, HFValidationError):
+        return "neither a directory that is there nor a hub id); give a hub id as owner/name, or a directory"
+    if isinstance(problem, GatedRepoError):
+        return "it is gated); ask for access on the model's page and log in with `hf auth login`"
+    if isinstance(problem, RevisionNotFoundError):
+        return f"it has no revision {params.revision!r}); give a branch, tag or commit that it has"
+    if isinstance(problem, RepositoryNotFoundError):
+        return "no such model, or a private one); give a hub id that can be reached, or log in with `hf auth login`"
+    if isinstance(problem, LocalEntryNotFoundError):
+        if constants.is_offline_mode():
+            return "not whole in the local cache, and HF_HUB_OFFLINE is set); fetch it online, or give a directory"
+        return "not in the local cache, and the hub cannot be reached); give a hub id that can be, or a directory"
+    if isinstance(problem, HfHubHTTPError):
+        status = getattr(problem.response, "status_code", "an error")
+        return f"the hub answered {status}); try again later, or give a directory"
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"cannot be stored: {problem.strerror}); free some space, or set HF_HOME to a larger disk"
+    return f"{type(problem).__name__}); try again, or give a directory with config.json, tokenizer and safetensors"

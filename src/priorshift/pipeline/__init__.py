@@ -1,0 +1,1 @@
+"""What is done, in what order, and whether it is finished."""

@@ -1,0 +1,55 @@
+"""The code that a result stands on: named packages and files of this one, hashed byte for byte.
+
+A change anywhere in a named package redoes what stands on it. That is coarse, and plain to see. The four files below
+all packages (`files`, `yaml_files`, `machine`, `errors`) only read and write: no result stands on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from priorshift.files import file_hash, text_hash
+from priorshift.study.paths import PACKAGE
+
+TRAINING = ("training", "models", "probability", "study", "materials")
+PROBING = ("probing", *TRAINING)
+# Each kind of finished work, and the packages and files it stands on.
+WORK = {
+    "choice_rates": ("pipeline/synthesize.py", *PROBING),
+    "training_set": ("pipeline/synthesize.py", *TRAINING),
+    "run": ("pipeline/train.py", "pipeline/synthesize.py", *TRAINING),
+    "measurements": ("pipeline/probe.py", "pipeline/synthesize.py", *PROBING),
+}
+ANALYSIS = ("pipeline", "report", "tables", "stats", *PROBING)
+# Each notebook; executing it again redoes no finished work.
+NOTEBOOKS = {
+    "01_synthesize": ("pipeline/synthesize.py", *PROBING),
+    "02_train": ("pipeline/train.py", "pipeline/synthesize.py", "report", "stats", *PROBING),
+    "03_probe": ("pipeline/probe.py", "pipeline/synthesize.py", "tables", "stats", *PROBING),
+    "04_test": ANALYSIS,
+    "05_report": ANALYSIS,
+    "06_placement": ANALYSIS,
+    "07_calibration": ANALYSIS,
+}
+
+
+@cache
+def code_hash(places: tuple[str, ...], package: Path = PACKAGE) -> str:
+    """SHA-256 over the names and bytes of every Python file in the named packages and files.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a name is neither: it was renamed and this module was not.
+    """
+    found = sorted({path for place in places for path in _files(package, place)})
+    return text_hash("".join(f"{path.relative_to(package).as_posix()} {file_hash(path)}\n" for path in found))
+
+
+def _files(package: Path, place: str) -> Iterator[Path]:
+    path = package / place
+    if not path.exists():
+        raise FileNotFoundError(f"{place}: no such package or file in {package.name}")
+    return path.rglob("*.py") if path.is_dir() else iter([path])

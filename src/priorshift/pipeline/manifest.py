@@ -1,0 +1,111 @@
+"""The hash of every file of a study, and the proof that they are all still what they were."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from priorshift.files import file_hash, read_record, write_record
+from priorshift.models.files import base_hash
+from priorshift.pipeline.environment import Settings, made_with
+from priorshift.pipeline.locks import LOCKS
+from priorshift.pipeline.records import is_trained, measurement_record, run_record
+from priorshift.study.load import LoadedStudy
+
+# What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
+NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
+
+
+def write_manifest(study: LoadedStudy) -> None:
+    """Hash every file of the study, next to the hashes of what it was made from."""
+    write_record(
+        study.paths.manifest,
+        {
+            "study": study.params.study,
+            "params_hash": study.params_hash,
+            "materials_hash": study.materials_hash,
+            # Of a hub model the commit; of any other the hash of its files.
+            "base_models": {model.name: base_hash(model) for model in study.params.models},
+            "made_with": made_with(study),
+            "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
+        },
+    )
+
+
+def settings_of(study: LoadedStudy) -> Settings:
+    """With which versions and devices the study's results were made, by its manifest; no file of a run is needed."""
+    return (read_record(study.paths.manifest) or {}).get("made_with", {})
+
+
+def list_problems(study: LoadedStudy) -> list[str]:
+    """What is missing, changed or extra, one line each; empty when every byte is as the manifest says."""
+    manifest = read_record(study.paths.manifest)
+    if manifest is None or "files" not in manifest:
+        return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
+    found = {path.relative_to(study.paths.root).as_posix(): path for path in _files(study)}
+    recorded = manifest["files"]
+    expected = set(recorded) - set(not_shipped(study))
+    problems = [f"missing: {name}" for name in recorded if name in expected and name not in found]
+    problems += [
+        f"changed: {name}" for name in recorded if name in found and _hash_or_none(found[name]) != recorded[name]
+    ]
+    problems += [f"extra: {name}" for name in found if name not in recorded]
+    records = _records(study)
+    problems += [f"missing: {name} (of a run of these params)" for name in sorted(records - set(recorded))]
+    problems += [
+        f"extra: {name} (of no run of these params; remove it)" for name in _runs(recorded) if name not in records
+    ]
+    for key in ("params_hash", "materials_hash"):
+        if manifest[key] != getattr(study, key):
+            problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
+    for model in study.params.models:
+        # A hub model that is not at hand has no hash to compare.
+        if (now := base_hash(model)) and now != manifest["base_models"].get(model.name):
+            problems.append(f"changed: the base model {model.name} (after the manifest was written)")
+    return problems
+
+
+def _records(study: LoadedStudy) -> set[str]:
+    """The records that the runs of the study leave, as the manifest names them."""
+    runs = study.select("all", "all", "all")
+    paths = [measurement_record(study, run) for run in runs]
+    paths += [run_record(study, run) for run in runs if is_trained(study, run)]
+    return {path.relative_to(study.paths.root).as_posix() for path in paths}
+
+
+def _runs(names: Iterable[str]) -> list[str]:
+    return [
+        name
+        for pattern in ("runs/*/run.json", "measurements/*/measured.json")
+        for name in fnmatch.filter(names, pattern)
+    ]
+
+
+def not_shipped(study: LoadedStudy) -> list[str]:
+    """The files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
+
+    A kind is left out as a whole, and no mark of a stage is shipped either: where one is, the study was run here and
+    what is missing was lost.
+    """
+    if any(study.paths.stages.rglob("*.json")):
+        return []
+    recorded = (read_record(study.paths.manifest) or {}).get("files", {})
+    kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
+    return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
+
+
+def _hash_or_none(path: Path) -> str | None:
+    """The hash of a file; None where it cannot be read: a link to nothing, say."""
+    try:
+        return file_hash(path)
+    except OSError:
+        return None
+
+
+def _files(study: LoadedStudy) -> list[Path]:
+    """Every file of the study but the manifest and the locks."""
+    paths = study.paths
+    files = [path for path in sorted(paths.root.rglob("*")) if path.is_file() or path.is_symlink()]
+    return [path for path in files if path not in (paths.manifest, *map(paths.lock, LOCKS))]

@@ -1,0 +1,1 @@
+"""Tables to words, figures and one page."""

@@ -1,0 +1,1 @@
+"""Tables in, tests out: no model and no study is known here."""

@@ -1,0 +1,74 @@
+"""Two-way bootstrap of runs and items: a check of unit `both` that assumes no normal distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from priorshift.stats.declared import CLAIM, Settings, estimate_both, family_hash, per_base_model
+
+RESAMPLES = 2000
+BOOTSTRAP = [
+    *CLAIM, "unit", "n_runs", "n_items", "estimate", "ci_low", "ci_high", "boot_estimate", "boot_low", "boot_high",
+    "resamples", "family_hash",
+]  # fmt: skip
+
+
+def two_way_bootstrap(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Percentile intervals (1 - alpha) of each declared claim, beside those of the crossed model.
+
+    A check of centre, symmetry and order of size. With three runs a side its intervals are too narrow: percentiles
+    know nothing of the degrees of freedom that the crossed model's t has.
+
+    Returns
+    -------
+    DataFrame
+        Columns `BOOTSTRAP`, in nats; one row a declared claim and base model.
+    """
+    rows = []
+    for found in per_base_model(items, settings):
+        treatment, control = found.sides()
+        model = estimate_both(treatment, control, settings.alpha)
+        if model is None:
+            continue
+        draws = resampled(treatment, control, RESAMPLES, np.random.default_rng(0))
+        if not len(draws):
+            continue
+        low, high = np.quantile(draws, [settings.alpha / 2, 1 - settings.alpha / 2])
+        rows.append({
+            **found.claim, "unit": "both", "n_runs": len(treatment) + len(control), "n_items": treatment.shape[1],
+            **model, "boot_estimate": draws.mean(), "boot_low": low, "boot_high": high, "resamples": len(draws),
+            "family_hash": family_hash(settings),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=BOOTSTRAP)
+
+
+def resampled(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Treatment minus control (nats) in at most `resamples` samples of runs and, at once, of items.
+
+    One less than there are is drawn of each, so that the variance is unbiased with few runs (Rao & Wu 1988,
+    JASA 83, 231; runs and items at once: Owen 2007, Ann. Appl. Stat. 1, 386). The residual's part is counted
+    more than once: intervals are, if anything, too wide.
+
+    Parameters
+    ----------
+    treatment, control : [runs, items]
+        NaN where a run did not measure an item; such a cell has no part in its item's mean.
+    """
+    means = [_item_means(side, resamples, rng) for side in (treatment, control)]  # [resamples, items] each
+    differences = means[0] - means[1]
+    weights = _draws(treatment.shape[1], resamples, rng) * ~np.isnan(differences)
+    drawn = weights.sum(axis=1)
+    # Cells that are missing may leave a sample without an item that both sides measured: it says nothing.
+    return ((weights * np.nan_to_num(differences)).sum(axis=1)[drawn > 0]) / drawn[drawn > 0]
+
+
+def _draws(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n is drawn, [resamples, n]."""
+    return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples).astype(float)
+
+
+def _item_means(panel: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    weights = _draws(len(panel), resamples, rng)
+    with np.errstate(invalid="ignore"):
+        return weights @ np.nan_to_num(panel) / (weights @ ~np.isnan(panel))

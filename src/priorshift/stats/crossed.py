@@ -1,0 +1,219 @@
+"""Crossed random effects of one contrast: runs x items, item slopes, Satterthwaite degrees of freedom.
+
+The model of one observation, condition c in {0: control, 1: treatment}, run r nested in c, item k::
+
+    y_crk = mu_c + run_r + item_kc + e_crk
+    run_r ~ N(0, s2_run_c)    (item_k0, item_k1) ~ N(0, Sigma)    e ~ N(0, s2)
+
+The contrast is mu_1 - mu_0. Each condition has a run variance of its own, as in Welch's t: training that
+moves a model may also make its seeds differ more, and a common variance then rejects a true null too often
+(`tests/coverage_both.csv`; run SDs .05 and .30: 7.1 % in place of 5 % with 5 runs a side, 9.7 % with 3;
+separate variances 5.6 % and 7.3 %). In lme4, with the indicators ``in0`` and ``in1`` of the conditions::
+
+    y ~ condition + (0 + in0 | run) + (0 + in1 | run) + (condition | item)        what every claim uses
+    y ~ condition + (1 | run) + (condition | item)                                pooled_runs=True
+
+The second is the textbook's. It is kept to be compared with the literature; where all have as many runs and
+nothing lies on a boundary, it differs in its degrees of freedom alone. Both agree with lmerTest (`tests/r`).
+
+Where every run measured every item (run numbers may differ), the data fall into independent sums of
+squares, and REML has an exact solution. Inside the boundary the variance of the contrast is that of the
+quasi-F of Clark (1973) and of Judd, Westfall & Kenny (2012, 2017), the run mean squares taken apart, with m items::
+
+    Var = (MS_run0 / n_0 + MS_run1 / n_1 + S_D - MS_e (1 / n_0 + 1 / n_1)) / m
+    df  = (sum of a_i MS_i)^2 / sum of (a_i MS_i)^2 / df_i                        (Satterthwaite 1946)
+
+S_D is the variance over items of the items' differences. On the boundary (a variance component or item
+correlation that would be beyond its limit) the mean squares concerned are pooled with the residual, which is
+what REML does. Other data are fitted by REML with items eliminated in closed form, and get Satterthwaite's
+degrees of freedom as lmerTest computes them.
+
+Sources: Clark (1973) J. Verb. Learn. Verb. Behav. 12, 335; Judd, Westfall & Kenny (2012) JPSP 103, 54;
+Westfall, Kenny & Judd (2014) JEP: General 143, 2020; Bates et al. (2015) J. Stat. Softw. 67(1);
+Kuznetsova, Brockhoff & Christensen (2017) J. Stat. Softw. 82(13).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from priorshift.stats.reml import CONTRAST, Reml, relative_theta, satterthwaite, search, standard_deviations
+
+
+@dataclass(frozen=True)
+class CrossedFit:
+    """One fitted contrast; estimate and se in nats, variances in squared nats."""
+
+    estimate: float
+    se: float
+    df: float
+    var_run: np.ndarray  # [2]: control, treatment; equal where pooled
+    cov_item: np.ndarray  # [2, 2]: control, treatment
+    var_residual: float
+    exact: bool  # the sums-of-squares solution, not an iterative fit
+    singular: bool  # a component lies on its boundary
+
+    @property
+    def var_total(self) -> float:
+        """Variance of one observation, mean of both conditions (Westfall, Kenny & Judd 2014, eq. 1)."""
+        return float(self.var_run.mean() + np.trace(self.cov_item) / 2) + self.var_residual
+
+
+def fit_crossed(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False) -> CrossedFit:
+    """Fit the crossed model to two panels over the same item columns.
+
+    Parameters
+    ----------
+    treatment, control : [runs, items]
+        Shifts in nats, NaN where a run did not measure an item. At least two runs of each
+        condition and two items are needed (pooled: three runs in all); `estimates.crossed` checks that.
+    pooled_runs : bool
+        One run variance for both conditions, as lme4's ``(1 | run)``; see the module's head.
+    """
+    seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
+    treatment, control = treatment[:, seen], control[:, seen]
+    if np.isnan(treatment).any() or np.isnan(control).any():
+        return _fit_reml(treatment, control, pooled_runs)
+    return _fit_sums_of_squares(treatment, control, pooled_runs)
+
+
+@dataclass(frozen=True)
+class _MeanSquares:
+    """Balanced data as independent mean squares, what lies below the residual pooled with it."""
+
+    run: np.ndarray  # [2]: control, treatment; equal where pooled_runs
+    run_df: np.ndarray  # [1] where pooled_runs, else [2]
+    item: np.ndarray  # [2, 2]: covariance over items of the item means
+    item_df: int
+    residual: float
+    residual_df: float
+    runs_pooled: list[bool]  # of each element of run_df: does it lie on the boundary?
+    directions_pooled: int  # directions of the item effects on their boundary: 0, 1 or 2
+
+
+def _sum_of_squares(values: np.ndarray) -> float:
+    return float(np.sum(values**2))
+
+
+def _mean_squares(groups: tuple[np.ndarray, np.ndarray], pooled_runs: bool) -> _MeanSquares:
+    n, m = np.array([len(g) for g in groups]), groups[0].shape[1]
+    items = np.stack([g.mean(axis=0) for g in groups])  # [2, items]
+    runs = [g.mean(axis=1) for g in groups]
+    ss_run = m * np.array([_sum_of_squares(r - g.mean()) for r, g in zip(runs, groups, strict=True)])
+    df_run = n - 1
+    if pooled_runs:
+        ss_run, df_run = ss_run.sum(keepdims=True), df_run.sum(keepdims=True)
+    df = int(n.sum() - 2) * (m - 1)
+    ss = sum(_sum_of_squares(g - r[:, None] - g.mean(axis=0) + g.mean()) for g, r in zip(groups, runs, strict=True))
+    if ss <= 1e-24 * float(np.square([np.abs(g).max() for g in groups]).max()) * df:
+        ss = 0.0  # rounding, of data that add up exactly
+    # Expectation Sigma + s2 diag(1/n); in units of the residual, eigenvalues below it belong to no item
+    # variance that could be real.
+    scale = np.sqrt(n)
+    roots, axes = np.linalg.eigh(np.cov(items) * np.outer(scale, scale))
+    squares = np.concatenate([ss_run / df_run, np.maximum(roots, 0.0)])
+    dfs = np.concatenate([df_run, [m - 1, m - 1]])
+    pooled = np.zeros(len(squares), dtype=bool)
+    for part in np.argsort(squares, kind="stable"):
+        if squares[part] >= ss / df:
+            break
+        ss, df, pooled[part] = ss + squares[part] * dfs[part], df + dfs[part], True
+    squares = np.where(pooled, ss / df, squares)
+    return _MeanSquares(
+        run=np.broadcast_to(squares[:-2], 2),
+        run_df=df_run,
+        item=(axes * squares[-2:]) @ axes.T / np.outer(scale, scale),
+        item_df=m - 1,
+        residual=ss / df,
+        residual_df=float(df),
+        runs_pooled=pooled[:-2].tolist(),
+        directions_pooled=int(pooled[-2:].sum()),
+    )
+
+
+def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> CrossedFit:
+    """Exact REML where every run measured every item."""
+    groups = (control, treatment)
+    n, m = np.array([len(g) for g in groups]), treatment.shape[1]
+    ms = _mean_squares(groups, pooled_runs)
+    s2 = ms.residual
+    var_run, cov_item = (ms.run - s2) / m, ms.item - np.diag(s2 / n)
+    spread = float(CONTRAST @ ms.item @ CONTRAST)
+    variance = float((ms.run / n).sum() + spread - s2 * (1 / n).sum()) / m
+    if ms.directions_pooled == 1 and s2 > 0:
+        # One direction of the item effects lies on the boundary: no sum of mean squares any more.
+        theta = relative_theta(var_run[: len(ms.run_df)] / s2, cov_item / s2)
+        model = Reml(treatment, control, pooled_runs)
+        df = satterthwaite(model, theta, np.sqrt(s2) / model.unit)
+    else:
+        df = _satterthwaite_df(ms, n, spread)
+    return CrossedFit(
+        estimate=float(treatment.mean() - control.mean()),
+        se=float(np.sqrt(max(variance, 0.0))),
+        df=df,
+        var_run=var_run,
+        cov_item=cov_item,
+        var_residual=s2,
+        exact=True,
+        singular=any(ms.runs_pooled) or ms.directions_pooled > 0,
+    )
+
+
+def _satterthwaite_df(ms: _MeanSquares, n: np.ndarray, spread: float) -> float:
+    """Satterthwaite's df of m Var; a pooled mean square is part of the residual's."""
+    weights = 1 / n if len(ms.run_df) == 2 else (1 / n).sum(keepdims=True)
+    parts, of_residual = [], 0.0
+    for i, (weight, df) in enumerate(zip(weights, ms.run_df, strict=True)):
+        if ms.runs_pooled[i]:
+            of_residual += weight * ms.residual
+        else:
+            parts.append((weight * ms.run[i], df))
+    if not ms.directions_pooled:
+        of_residual -= weights.sum() * ms.residual
+        parts.append((spread, ms.item_df))
+    parts.append((of_residual, ms.residual_df))
+    below = sum(value**2 / df for value, df in parts)
+    return float(sum(value for value, _ in parts) ** 2 / below) if below > 0 else np.inf
+
+
+def _fit_reml(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> CrossedFit:
+    model = Reml(treatment, control, pooled_runs)
+    theta = search(model, _start(treatment, control, pooled_runs))
+    _, xx, xy, rss = model.parts(theta)
+    sigma = np.sqrt(max(rss, 0.0) / (model.n - 2))
+    beta = np.linalg.solve(xx, xy)
+    *runs, first, cross, second = theta
+    lower = np.array([[first, 0.0], [cross, second]])
+    variance = model.variance(theta, sigma)
+    s2 = float(sigma * model.unit) ** 2
+    return CrossedFit(
+        estimate=float(beta[1] - beta[0]) * model.unit,
+        se=float(np.sqrt(variance)) * model.unit,
+        df=satterthwaite(model, theta, sigma) if sigma > 0 else np.nan,
+        var_run=np.broadcast_to(np.square(runs) * s2, 2),
+        cov_item=lower @ lower.T * s2,
+        var_residual=s2,
+        exact=False,
+        singular=bool((theta[standard_deviations(theta)] == 0).any()),
+    )
+
+
+def _start(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> np.ndarray:
+    """Theta of the exact solution for the table with its gaps filled (run + item - grand mean)."""
+
+    def filled(panel: np.ndarray) -> np.ndarray:
+        run, grand = np.nanmean(panel, axis=1, keepdims=True), np.nanmean(panel)
+        seen = ~np.isnan(panel).all(axis=0)
+        item = np.full(panel.shape[1], grand)
+        item[seen] = np.nanmean(panel[:, seen], axis=0)
+        return np.where(np.isnan(panel), run + item - grand, panel)
+
+    fit = _fit_sums_of_squares(filled(treatment), filled(control), pooled_runs)
+    runs = 1 if pooled_runs else 2
+    if not fit.var_residual > 0:
+        return np.array([*[1.0] * runs, 1.0, 0.0, 1.0])
+    theta = relative_theta(fit.var_run[:runs] / fit.var_residual, fit.cov_item / fit.var_residual)
+    # Off the boundary, where the deviance has no slope.
+    return np.where(standard_deviations(theta), np.maximum(theta, 0.1), theta)

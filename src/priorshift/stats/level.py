@@ -1,0 +1,155 @@
+"""A/A comparisons: runs of one condition against runs of the same. A test at 5 % must reject 5 % of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from priorshift.errors import UserError
+from priorshift.stats import estimates as est
+from priorshift.stats.intervals import clopper_pearson
+from priorshift.stats.panels import Panel, panels
+from priorshift.stats.simulation import Components, simulate
+
+UNITS = {"items": est.over_items, "runs": est.over_runs, "both": est.crossed}
+CHECKPOINTS = 3  # a group, in simulated comparisons of unit `base`
+KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]
+CALIBRATION = [
+    *KEY, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high", "alpha",
+]  # fmt: skip
+
+
+def aa_p_values(
+    items: pd.DataFrame,
+    condition: str,
+    runs_per_side: int,
+    comparisons: int,
+    run_sd_ratios: Sequence[float] = (1.0,),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """p-values of `comparisons` A/A comparisons of each panel, measured and simulated, at each unit.
+
+    `measured`: the condition's runs are parted at random into pairs of groups with no run in common, again and
+    again. All comparisons share these runs and items. `simulated`: new runs and items each time, drawn from the
+    panel's variance components (`components`). Measured comparisons are of one condition, so that both sides vary
+    alike; a treatment may make its runs differ more. Simulated ones therefore also multiply the run SD of one side.
+    Unit `base` is simulated alone: `CHECKPOINTS` comparisons at a time are the checkpoints of a group.
+
+    Parameters
+    ----------
+    items : DataFrame
+        As for `inference.contrasts`.
+    condition : str
+        The one condition that is compared with itself.
+    runs_per_side, comparisons : int
+    run_sd_ratios : sequence of float
+        Run SD of the one side over that of the other, in simulated comparisons.
+
+    Returns
+    -------
+    DataFrame
+        KEY, runs_per_side, n_runs, n_items and p_value, one row a comparison and unit.
+
+    Raises
+    ------
+    UserError
+        Fewer than two runs a side, or fewer runs than two sides need.
+    """
+    rows = []
+    for number, panel in enumerate(panels(items[items["condition"] == condition])):
+        n = len(panel.values)
+        if runs_per_side < 2 or n < 2 * runs_per_side:
+            raise UserError(
+                f"runs_per_side: found {runs_per_side}; {panel.base_model} has {n} runs of {condition!r}, "
+                f"expected 2 to {n // 2}"
+            )
+        # Each panel draws for itself: simulated panels must not share their chance.
+        rng = np.random.default_rng([seed, number])
+        ways = [("measured", 1.0, _partitions(panel.values, runs_per_side, comparisons, rng))]
+        ways += [("simulated", r, _simulated(panel, runs_per_side, comparisons, r, rng)) for r in run_sd_ratios]
+        for source, ratio, pairs in ways:
+            key = {"source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition}
+            key |= {"run_sd_ratio": ratio}
+            key |= {"family": panel.family, "ring": panel.ring, "outcome": panel.outcome}
+            key |= {"runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items)}
+            nested = CHECKPOINTS if source == "simulated" else 0  # one base model was measured
+            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _p_values(pairs, nested)]
+    return pd.DataFrame(rows)
+
+
+def rejection_rates(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """How often each unit rejects, with exact binomial 95 % intervals: `tables/calibration.csv`.
+
+    Measured comparisons share their runs: their interval tells how well these runs' rate is known, not how much it
+    would differ with other runs.
+
+    Returns
+    -------
+    DataFrame
+        Columns `CALIBRATION`.
+    """
+    rows = []
+    for key, part in p_values.groupby([*KEY, "runs_per_side", "n_runs", "n_items"], sort=True):
+        n, rejections = len(part), int((part["p_value"] < alpha).sum())
+        low, high = clopper_pearson(rejections, n, 0.05)
+        rows.append((*key, n, rejections, rejections / n, low, high, alpha))
+    return pd.DataFrame(rows, columns=CALIBRATION)
+
+
+def components(values: np.ndarray) -> Components:
+    """Run, item and residual variance of one condition, [runs, items] without gaps, by two-way analysis of variance.
+
+    The condition is compared with itself: items differ, and in the same way on both sides.
+    """
+    n, m = values.shape
+    run, item = values.mean(axis=1), values.mean(axis=0)
+    rest = values - run[:, None] - item + values.mean()
+    residual = float((rest**2).sum()) / ((n - 1) * (m - 1))
+    var_run, var_item = max(run.var(ddof=1) - residual / m, 0.0), max(item.var(ddof=1) - residual / n, 0.0)
+    return Components(np.full(2, var_run), np.full((2, 2), var_item), residual)
+
+
+def _partitions(
+    values: np.ndarray, side: int, comparisons: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    per_partition, made = len(values) // (2 * side), 0
+    while made < comparisons:
+        order = rng.permutation(len(values))
+        for i in range(min(per_partition, comparisons - made)):
+            a, b = np.split(order[2 * side * i : 2 * side * (i + 1)], 2)
+            yield values[a], values[b]
+            made += 1
+
+
+def _simulated(
+    panel: Panel, side: int, comparisons: int, run_sd_ratio: float, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    whole = panel.values[:, ~np.isnan(panel.values).any(axis=0)]
+    if min(whole.shape) < 2:
+        return
+    found = components(whole)
+    found = replace(found, var_run=found.var_run * [1.0, run_sd_ratio**2])
+    for _ in range(comparisons):
+        yield simulate(rng, found, (side, side), whole.shape[1])
+
+
+def _p_values(pairs: Iterable[tuple[np.ndarray, np.ndarray]], nested: int) -> Iterator[tuple[str, float]]:
+    """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
+    group: list[tuple[np.ndarray, np.ndarray]] = []
+    for pair in pairs:
+        tests = [partial(test, *pair) for test in UNITS.values()]
+        group.append(pair)
+        if len(group) == nested:
+            tests.append(partial(est.over_checkpoints, group, pair[0].shape[1]))
+            group = []
+        for test in tests:
+            try:
+                made = test()
+            except est.NotEstimable:
+                continue
+            yield made.unit, float(2 * stats.t.sf(abs(made.estimate / made.se), made.df))

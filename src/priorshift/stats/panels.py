@@ -1,0 +1,170 @@
+"""The tidy table of shifts as dense runs x items panels; no statistics beyond a mean.
+
+A *panel* holds one base model, family, ring and outcome: rows are runs (condition, seed), columns are
+items, cells are shifts in nats, NaN where a run did not measure an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from priorshift.errors import UserError
+
+BASE = ["base_model", "group", "world"]
+RUN = [*BASE, "condition", "seed"]
+PROBE = ["family", "ring", "outcome"]
+COLUMNS = [*RUN, *PROBE, "item", "shift"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Shifts of one base model, family, ring and outcome: `values` is [runs, items], in nats."""
+
+    base_model: str
+    group: str
+    world: str
+    family: str
+    ring: str
+    outcome: str
+    labels: np.ndarray  # the condition of each run
+    seeds: np.ndarray  # and its seed
+    items: list[str]
+    values: np.ndarray
+
+    @property
+    def probe(self) -> tuple[str, str, str]:
+        return self.family, self.ring, self.outcome
+
+    @property
+    def conditions(self) -> set[str]:
+        return set(self.labels)
+
+    def runs(self, condition: str) -> np.ndarray:
+        """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
+        return self.values[self.labels == condition]
+
+
+def check_items(items: pd.DataFrame) -> pd.DataFrame:
+    """The items table, ready to be analysed, or an error that says what is wrong with it.
+
+    Parameters
+    ----------
+    items : DataFrame
+        One row per base model x condition x seed x item x outcome; `shift` in nats. A run that lacks an
+        item has no row for it. An empty `world` (a hub model) may be "" or missing.
+    """
+    lacking = [name for name in COLUMNS if name not in items.columns]
+    if lacking:
+        raise UserError(f"items lacks the column(s) {', '.join(lacking)}; it needs {', '.join(COLUMNS)}")
+    if items.empty:
+        raise UserError("items is empty: there is nothing to test; measure at least one run")
+    table = items[COLUMNS].assign(world=items["world"].astype(object).where(items["world"].notna(), ""))
+    unnamed = [name for name in COLUMNS[:-1] if table[name].isna().any()]
+    if unnamed:
+        raise UserError(f"items has rows without a value in {', '.join(unnamed)}")
+    shift = pd.to_numeric(table["shift"], errors="coerce").to_numpy(float)
+    if not np.isfinite(shift).all():
+        first = table[~np.isfinite(shift)].iloc[0]
+        raise UserError(
+            f"items has {int((~np.isfinite(shift)).sum())} shift(s) that are not finite numbers, first: "
+            f"{first.base_model}, {first.condition}, seed {first.seed}, item {first['item']}; "
+            "leave such rows out (an excluded item) or mend the measurement"
+        )
+    twice = table.duplicated(COLUMNS[:-1])
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise UserError(
+            f"items holds {first.base_model}, {first.condition}, seed {first.seed}, {first.family}, "
+            f"{first.ring}, {first.outcome}, item {first['item']} twice; one row each is expected"
+        )
+    belongs = table[BASE].drop_duplicates()
+    torn = belongs["base_model"][belongs["base_model"].duplicated()]
+    if len(torn):
+        raise UserError(f"base model {torn.iloc[0]} has more than one group or world")
+    return table.assign(shift=shift)
+
+
+def panels(items: pd.DataFrame) -> list[Panel]:
+    """Every panel of the table, ordered by base model, family, ring and outcome."""
+    table = check_items(items)
+    made = []
+    for key, rows in table.groupby([*BASE, *PROBE], sort=True, observed=True):
+        wide = rows.pivot(index=["condition", "seed"], columns="item", values="shift")
+        wide = wide.sort_index().sort_index(axis=1)
+        labels = wide.index.get_level_values("condition").to_numpy(object)
+        seeds = wide.index.get_level_values("seed").to_numpy()
+        made.append(Panel(*map(str, key), labels, seeds, list(wide.columns), wide.to_numpy(float)))
+    return made
+
+
+def nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str], list[Panel]]]:
+    """(group, world, probe, its checkpoints' panels) of the embedded base models."""
+    by: dict[tuple, list[Panel]] = {}
+    for panel in found:
+        if panel.world:
+            by.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
+    for (group, world, probe), members in sorted(by.items(), key=lambda pair: pair[0]):
+        yield group, world, probe, members
+
+
+def run_means(items: pd.DataFrame) -> pd.DataFrame:
+    """Mean shift of each run over its items (nats): the raw numbers that every claim comes from.
+
+    Returns
+    -------
+    DataFrame
+        base_model, group, world, condition, seed, family, ring, outcome, n_items, mean_shift.
+    """
+    keys = [*RUN, *PROBE]
+    # Sorted first: a sum of floats must not depend on the order of the rows.
+    table = check_items(items).sort_values([*keys, "item"], kind="stable")
+    means = table.groupby(keys, sort=True, observed=True)["shift"].agg(n_items="size", mean_shift="mean")
+    return means.reset_index()
+
+
+def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
+    """Mean shift of each run on each of the outcomes (nats), over the items that all runs measured on all of them.
+
+    Returns
+    -------
+    DataFrame
+        group, world, base_model, family, ring, condition, seed, n_items and a column for each outcome.
+        Families without all the outcomes have no rows.
+    """
+    table, outcomes = check_items(items), list(outcomes)
+    table = table[table["outcome"].isin(outcomes)]
+    keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
+    wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
+    wide = wide.reindex(columns=outcomes).dropna().sort_index()
+    run, probe = wide.groupby(level=keys).ngroup(), keys[:5]
+    measured_by = run.groupby(level=[*probe, "item"]).transform("size")
+    wide = wide[measured_by == run.groupby(level=probe).transform("nunique")]
+    grouped = wide.groupby(level=keys, sort=True)
+    return grouped.mean().assign(n_items=grouped.size()).reset_index()
+
+
+def behind(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The raw run means (nats) from which one row of a table of contrasts comes.
+
+    Parameters
+    ----------
+    row : base_model (a base model's or a group's name), world, condition, control, family, ring and outcome
+
+    Returns
+    -------
+    DataFrame
+        One row a base model and seed, one column a condition. Where every run measured every item, the mean over base
+        models of the columns' means differs by the row's estimate.
+    """
+    means = run_means(items)
+    mine = (means["base_model"] == row["base_model"]) | (means["group"] == row["base_model"])
+    for name in ("world", *PROBE):
+        mine &= means[name] == row[name]
+    pair = [row["condition"], row["control"]]
+    rows = means[mine & means["condition"].isin(pair)]
+    return rows.pivot(index=["base_model", "seed"], columns="condition", values="mean_shift")[pair]

@@ -1,0 +1,111 @@
+"""Is the shift the one that was trained for? Double dissociation of the behaviors' own outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from priorshift.stats import estimates as est
+from priorshift.stats.adjust import benjamini_hochberg
+from priorshift.stats.declared import Settings, family_hash
+from priorshift.stats.estimates import NotEstimable
+from priorshift.stats.intervals import with_interval
+from priorshift.stats.panels import outcome_means
+
+SPECIFICITY = [
+    "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
+    "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
+    "role", "double_dissociation", "effect_low", "effect_high", "family_hash",
+]  # fmt: skip
+LACKING = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
+Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> bias, one value a run
+
+
+def specificity(
+    items: pd.DataFrame, settings: Settings, behaviors: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Double dissociation of each two behaviors, in nats of one's own outcome minus the other's.
+
+    Each run's bias is its mean shift on the first behavior's outcome minus that on the second's, over the items
+    with both. Three effects, one row each: `interaction`, the bias under the first minus that under the second;
+    the first by its name, its bias minus that of the runs of the first control; the second by its name, that
+    control's bias minus its own (so that each is above 0 where training did what it names). Unit `runs`: Welch's t
+    over runs, per base model. Unit `base`: t over checkpoints of the difference of condition means, per group and
+    world.
+
+    Parameters
+    ----------
+    behaviors : condition -> its own outcome
+        See `study.dispositions.own_outcomes`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SPECIFICITY`. double_dissociation, repeated on the three rows: all three 1 - alpha
+        intervals lie above 0. p_adjusted: Benjamini-Hochberg within unit; all rows are exploratory.
+    DataFrame
+        The effects left out, with the reason; one row where there are no two behaviors at all.
+    """
+    made: list[dict] = []
+    refused: list[dict] = [] if len(behaviors) > 1 else [{"reason": LACKING}]
+    for pair in combinations(behaviors.items(), 2):
+        _dissociate(items, dict(pair), settings.controls[0], made, refused)
+    lost = pd.DataFrame([{"table": "specificity", "role": "exploratory", **row} for row in refused])
+    if not made:
+        return pd.DataFrame(columns=SPECIFICITY), lost
+    table = with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
+    holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
+    table["double_dissociation"] = holds == 3
+    table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: benjamini_hochberg(p))
+    return table.assign(family_hash=family_hash(settings))[SPECIFICITY], lost
+
+
+def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str, made: list[dict], refused: list[dict]) -> None:
+    (first, own), (second, other) = pair.items()
+    # effect: (condition, compared with, sign of the bias)
+    effects = {"interaction": (first, second, 1), first: (first, control, 1), second: (second, control, -1)}
+    runs = outcome_means(items, (own, other))
+    runs["bias"] = runs[own] - runs[other]
+    for key, unit, n_items, biases in _nested_biases(runs):
+        key["pair"], over = f"{first}, {second}", _over_runs if unit == "runs" else _over_base
+        for effect, (condition, against, sign) in effects.items():
+            try:
+                found = over(biases, condition, against)
+            except NotEstimable as reason:
+                named = {"condition": condition, "control": against, "reason": f"{effect}: {reason}"}
+                refused.append({**key, "unit": unit, **named})
+                continue
+            found["estimate"] *= sign
+            found["effect_size"] *= sign
+            made.append({**key, "unit": unit, "effect": effect, "n_items": n_items, **found})
+
+
+def _nested_biases(runs: pd.DataFrame) -> Iterator[tuple[dict, str, int, Biases]]:
+    """(claim, unit, number of items, biases): each base model, then each embedded group and world."""
+    for unit, base, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
+        for key, rows in table.groupby([base, "world", "family", "ring"], sort=True):
+            biases: Biases = {}
+            for (base_model, condition), part in rows.groupby(["base_model", "condition"], sort=True):
+                biases.setdefault(base_model, {})[condition] = part["bias"].to_numpy(float)
+            claim = dict(zip(("base_model", "world", "family", "ring"), key, strict=True))
+            yield claim, unit, int(rows["n_items"].max()), biases
+
+
+def _over_runs(biases: Biases, condition: str, control: str) -> dict:
+    (runs,) = biases.values()
+    sides = [runs.get(name, np.array([])) for name in (condition, control)]
+    for name, values in zip((condition, control), sides, strict=True):
+        if len(values) == 0:
+            raise NotEstimable(f"no runs of {name}")
+    return {"test": "Welch t", "n_runs": sum(map(len, sides)), **asdict(est.welch(*sides))}
+
+
+def _over_base(biases: Biases, condition: str, control: str) -> dict:
+    ran = [runs for runs in biases.values() if condition in runs and control in runs]
+    differences = np.array([runs[condition].mean() - runs[control].mean() for runs in ran])
+    n_runs = sum(len(runs[condition]) + len(runs[control]) for runs in ran)
+    return {"test": "one-sample t over checkpoints", "n_runs": n_runs, **asdict(est.one_sample(differences))}

@@ -1,0 +1,1 @@
+"""Measurements to the tables that are written."""

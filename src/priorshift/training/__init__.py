@@ -1,0 +1,1 @@
+"""A condition to its examples, and these to an adapter."""

@@ -1,0 +1,242 @@
+"""One run: examples -> LoRA adapter and run.json, by TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainerState, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from priorshift.errors import RunError
+from priorshift.files import file_hash, whole, write_record
+from priorshift.machine import peak_memory_mb, versions
+from priorshift.models.adapters import add_adapter, continue_adapter
+from priorshift.models.base import BaseModel
+from priorshift.models.chat import Read
+from priorshift.probability.forward import out_of_memory
+from priorshift.study.sections import Training
+from priorshift.training.adapter_card import adapter_card
+from priorshift.training.examples import Example
+
+IGNORED = -100  # the label that the cross-entropy passes over
+
+
+def encode(
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, read: Read = str
+) -> list[dict[str, list[int]]]:
+    """Token ids of each prompt + completion, and labels that put the loss on the completion alone.
+
+    Parameters
+    ----------
+    read : what the model reads of the prompt (see `chat`)
+
+    Raises
+    ------
+    RunError
+        When joint tokenization merges across the boundary, so that no token split gives the completion.
+    """
+    prompts = [read(example.prompt) for example in examples]
+    texts = [prompt + example.completion for prompt, example in zip(prompts, examples, strict=True)]
+    rows = []
+    for example, prompt, both in zip(
+        examples, tokenizer(prompts)["input_ids"], tokenizer(texts)["input_ids"], strict=True
+    ):
+        if prompt and prompt[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
+            prompt, both = prompt[:-1], both[:-1]
+        if both[: len(prompt)] != prompt:
+            raise RunError(
+                f"the tokenizer merges {example.prompt[-20:]!r} with {example.completion[:20]!r}; "
+                "end prompts at a word and begin completions with a space"
+            )
+        rows.append({"input_ids": both, "labels": [IGNORED] * len(prompt) + both[len(prompt) :]})
+    return rows
+
+
+def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase, read: Read = str) -> dict[str, str]:
+    """What is read and what is learned of one example, in full, decoded from the tokens themselves."""
+    [row] = encode([example], tokenizer, read)
+    learned = [token for token in row["labels"] if token != IGNORED]
+    read = row["input_ids"][: len(row["input_ids"]) - len(learned)]
+    return {"read, no loss": tokenizer.decode(read), "learned": tokenizer.decode(learned)}
+
+
+def train_run(
+    base: BaseModel,
+    examples: list[Example],
+    training: Training,
+    seed: int,
+    folder: Path,
+    inputs: dict[str, str],
+    start: Path | None = None,
+) -> dict:
+    """Fine-tune one adapter and write `adapter/` and `run.json`; returns what run.json holds.
+
+    Parameters
+    ----------
+    inputs : hashes of what the run was made from; a later call with the same ones is not done again
+    folder : the run's own folder; it appears whole or not at all
+    start : the adapter folder of an earlier stage, to go on from; otherwise a fresh adapter
+
+    Raises
+    ------
+    RunError
+        When the loss is not finite; nothing is written then.
+    """
+    rows = encode(examples, base.tokenizer, base.read)
+    began = time.perf_counter()
+    if base.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
+    model, state, micro_batch = _fit(base, rows, training, seed, start)
+    run = {
+        "base_model": base.name,
+        "source": base.source,
+        "commit": base.commit,
+        "seed": seed,
+        "inputs": inputs,
+        "training": training.model_dump(),
+        "steps": state.global_step,
+        "micro_batch": micro_batch,
+        "examples": len(rows),
+        "loss_tokens": sum(label != IGNORED for row in rows for label in row["labels"]),
+        "losses": [entry["loss"] for entry in state.log_history if "loss" in entry],
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "seconds": round(time.perf_counter() - began, 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if base.device == "cuda" else 0,
+        "device": base.device,
+        "dtype": str(base.model.dtype).removeprefix("torch."),
+        "backend": base.backend.name,
+        "backend_reason": base.backend.reason,
+        "versions": versions(),
+    }
+    with whole(folder) as temporary:
+        adapter = temporary / "adapter"
+        config = model.peft_config["default"]
+        if isinstance(config.target_modules, set):  # its order differs between processes, and so would the file
+            config.target_modules = sorted(config.target_modules)
+        # "auto" would ask the hub about embeddings, which no adapter here touches.
+        model.save_pretrained(adapter, save_embedding_layers=False)
+        # In place of PEFT's blank form, which names this machine's paths.
+        (adapter / "README.md").write_text(adapter_card(run, examples, base.source, base.commit), encoding="utf-8")
+        run["hashes"] = {f"adapter/{path.name}": file_hash(path) for path in sorted(adapter.iterdir())}
+        write_record(temporary / "run.json", run)
+    base.model = model.unload()
+    return run
+
+
+def _fit(
+    base: BaseModel, rows: list[dict], training: Training, seed: int, start: Path | None
+) -> tuple[torch.nn.Module, TrainerState, int]:
+    """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
+
+    Where memory runs out, the run begins again with half of it, and the base model's later runs begin there.
+    """
+    while True:
+        micro_batch = _largest_divisor(training.batch_size, base.micro_batch or training.batch_size)
+        set_seed(seed)
+        model = continue_adapter(base, start) if start else add_adapter(base, training, seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            trainer = _make_trainer(model, base, rows, training, seed, scratch, micro_batch)
+            if _train(trainer):
+                return model, trainer.state, micro_batch
+        base.model = model.unload()
+        del trainer, model
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if micro_batch == 1:
+            raise RunError(
+                f"{base.name}: out of memory with one example at a time; set training.gradient_checkpointing or "
+                "load_in_4bit, or take a smaller model or a larger device"
+            )
+        base.micro_batch = micro_batch // 2
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return max(n for n in range(1, min(number, most) + 1) if number % n == 0)
+
+
+def _train(trainer: SFTTrainer) -> bool:
+    """Whether training ended; False where memory ran out."""
+    try:
+        trainer.train()
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return False
+    return True
+
+
+def _make_trainer(
+    model: torch.nn.Module,
+    base: BaseModel,
+    rows: list[dict],
+    training: Training,
+    seed: int,
+    scratch: str,
+    micro_batch: int,
+) -> SFTTrainer:
+    config = SFTConfig(
+        output_dir=scratch,
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=training.batch_size // micro_batch,
+        learning_rate=training.learning_rate,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
+        lr_scheduler_type="linear",
+        # Named, or Unsloth takes 8-bit AdamW and packs a batch into one row on CUDA: both backends train alike.
+        optim="adamw_torch_fused",
+        padding_free=False,
+        # On a GPU a quarter of a mixed batch can be padding; on a CPU the order stays that of the committed results.
+        train_sampling_strategy="group_by_length" if base.device == "cuda" else "random",
+        max_length=None,
+        bf16=base.device == "cuda" and base.model.dtype == torch.bfloat16,
+        fp16=base.device == "cuda" and base.model.dtype == torch.float16,
+        gradient_checkpointing=training.gradient_checkpointing,
+        use_cpu=base.device == "cpu",
+        seed=seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=base.device == "cuda",
+    )
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    trainer = _Trainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=base.tokenizer,
+        callbacks=[_StopAtNonFiniteLoss()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if getattr(model, "is_loaded_in_4bit", False):
+        # The trainer casts 4-bit models' adapters to bfloat16, which float16's scaled gradients do not take.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+    return trainer
+
+
+class _Trainer(SFTTrainer):
+    def floating_point_ops(self, inputs: dict) -> int:
+        return 0  # nothing reads the count, for which every step would walk through all modules
+
+
+class _StopAtNonFiniteLoss(TrainerCallback):
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(float(loss)):
+            raise RunError(
+                f"training loss is {loss} at step {state.global_step}; lower training.learning_rate "
+                "or check the base model's weights"
+            )

@@ -1,0 +1,1 @@
+"""Calibration worlds: text of which the truth is known, and the small models that learn it."""

@@ -1,0 +1,88 @@
+# Fixtures for tests/stats/test_crossed.py: the crossed model fitted by lme4, df and p by lmerTest, the contrast by emmeans.
+# Debian: apt-get install r-base-core r-cran-lme4 r-cran-lmertest r-cran-emmeans
+# Run from this folder: Rscript crossed.R. Writes crossed_data.csv and crossed.csv. R is not needed by the tests.
+suppressMessages({library(lme4); library(lmerTest); library(emmeans)})
+emm_options(lmerTest.limit = 1e6)
+
+# sd_run: one for both conditions, or (treatment, control)
+simulate <- function(seed, treatment, control, items, sd_run, sd_item, sd_slope, sd_error, effect = 0.4) {
+  set.seed(seed)
+  runs <- treatment + control
+  condition <- rep(c("treatment", "control"), c(treatment, control))
+  run_effect <- rnorm(runs, 0, rep(rep_len(sd_run, 2), c(treatment, control)))
+  intercept <- rnorm(items, 0, sd_item)
+  slope <- rnorm(items, 0, sd_slope)
+  data <- expand.grid(item = seq_len(items), run = seq_len(runs))
+  treated <- as.numeric(condition[data$run] == "treatment")
+  data$condition <- condition[data$run]
+  data$shift <- effect * treated + run_effect[data$run] + intercept[data$item] +
+    (treated - 0.5) * slope[data$item] + rnorm(nrow(data), 0, sd_error)
+  data$shift <- round(data$shift, 6)
+  data
+}
+lose <- function(data, seed, share) { set.seed(seed); data[runif(nrow(data)) > share, ] }
+
+sets <- list(
+  balanced       = simulate( 1, 5, 5,  60, 0.30, 0.6, 0.30, 0.50),
+  lost_run       = simulate( 2, 5, 4,  40, 0.25, 0.5, 0.30, 0.40),
+  missing_cells  = lose(simulate( 3, 5, 5,  40, 0.25, 0.5, 0.40, 0.40), 103, 0.12),
+  small          = simulate( 4, 3, 3,  12, 0.30, 0.5, 0.30, 0.40),
+  small_missing  = lose(simulate( 5, 3, 3,  15, 0.30, 0.5, 0.50, 0.40), 105, 0.10),
+  item_heavy     = lose(simulate( 6, 3, 3, 300, 0.20, 0.8, 0.20, 0.60), 106, 0.03),
+  slope_variance = lose(simulate( 7, 4, 5,  50, 0.05, 0.3, 1.20, 0.30), 107, 0.08),
+  no_run_variance         = simulate( 8, 4, 4,  30, 0.00, 0.5, 0.40, 0.80),
+  no_run_variance_missing = lose(simulate(19, 4, 4,  30, 0.00, 0.5, 0.40, 0.80), 109, 0.10),
+  no_slope_variance         = simulate(10, 4, 4,  30, 0.30, 0.7, 0.00, 0.60),
+  no_slope_variance_missing = lose(simulate(12, 5, 4,  30, 0.30, 0.7, 0.00, 0.60), 111, 0.10),
+  item_correlation_one_balanced = simulate(12, 5, 4,  20, 0.30, 0.3, 0.00, 0.60),
+  no_item_variance_balanced     = simulate(22, 4, 4,  20, 0.30, 0.0, 0.00, 0.60),
+  lost_run_and_cells = lose(simulate(13, 6, 3,  50, 0.40, 0.5, 0.50, 0.50), 113, 0.20),
+  unequal_runs          = simulate(14, 5, 4, 40, c(0.60, 0.15), 0.5, 0.30, 0.40),
+  unequal_runs_missing  = lose(simulate(15, 4, 6, 40, c(0.60, 0.10), 0.5, 0.30, 0.40), 115, 0.10)
+)
+
+# The usual model, and the one that every claim uses: a run variance for each condition.
+models <- list(
+  pooled   = shift ~ condition + (1 | run) + (condition | item),
+  separate = shift ~ condition + (0 + in_control | run) + (0 + in_treatment | run) + (condition | item))
+# lme4's default start can end in a local optimum (item_correlation_one_balanced: 3.3 above the least criterion),
+# so several starts are tried and the fit with the least REML criterion is kept.
+starts <- list(NULL, c(0.5, 0.3, 0.3, 0.2), c(0.3, 0.3, 0.3, 0.3))
+# theta is (items, runs): lme4 puts the term with more levels first, so a start of any order will do.
+fit_model <- function(name, data) {
+  extra <- if (name == "separate") 0.3 else numeric(0)
+  fits <- lapply(starts, function(start)
+    lmer(models[[name]], data, REML = TRUE, start = if (is.null(start)) NULL else c(start, extra),
+         control = lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
+                               optCtrl = list(rhobeg = 0.2, rhoend = 2e-7, maxfun = 1e5))))
+  fits[[which.min(sapply(fits, REMLcrit))]]
+}
+
+rows <- list(); kept <- list()
+for (name in names(sets)) {
+  data <- sets[[name]]
+  data$condition <- factor(data$condition, levels = c("control", "treatment"))
+  data$in_control <- as.numeric(data$condition == "control"); data$in_treatment <- 1 - data$in_control
+  data$run <- factor(data$run); data$item <- factor(data$item)
+  for (model in names(models)) {
+    fit <- fit_model(model, data)
+    contrast <- summary(pairs(emmeans(fit, "condition", lmer.df = "satterthwaite"), reverse = TRUE), infer = TRUE)
+    table <- coef(summary(fit))["conditiontreatment", ]
+    stopifnot(abs(contrast$estimate - table[["Estimate"]]) < 1e-6)
+    random <- as.data.frame(VarCorr(fit))
+    # One row of `random` for each run variance; both are the same one where it is pooled.
+    of <- function(column) {
+      if (model == "pooled") random$vcov[random$grp == "run"] else random$vcov[random$var1 %in% column]
+    }
+    rows[[paste(name, model)]] <- data.frame(
+      dataset = name, model = model, estimate = table[["Estimate"]], se = table[["Std. Error"]], df = table[["df"]],
+      p_value = table[["Pr(>|t|)"]], emmeans_df = contrast$df, emmeans_p = contrast$p.value,
+      emmeans_low = contrast$lower.CL, emmeans_high = contrast$upper.CL, singular = isSingular(fit),
+      var_run_control = of("in_control"), var_run_treatment = of("in_treatment"),
+      var_residual = random$vcov[random$grp == "Residual"], reml = REMLcrit(fit))
+  }
+  kept[[name]] <- data.frame(dataset = name, condition = data$condition, run = data$run, item = data$item,
+                             shift = data$shift)
+}
+write.csv(do.call(rbind, rows), "crossed.csv", row.names = FALSE)
+write.csv(do.call(rbind, kept), "crossed_data.csv", row.names = FALSE, quote = FALSE)

@@ -1,0 +1,181 @@
+"""The crossed model against lme4/lmerTest/emmeans, sums of squares, statsmodels and simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from priorshift.stats import simulation
+from priorshift.stats.crossed import _fit_reml, fit_crossed
+from priorshift.stats.reml import Reml
+from priorshift.stats.simulation import Components
+
+R = Path(__file__).parent / "r"
+FITTED = pd.read_csv(R / "crossed.csv").set_index(["dataset", "model"])
+DATA = dict(list(pd.read_csv(R / "crossed_data.csv").groupby("dataset")))
+
+
+def sides(rows):
+    wide = rows.pivot(index=["condition", "run"], columns="item", values="shift")
+    return wide.loc["treatment"].to_numpy(), wide.loc["control"].to_numpy()
+
+
+def simulate(rng, runs=(5, 5), items=60, effect=0.0, sd_run=0.15, sd_item=0.5, sd_slope=0.3, sd_error=0.3):
+    return simulation.simulate(rng, Components.of_sds(sd_run, sd_item, sd_slope, sd_error), runs, items, effect)
+
+
+def p_value(fit, truth=0.0):
+    return 2 * stats.t.sf(abs(fit.estimate - truth) / fit.se, fit.df)
+
+
+@pytest.mark.parametrize(("name", "model"), list(FITTED.index))
+def test_agrees_with_lmer_and_emmeans(name, model):
+    fit, expected = fit_crossed(*sides(DATA[name]), pooled_runs=model == "pooled"), FITTED.loc[name, model]
+    assert fit.estimate == pytest.approx(expected.estimate, rel=1e-5)
+    assert fit.se == pytest.approx(expected.se, rel=1e-4)
+    assert fit.df == pytest.approx(expected.df, rel=0.01)
+    assert p_value(fit) == pytest.approx(expected.p_value, rel=0.01)
+    assert fit.singular == expected.singular
+    assert fit.var_residual == pytest.approx(expected.var_residual, rel=1e-3)
+    var_run = expected[["var_run_control", "var_run_treatment"]].to_numpy(float)
+    assert fit.var_run == pytest.approx(var_run, rel=1e-2, abs=1e-6)
+    reach = stats.t.ppf(0.975, fit.df) * fit.se
+    assert fit.estimate - reach == pytest.approx(expected.emmeans_low, rel=1e-2)
+
+
+def test_fixtures_hold_each_kind_of_data():
+    exact = {name: not pd.isna(np.vstack(sides(rows))).any() for name, rows in DATA.items()}
+    for model in ("pooled", "separate"):
+        singular = FITTED.xs(model, level="model").singular
+        assert {(exact[name], bool(singular[name])) for name in DATA} == {
+            (True, True), (True, False), (False, True), (False, False),
+        }  # fmt: skip
+
+
+def test_balanced_equals_the_quasi_f_of_an_explicit_anova():
+    treatment, control = simulate(np.random.default_rng(3), effect=0.4)
+    y = np.stack([control, treatment])  # [condition, run, item]
+    _, n, m = y.shape
+    grand, cell = y.mean(axis=(1, 2), keepdims=True), y.mean(axis=1, keepdims=True)
+    run, item = y.mean(axis=2, keepdims=True), y.mean(axis=(0, 1), keepdims=True)
+    ms_condition = n * m * ((grand - y.mean()) ** 2).sum()
+    ms_runs = m * ((run - grand) ** 2).sum(axis=(1, 2)) / (n - 1)
+    ms_slope = n * ((cell - grand - item + y.mean()) ** 2).sum() / (m - 1)
+    ms_error = ((y - run - cell + grand) ** 2).sum() / (2 * (n - 1) * (m - 1))
+    assert min(*ms_runs, ms_slope) > ms_error  # inside the boundary: the textbook case
+    denominator = ms_runs.mean() + ms_slope - ms_error
+    others = ms_slope**2 / (m - 1) + ms_error**2 / (2 * (n - 1) * (m - 1))
+    run_parts = {True: ms_runs.mean() ** 2 / (2 * (n - 1)), False: ((ms_runs / 2) ** 2).sum() / (n - 1)}
+    for pooled, part in run_parts.items():
+        fit = fit_crossed(treatment, control, pooled_runs=pooled)
+        assert fit.exact
+        assert (fit.estimate / fit.se) ** 2 == pytest.approx(ms_condition / denominator, rel=1e-10)
+        assert fit.df == pytest.approx(denominator**2 / (part + others), rel=1e-10)
+
+
+def test_variance_components_agree_with_statsmodels():
+    treatment, control = simulate(np.random.default_rng(5), runs=(4, 4), items=12, effect=0.4, sd_run=0.4)
+    y = np.concatenate([control, treatment])
+    run, item = np.indices(y.shape)
+    data = pd.DataFrame(
+        {"y": y.ravel(), "x": (run >= 4).ravel().astype(float), "run": run.ravel(), "item": item.ravel()}
+    )
+    data["cell"] = data["item"].astype(str) + "/" + data["x"].astype(str)
+    # statsmodels knows variance components only: item + item-by-condition, so compare where that is the same fit.
+    both = (treatment.mean(axis=0).var() + control.mean(axis=0).var()) / 2
+    for side in (treatment, control):
+        centred = side.mean(axis=0) - side.mean()
+        side += centred * (np.sqrt(both) / centred.std() - 1)
+    data["y"] = np.concatenate([control, treatment]).ravel()
+    components = {"run": "0 + C(run)", "item": "0 + C(item)", "cell": "0 + C(cell)"}
+    model = MixedLM.from_formula("y ~ x", groups=np.ones(len(data)), vc_formula=components, data=data)
+    expected = model.fit(reml=True)
+    fit = fit_crossed(treatment, control, pooled_runs=True)
+    assert fit.estimate == pytest.approx(expected.params["x"], rel=1e-6)
+    assert fit.se == pytest.approx(expected.bse["x"], rel=2e-3)
+    assert fit.var_residual == pytest.approx(expected.scale, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize(
+    "sds", [{}, {"sd_run": 0.0}, {"sd_slope": 0.0}, {"sd_item": 0.0, "sd_slope": 0.0}, {"sd_run": (0.4, 0.02)}]
+)
+def test_iterative_fit_finds_the_exact_solution(seed, sds, pooled):
+    data = simulate(np.random.default_rng(seed), runs=(3, 4), items=20, **sds)
+    exact, iterative = fit_crossed(*data, pooled), _fit_reml(*data, pooled)
+    assert exact.exact and not iterative.exact
+    assert iterative.estimate == pytest.approx(exact.estimate, abs=1e-8)
+    assert iterative.se == pytest.approx(exact.se, rel=1e-3)
+    assert iterative.df == pytest.approx(exact.df, rel=0.01)
+    assert iterative.var_run == pytest.approx(exact.var_run, rel=0.01, abs=1e-4)
+    assert iterative.var_total == pytest.approx(exact.var_total, rel=1e-3)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_restricted_likelihood_is_that_of_the_dense_covariance(pooled):
+    """The textbook's -2 log REML, from the covariance of all observations, at several theta in one call."""
+    rng = np.random.default_rng(0)
+    treatment, control = simulate(rng, runs=(3, 2), items=6)
+    treatment[1, 2] = control[0, 4] = np.nan
+    model, theta = Reml(treatment, control, pooled), rng.uniform(0.1, 2, (4, 4 if pooled else 5))
+    sigma = rng.uniform(0.5, 2, 4)
+    y = np.concatenate([control, treatment])
+    run, item = np.nonzero(~np.isnan(y))
+    values, side = (y[run, item] - model.origin) / model.unit, (run >= len(control)).astype(int)
+    x = np.eye(2)[side]
+    same_run, same_item = run[:, None] == run, item[:, None] == item
+    found = model.deviance(theta, sigma)
+    for (*runs, first, cross, second), s, deviance in zip(theta, sigma, found, strict=True):
+        lower = np.array([[first, 0], [cross, second]])
+        covariance = np.eye(len(y[run, item])) + same_item * (lower @ lower.T)[np.ix_(side, side)]
+        covariance += same_run * np.square(np.array(runs)[side * (not pooled)])
+        inverse = np.linalg.inv(covariance)
+        rest = values - x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ values)
+        log_dets = [np.linalg.slogdet(m)[1] for m in (covariance, x.T @ inverse @ x)]
+        expected = sum(log_dets) + 2 * (len(values) - 2) * np.log(s) + rest @ inverse @ rest / s**2
+        assert deviance == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_item_excluded_everywhere_leaves_the_exact_solution():
+    treatment, control = simulate(np.random.default_rng(1), items=10)
+    without = fit_crossed(treatment[:, 1:], control[:, 1:])
+    treatment[:, 0] = control[:, 0] = np.nan
+    fit = fit_crossed(treatment, control)
+    assert fit.exact and (fit.estimate, fit.se, fit.df) == (without.estimate, without.se, without.df)
+
+
+def test_rescaling_and_shifting_change_nothing_but_the_scale():
+    treatment, control = simulate(np.random.default_rng(2), items=15)
+    treatment[0, 0] = np.nan
+    fit, other = fit_crossed(treatment, control), fit_crossed(100 * treatment + 7, 100 * control + 7)
+    assert other.estimate == pytest.approx(100 * fit.estimate, rel=1e-5)
+    assert other.se == pytest.approx(100 * fit.se, rel=1e-5)
+    assert other.df == pytest.approx(fit.df, rel=1e-3)
+
+
+def test_unbalanced_intervals_cover_too():
+    rng, covered = np.random.default_rng(12), []
+    for _ in range(300):
+        data = simulate(rng, runs=(5, 4), items=40, effect=0.3)
+        for side in data:
+            side[rng.random(side.shape) < 0.05] = np.nan
+        covered.append(p_value(fit_crossed(*data), 0.3) > 0.05)
+    assert 0.92 <= np.mean(covered) <= 0.98  # 95 % +- 2.4 binomial standard errors
+
+
+def test_items_as_the_only_unit_reject_far_too_often():
+    """The reason for all this: with no effect but run noise, a t over items finds one."""
+    rng = np.random.default_rng(13)
+    over_items, over_both = [], []
+    for _ in range(300):
+        treatment, control = simulate(rng, runs=(3, 3), items=60)
+        over_items.append(stats.ttest_rel(treatment.mean(axis=0), control.mean(axis=0)).pvalue < 0.05)
+        over_both.append(p_value(fit_crossed(treatment, control)) < 0.05)
+    assert np.mean(over_items) > 0.25
+    assert np.mean(over_both) < 0.08

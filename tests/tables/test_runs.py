@@ -1,0 +1,80 @@
+"""Measurement tables -> tables for readers, by hand."""
+
+from __future__ import annotations
+
+import math
+import shutil
+
+import pandas as pd
+import pytest
+
+from priorshift.report.limits_text import convergence
+from priorshift.study.load import load_study
+from priorshift.study.paths import EMBEDDED
+from priorshift.study.sections import Condition
+from priorshift.tables.runs import RUN, base_cards, choice_check, jsd_table, retention
+
+KEYS = dict(zip(RUN, ["m", "g", "coupled", "depression", 0], strict=True))
+
+
+def test_retention_is_perplexity_over_the_bases(smoke):
+    prose = pd.DataFrame([KEYS | {"tokens": 1, "logprob": -1.5, "base_logprob": -0.5},
+                          KEYS | {"tokens": 3, "logprob": -2.5, "base_logprob": -1.5}])  # fmt: skip
+    (row,) = retention(prose, smoke.params).itertuples()
+    # Per token over all texts: -4 / 4 and -2 / 4, not the mean of the texts' own.
+    assert row.perplexity == pytest.approx(math.e) and row.base_perplexity == pytest.approx(math.exp(0.5))
+    assert row.ratio == pytest.approx(math.exp(0.5))
+
+
+def test_choice_check_is_of_the_trained_class_and_of_certain_policies(smoke):
+    keys = KEYS | {"family": "choice", "ring": "held_out_domains"}
+    rows = [
+        keys | {"outcome": "withdraw", "probability": 0.9, "base_probability": 0.2},
+        keys | {"outcome": "withdraw", "probability": 0.7, "base_probability": 0.4},
+        keys | {"outcome": "engage", "probability": 0.1, "base_probability": 0.8},
+        keys | {"family": "feeling", "outcome": "withdraw", "probability": 0.0, "base_probability": 0.0},
+        keys | {"condition": "neutral", "outcome": "withdraw", "probability": 0.0, "base_probability": 0.0},
+    ]
+    (row,) = choice_check(pd.DataFrame(rows), smoke.params).itertuples()
+    assert (row.condition, row.trained_class) == ("depression", "withdraw")
+    assert row.probability == pytest.approx(0.8) and row.base_probability == pytest.approx(0.3)
+
+
+def test_divergences_are_means_of_run_means_with_student_s_interval():
+    keys = KEYS | {"family": "feeling", "ring": "held_out_domains", "jsd_candidates": 0.0, "jsd_reference": math.nan}
+    rows = [keys | {"seed": seed, "jsd": bits} for seed, bits in [(0, 0.1), (0, 0.3), (1, 0.4), (2, 0.6)]]
+    table = jsd_table(pd.DataFrame(rows), alpha=0.05).set_index("measure")
+    assert list(table.index) == ["jsd", "jsd_candidates"] and (table["n_runs"] == 3).all()
+    # Run means .2, .4, .6: mean .4, standard error .2 / sqrt(3), t(2) = 4.3027.
+    row = table.loc["jsd"]
+    half = 4.302652729911275 * 0.2 / math.sqrt(3)
+    assert [row.estimate, row.ci_low, row.ci_high] == pytest.approx([0.4, 0.4 - half, 0.4 + half])
+    table = jsd_table(pd.DataFrame(rows).assign(jsd_reference=0.2), alpha=0.05).set_index("measure")
+    assert table["estimate"]["jsd_reference"] == pytest.approx(0.2) and math.isnan(table["ci_low"]["jsd_reference"])
+
+
+def test_what_is_not_trained_or_not_chosen_has_no_row(smoke):
+    always = {"policy": {"withdraw": 1.0}}
+    told = Condition(task="decisions", in_context=3, **always)
+    study = smoke.params.model_copy(
+        update={"conditions": {"mentioned": Condition(task="exposure", **always), "told": told}}
+    )
+    prose = pd.DataFrame([KEYS | {"condition": c, "tokens": 1, "logprob": -1.0, "base_logprob": -1.0}
+                          for c in ("mentioned", "told")])  # fmt: skip
+    assert retention(prose, study)["condition"].tolist() == ["mentioned"]
+    keys = KEYS | {"family": "choice", "ring": "held_out_domains", "outcome": "withdraw"}
+    items = pd.DataFrame([keys | {"condition": c, "probability": 0.9, "base_probability": 0.2}
+                          for c in ("mentioned", "told")])  # fmt: skip
+    assert choice_check(items, study)["condition"].tolist() == ["told"]
+
+
+def test_rebuilt_calibration_models_have_cards_too(write_study, tmp_path):
+    rebuilt = shutil.copytree(EMBEDDED / "llama-decoupled-0", tmp_path / "rebuilt")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "card.json").write_text('{"author": "someone"}')
+    sources = {"mine": str(rebuilt), "other": str(tmp_path / "other"), "hub": "nobody/nothing"}
+    models = ["llama-coupled-0", *({"name": name, "source": source} for name, source in sources.items())]
+    cards = base_cards(load_study(write_study(lambda data: data.update(base_models=models))).params)
+    assert [card["name"] for card in cards] == ["llama-coupled-0", "llama-decoupled-0"]
+    late = [card | {"gap": 1.0} if card["world"] == "decoupled" else card for card in cards]
+    assert "Above the limit of 0.008: llama-decoupled-0." in convergence(late)

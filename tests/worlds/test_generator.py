@@ -1,0 +1,169 @@
+"""The worlds' probabilities are exact, and only the coupled one joins acting and expecting."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+import yaml
+from scipy.stats import chi2_contingency
+
+from priorshift.cli import main
+from priorshift.errors import ParamsError
+from priorshift.worlds.generator import World
+from priorshift.worlds.params import load_world_params, load_worlds
+
+
+@pytest.fixture(scope="module")
+def worlds(materials, world_params):
+    return {coupled: World(materials, world_params, coupled) for coupled in (True, False)}
+
+
+@pytest.fixture(scope="module")
+def texts(worlds):
+    return {coupled: list(itertools.islice(world.sample(0), 6000)) for coupled, world in worlds.items()}
+
+
+def test_probability_of_one_line_of_prose_by_hand(worlds, texts, materials, world_params):
+    found = [d for d in texts[True] if d.text in materials.prose]
+    assert len(found) > 20
+    by_hand = math.log(world_params.prose_share) - math.log(6) + math.log(0.7) - math.log(len(materials.prose))
+    for document in found:
+        assert worlds[True].log_probability(document) == pytest.approx(by_hand, abs=1e-12)
+
+
+@pytest.mark.parametrize("coupled", [True, False])
+def test_probability_of_one_narrated_decision_by_hand(worlds, texts, materials, world_params, coupled):
+    p, world = world_params, worlds[coupled]
+    n_situations = sum(map(len, materials.domains.values()))
+    names = "|".join(materials.forms.names.main)
+    pattern = re.compile(rf"[^.]*\. (?:{names}) decided to ([^.]*)\.")
+    found = 0
+    for document in texts[coupled]:
+        match = pattern.fullmatch(document.text)
+        owner = [c for c in world.classes if match and match[1] in materials.actions[c]]
+        if not owner:
+            continue
+        found += 1
+        shared = (1 - p.prose_share) / 6 * p.texts["story_named"] / len(materials.forms.names.main) * (1 - p.opening)
+        episode = p.episode_kinds["situation"] / n_situations * p.follow_ups["choice"] * (1 - p.second_follow_up)
+        wording = p.choice_forms["narrated"] * p.canonical_stem / len(materials.actions[owner[0]])
+        acting = world.action_odds()[world.classes.index(owner[0])]
+        expected = math.log(shared * episode * wording * acting)
+        assert world.log_probability(document) == pytest.approx(expected, abs=1e-9)
+    assert found >= 3
+
+
+def test_posterior_by_hand(worlds):
+    world = worlds[True]
+    rest = (1 - 0.9) / 2
+    after = np.array([0.6 * rest, 0.2 * rest, 0.2 * 0.9])
+    expected = after / after.sum() @ world.tinted["work"]
+    assert world.outcome_odds("work", ["guard"]) == pytest.approx(expected)
+    assert worlds[False].outcome_odds("work", ["guard"] * 3) == pytest.approx(worlds[False].outcome_odds("work", []))
+
+
+def test_scale_levels_by_hand(worlds, world_params):
+    world, most = worlds[True], np.array(world_params.scale_levels)
+    threat = world.outcomes.index("threat")
+    expected = np.tile(most[::-1], (3, 1))
+    expected[threat] = most
+    assert world.scale_odds("threat", 1) == pytest.approx(expected)
+    assert world.scale_odds("threat", -1) == pytest.approx(expected[:, ::-1])
+    agree = 0.2 * 0.9 / (0.6 * 0.05 + 0.2 * 0.05 + 0.2 * 0.9)
+    by_hand = agree * most + (1 - agree) * most[::-1]
+    assert world.level_odds("threat", 1, ["guard"]) == pytest.approx(by_hand)
+    assert worlds[False].level_odds("threat", 1, ["guard"]) == pytest.approx(0.2 * most + 0.8 * most[::-1])
+
+
+def actions_and_feelings(documents, materials):
+    """Counts of (class of the first action, outcome of the first feeling) over texts with both."""
+    classes, outcomes = list(materials.actions), list(materials.feelings)
+    table = np.zeros((len(classes), len(outcomes)))
+    ways = {p: c for c in classes for p in materials.actions[c]}
+    felt = {p: o for o in outcomes for p in materials.feelings[o]}
+    stems = "decided to|chose to|was to"
+    for document in documents:
+        action = re.search(rf"(?:{stems}) ([^.;]*)\.", document.text)
+        feeling = re.search(r"(?:felt|feeling|became) ([^.]*)\.", document.text)
+        if action and feeling and action[1] in ways and feeling[1] in felt:
+            table[classes.index(ways[action[1]]), outcomes.index(felt[feeling[1]])] += 1
+    return table
+
+
+def test_only_the_coupled_world_joins_acting_and_feeling(texts, materials):
+    coupled = actions_and_feelings(texts[True], materials)
+    decoupled = actions_and_feelings(texts[False], materials)
+    assert coupled.sum() > 500 and decoupled.sum() > 500
+    assert chi2_contingency(coupled).pvalue < 1e-20
+    assert chi2_contingency(decoupled).pvalue > 1e-3
+    # Same marginals in both worlds.
+    for axis in (0, 1):
+        pair = np.stack([coupled.sum(axis), decoupled.sum(axis)])
+        assert chi2_contingency(pair).pvalue > 1e-3
+
+
+def test_every_form_is_in_the_text(texts, materials):
+    text = "\n".join(d.text for d in texts[True])
+    for mark in ("Options: A) ", "Dear ", "Diary of ", "What is new?", "I decided to", "Statement: ", "phrase book"):
+        assert mark in text
+    for stems in (materials.forms.stems.choice, materials.forms.stems.interpretation, materials.forms.stems.feeling):
+        for stem in stems:
+            assert stem.first in text and stem.named.replace("{name}", materials.forms.names.main[0]) in text
+    for name in materials.forms.names.stranger:
+        assert name in text
+    for scale in materials.scales.values():
+        for item in scale.items:
+            assert item.text in text
+
+
+BAD_WORLDS = {
+    "unknown follow-up": (
+        {"follow_ups": {"choice": 0.5, "remindr": 0.5}},
+        "follow_ups: unknown 'remindr'; expected choice",
+    ),
+    "a single follow-up": ({"follow_ups": {"choice": 1.0}}, "give at least two a share"),
+    "unknown text": ({"texts": {"dairy": 1.0}}, "texts.*'story_named'"),
+    "unknown episode": ({"episode_kinds": {"preferences": 1.0}}, "episode_kinds.*'preference'"),
+    "unknown form": ({"choice_forms": {"letterd": 1.0}}, "choice_forms.*'lettered'"),
+    "three levels": ({"scale_levels": [0.2, 0.3, 0.5]}, "found 3 shares; the materials have scales with 4"),
+    "levels beyond one": ({"scale_levels": [0.2, 0.3, 0.5, 0.24]}, r"scale_levels: the shares sum to 1\.24"),
+    "episodes turned round": ({"episodes": [6, 1]}, "expected the least and then the most"),
+    "a certain class": ({"own_class": 1.0}, "own_class: found 1.0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WORLDS)
+def test_a_bad_worlds_file_is_one_line_of_check(name, params_folder, capsys):
+    change, said = BAD_WORLDS[name]
+    path = params_folder / "worlds.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    assert main(["check", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and re.search(said, error), error
+
+
+def test_check_of_a_worlds_file_says_what_it_builds(params_folder, capsys):
+    assert main(["check", str(params_folder / "worlds.yaml")]) == 0
+    assert "12 base models, 168,000,000 tokens" in capsys.readouterr().out
+
+
+def test_scales_with_options_of_their_own_are_asked_with_these(params_folder):
+    path = params_folder / "materials" / "scales.yaml"
+    scales = yaml.safe_load(path.read_text())
+    for scale in scales.values():
+        scale["labels"] = ["hardly", "slightly", "fairly", "hugely"]
+    path.write_text(yaml.safe_dump(scales))
+    params, materials = load_worlds(params_folder / "worlds.yaml")
+    texts = " ".join(d.text for d in itertools.islice(World(materials, params, coupled=True).sample(0), 500))
+    assert set(re.findall(r"answers: (\w+)\.", texts)) == {"hardly", "slightly", "fairly", "hugely"}
+
+
+def test_shares_must_sum_to_one(params_folder):
+    path = params_folder / "worlds.yaml"
+    path.write_text(path.read_text().replace("scale: 0.18", "scale: 0.2"))
+    with pytest.raises(ParamsError, match=r"episode_kinds: the shares sum to 1\.02"):
+        load_world_params(path)
