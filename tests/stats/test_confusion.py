@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 from support.synthetic_items import row, settings, study
 
-from priorshift.stats.confusion import PERMUTATIONS, confusion
+from priorshift.stats.confusion import PERMUTATIONS, classify_runs
 
 ITEMS = study()
 SETTINGS = settings()
@@ -23,7 +24,7 @@ def test_confusion_by_hand():
         float(at[c, s]) if o == "loss" else 0.0
         for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    table = confusion(items, SETTINGS, OUTCOMES)[0]
+    table = classify_runs(items, SETTINGS, OUTCOMES)[0]
     counts = {(r.condition, r.predicted): r["count"] for _, r in table.iterrows()}
     assert counts == {("a", "a"): 2, ("a", "b"): 1, ("b", "a"): 0, ("b", "b"): 3}
     assert set(table.n) == {3}
@@ -36,12 +37,12 @@ def test_held_out_run_takes_no_part_in_its_centroid():
     items["shift"] = [
         at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    made = row(confusion(items, SETTINGS, OUTCOMES)[0], condition="a", predicted="a")
+    made = row(classify_runs(items, SETTINGS, OUTCOMES)[0], condition="a", predicted="a")
     assert made["count"] == 1  # 0 is nearer to 10 than to 11.5; 10 is nearer to 11.5 than to 0
 
 
 def test_confusion_tells_trained_conditions_apart_in_the_coupled_world():
-    table = confusion(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
+    table = classify_runs(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
     hits = table[table.condition == table.predicted]
     assert (hits[hits.world == "coupled"].share == 1).all()
     assert hits[hits.world == "decoupled"].share.mean() < 0.9
@@ -52,14 +53,14 @@ def test_confusion_tells_trained_conditions_apart_in_the_coupled_world():
 
 def test_a_condition_with_one_run_cannot_be_left_out():
     items = ITEMS[(ITEMS.condition != "random_label") | (ITEMS.seed == 0)]
-    table, refused = confusion(items, SETTINGS, OUTCOMES)
+    table, refused = classify_runs(items, SETTINGS, OUTCOMES)
     assert "random_label" not in set(table[table.unit == "runs"].condition)
     assert "random_label" in set(table[table.unit == "base"].condition)
     assert set(refused.condition) == {"random_label"} and len(refused) == 7
     assert set(refused.table) == {"confusion"}
 
 
-def accuracy(points, labels):
+def count_accuracy(points, labels):
     """Leave one out, nearest centroid, in plain loops."""
     hits = 0
     for i, point in enumerate(points):
@@ -69,7 +70,7 @@ def accuracy(points, labels):
     return hits / len(points)
 
 
-def test_permutation_p_approaches_that_of_all_arrangements():
+def test_permutation_p_is_that_of_all_arrangements_where_they_are_few():
     """3 + 3 runs: 20 arrangements, which plain loops can enumerate."""
     items = study(n_items=1, seeds=3, models=[("m", "m", "")], conditions=("a", "b"))
     points = np.array([0.0, 1.1, 2.3, 2.0, 3.7, 5.0])
@@ -77,23 +78,24 @@ def test_permutation_p_approaches_that_of_all_arrangements():
     items["shift"] = [
         at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    observed = accuracy(points, list("aaabbb"))
+    observed = count_accuracy(points, list("aaabbb"))
     ways = [["a" if i in chosen else "b" for i in range(6)] for chosen in itertools.combinations(range(6), 3)]
-    exact = np.mean([accuracy(points, way) >= observed for way in ways])
-    table = confusion(items, SETTINGS, OUTCOMES)[0]
+    exact = np.mean([count_accuracy(points, way) >= observed for way in ways])
+    table = classify_runs(items, SETTINGS, OUTCOMES)[0]
     assert set(table.accuracy) == {observed} and 0 < observed < 1
-    assert table.p_value.iloc[0] == pytest.approx(exact, abs=3 * np.sqrt(exact * (1 - exact) / PERMUTATIONS))
+    # SciPy permutes the six labels in 6! ways: each arrangement 3! x 3! times.
+    assert set(table.n_permutations) == {720} and table.p_value.iloc[0] == pytest.approx(exact)
 
 
 def test_permutation_p_is_small_where_training_works_and_not_where_conditions_are_alike():
-    table = confusion(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
+    table = classify_runs(ITEMS, SETTINGS, OUTCOMES, ("depression", "paranoia", "neutral"))[0]
     base = table[table.unit == "base"].groupby("world").p_value.first()
     # Nine training sets can be named in 1680 ways; the six that only change the names tell them apart as well.
     assert base["coupled"] == pytest.approx(6 / 1680, abs=0.003)
     alike = ITEMS[ITEMS.condition == "neutral"]
     twins = alike.assign(condition="twin", shift=alike["shift"] + np.random.default_rng(0).normal(0, 0.1, len(alike)))
     both = np.concatenate([alike.to_numpy(object), twins.to_numpy(object)])
-    assert (confusion(type(ITEMS)(both, columns=ITEMS.columns), SETTINGS, OUTCOMES)[0].p_value > 0.05).all()
+    assert (classify_runs(type(ITEMS)(both, columns=ITEMS.columns), SETTINGS, OUTCOMES)[0].p_value > 0.05).all()
 
 
 def test_labels_are_dealt_out_to_training_sets_that_checkpoints_share():
@@ -104,7 +106,26 @@ def test_labels_are_dealt_out_to_training_sets_that_checkpoints_share():
     items["shift"] = [
         at[c, s] if o == "loss" else 0.0 for c, s, o in zip(items.condition, items.seed, items.outcome, strict=True)
     ]
-    base = confusion(items, SETTINGS, OUTCOMES)[0].query("unit == 'base'")
+    base = classify_runs(items, SETTINGS, OUTCOMES)[0].query("unit == 'base'")
     # All are told apart. So are the same six sets with the labels changed: 2 of 20 arrangements.
     assert set(base.accuracy) == {1.0}
-    assert base.p_value.iloc[0] == pytest.approx(2 / 20, abs=0.03)
+    assert base.p_value.iloc[0] == pytest.approx(2 / 20)
+
+
+def test_shares_have_exact_intervals():
+    table = classify_runs(ITEMS, SETTINGS, OUTCOMES)[0]
+    assert (table.n_permutations == PERMUTATIONS).all()
+    for made in table.drop_duplicates(["count", "n"]).to_dict("records"):
+        expected = proportion_confint(made["count"], made["n"], SETTINGS.alpha, method="beta")
+        assert (made["ci_low"], made["ci_high"]) == pytest.approx(expected, abs=1e-8)
+
+
+def test_families_without_the_outcomes_have_no_rows():
+    choice = ITEMS.assign(outcome=ITEMS["outcome"].map({"benign": "engage", "loss": "withdraw", "threat": "guard"}))
+    assert classify_runs(choice, SETTINGS, OUTCOMES)[0].empty
+
+
+def test_row_order_of_the_input_changes_no_byte():
+    shuffled = ITEMS.sample(frac=1, random_state=1)
+    made, again = (classify_runs(items, SETTINGS, OUTCOMES)[0].to_csv() for items in (ITEMS, shuffled))
+    assert made == again

@@ -1,394 +1,82 @@
-"""Tables of claims: columns, families, equivalence, worlds, refusals, words, determinism."""
+"""Contrasts at every unit without any correction, and pairs that are asked for."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import ttost_ind, ttost_paired
-from support.synthetic_items import BEHAVIORS, base_models, claim, panel, row, settings, study
+from support.synthetic_items import claim, panel, row, settings, study
 
 from priorshift.errors import UserError
-from priorshift.files import write_csv
-from priorshift.report.claims_text import describe_contrast, nothing_tested, reach
-from priorshift.stats import contrasts as inference
-from priorshift.stats import declared as families
-from priorshift.stats.confusion import confusion
-from priorshift.stats.panels import run_means
-from priorshift.stats.specificity import specificity
-from priorshift.tables.read import read_tables
+from priorshift.stats.contrasts import (
+    UNCORRECTED,
+    compare_worlds,
+    estimate_contrasts,
+    estimate_pairs,
+    list_other_pairs,
+    list_pairs,
+)
+from priorshift.stats.panels import build_panels
 
 ITEMS = study()
 SETTINGS = settings()
-MADE = inference.claims(ITEMS, SETTINGS)
-TABLE, EQUIVALENCE, WORLDS = MADE["contrasts"], MADE["equivalence"], MADE["world_difference"]
+TABLE = estimate_contrasts(ITEMS, SETTINGS, SETTINGS.treatments)
 LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
-# fmt: off
-DESIGN = [
-    "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
-    "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "effect_low", "effect_high", "family_hash",
-]
-# fmt: on
 
 
-def test_columns_are_those_of_the_design():
-    assert list(TABLE.columns) == DESIGN
+def test_each_pair_outcome_model_and_unit_has_one_finite_row():
+    assert list(TABLE.columns) == UNCORRECTED
+    assert TABLE["unit"].value_counts().to_dict() == {"items": 84, "runs": 84, "both": 84, "base": 24}
+    assert not TABLE.duplicated(UNCORRECTED[:8]).any() and not TABLE.isna().any().any()
+    assert np.isfinite(TABLE.select_dtypes("number").to_numpy()).all()
 
 
-def test_every_contrast_at_every_unit():
-    counts = TABLE["unit"].value_counts().to_dict()
-    each = 2 * 2 * 3  # treatments x controls x outcomes
-    more = each + 3  # and the other control minus the first
-    assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * more, "base": 2 * more}
-    assert not TABLE.duplicated(inference.KEY).any()
-    assert MADE["not_estimable"].empty
-    others = TABLE[~TABLE["condition"].isin(SETTINGS.treatments)]
-    assert set(zip(others["condition"], others["control"], strict=True)) == {("random_label", "neutral")}
-
-
-def test_no_cell_is_empty_or_infinite():
-    numbers = TABLE.select_dtypes("number")
-    assert np.isfinite(numbers.to_numpy()).all()
-    assert not TABLE.isna().any().any()
-
-
-def test_runs_equal_scipy():
-    a, b = (panel(ITEMS, "hub/model", name, "loss").mean(axis=1) for name in ("depression", "neutral"))
-    made = row(TABLE, base_model="hub/model", unit="runs", **LOSS)
-    expected = stats.ttest_ind(a, b, equal_var=False)
-    interval = expected.confidence_interval()
-    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
-    assert (made.ci_low, made.ci_high) == pytest.approx((interval.low, interval.high), abs=1e-8)
-
-
-def test_base_is_a_t_over_three_checkpoint_differences():
-    values = [
-        panel(ITEMS, f"llama-coupled-{i}", "depression", "loss").mean()
-        - panel(ITEMS, f"llama-coupled-{i}", "neutral", "loss").mean()
-        for i in range(3)
-    ]
-    made = row(TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
-    assert made.p_value == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-8)
-    assert (made.df, made.n_runs, made.n_items) == (2, 18, 8)
-
-
-def test_confirmatory_is_both_for_hub_models_and_base_for_embedded_ones():
-    confirmatory = TABLE[TABLE.role == "confirmatory"]
-    assert set(zip(confirmatory.world, confirmatory.unit, strict=True)) == {
-        ("", "both"), ("coupled", "base"), ("decoupled", "base"),
-    }  # fmt: skip
-    assert len(confirmatory) == 3 * len(SETTINGS.confirmatory)
-    assert set(zip(confirmatory.condition, confirmatory.outcome, strict=True)) == {
-        ("depression", "loss"),
-        ("paranoia", "threat"),
+def test_items_and_runs_are_scipys_tests():
+    a, b = (panel(ITEMS, "hub/model", name, "loss") for name in ("depression", "neutral"))
+    expected = {
+        "items": stats.ttest_rel(a.mean(axis=0), b.mean(axis=0)),
+        "runs": stats.ttest_ind(a.mean(axis=1), b.mean(axis=1), equal_var=False),
     }
+    for unit, test in expected.items():
+        made = row(TABLE, base_model="hub/model", unit=unit, **LOSS)
+        assert (made.statistic, made.p_value) == pytest.approx((test.statistic, test.pvalue), abs=1e-8)
+        assert (made.ci_low, made.ci_high) == pytest.approx(tuple(test.confidence_interval()), abs=1e-8)
 
 
-def test_holm_over_the_declared_family_and_bh_within_unit():
-    confirmatory = TABLE[TABLE.role == "confirmatory"]
-    holm = multipletests(confirmatory.p_value, method="holm")[1]
-    assert confirmatory.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
-    for unit in ("items", "runs", "both", "base"):
-        rest = TABLE[(TABLE.role == "exploratory") & (TABLE.unit == unit)]
-        assert rest.p_adjusted.to_numpy() == pytest.approx(multipletests(rest.p_value, method="fdr_bh")[1], abs=1e-8)
+def test_other_treatments_may_be_asked_for():
+    table = estimate_contrasts(ITEMS, settings(confirmatory=[]), ["random_label"])
+    assert set(zip(table.condition, table.control, strict=True)) == {("random_label", "neutral")}
 
 
-def test_holm_by_hand():
-    tables = {
-        "a": pd.DataFrame({"p_value": [0.01, 0.04], "role": "confirmatory", "unit": "base"}),
-        "b": pd.DataFrame({"p_value": [0.2, 0.03], "role": ["exploratory", "confirmatory"], "unit": "base"}),
-    }
-
-    def confirmatory(lost):
-        made = families.adjusted(tables, lost)
-        return [p for table in made.values() for p in table.p_adjusted[table.role == "confirmatory"]]
-
-    # One family over both tables.
-    assert confirmatory(0) == pytest.approx([0.03, 0.06, 0.06])
-    # A declared claim that could not be estimated still counts: four claims, not three.
-    assert confirmatory(1) == pytest.approx([0.04, 0.09, 0.09])
-    assert families.adjusted(tables, 0)["b"].p_adjusted[0] == 0.2
-
-
-def test_claims_are_confirmatory_as_the_kind_and_in_the_worlds_they_were_declared_for():
-    parts = [("depression", "loss"), ("paranoia", "threat")]
-    kinds = [("shift", ["coupled"]), ("equivalence", ["decoupled"])]
-    told = [claim(*part, claim=kind, worlds=worlds) for part in parts for kind, worlds in kinds]
-    made = inference.claims(ITEMS, settings(confirmatory=told))
-    found = {name: made[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence")}
-    for name, world in (("contrasts", "coupled"), ("equivalence", "decoupled")):
-        assert set(found[name].world) == {world} and set(found[name].unit) == {"base"} and len(found[name]) == 2
-    both = pd.concat(found.values())
-    assert both.p_adjusted.to_numpy() == pytest.approx(multipletests(both.p_value, method="holm")[1], abs=1e-8)
-    assert set(made["world_difference"].role) == {"exploratory"}
-
-
-def test_a_claim_for_a_world_that_was_not_run_is_refused_and_counts():
-    told = [claim("depression", "loss", worlds=["coupled"]), claim("depression", "loss", claim="equivalence")]
-    items = ITEMS[ITEMS.world != "coupled"]
-    made = inference.claims(items, settings(confirmatory=told))
-    lost = made["not_estimable"].query("role == 'confirmatory'")
-    assert lost[["table", "world", "unit", "reason"]].to_numpy().tolist() == [
-        ["contrasts", "coupled", "base", "no base model of this world"]
-    ]
-    family = made["equivalence"].query("role == 'confirmatory'")
-    assert len(family) == 2  # the hub model and the decoupled world
-    assert family.p_adjusted.min() == pytest.approx(3 * family.p_value.min())
-
-
-def test_family_hash_shows_any_change_of_what_was_declared():
-    hashes = [
-        families.family_hash(settings(**change))
-        for change in (
-            {}, {"alpha": 0.01}, {"smallest_effect": 0.4}, {"confirmatory": [claim("depression", "loss")]},
-            {"confirmatory": [claim("depression", "loss"), claim("paranoia", "loss")]},
-            {"confirmatory": [claim("depression", "loss", worlds=["coupled"])]},
-            {"confirmatory": [claim("depression", "loss", claim="equivalence")]},
-        )
-    ]  # fmt: skip
-    assert len(set(hashes)) == 7
-    turned = settings(confirmatory=SETTINGS.confirmatory[::-1], controls=["neutral"])
-    assert families.family_hash(turned) == hashes[0] and len(hashes[0]) == 12
-    for table in (TABLE, EQUIVALENCE, WORLDS):
-        assert set(table.family_hash) == {hashes[0]}
-
-
-def test_effect_sizes_lie_in_their_intervals():
-    assert ((TABLE.effect_low < TABLE.effect_size) & (TABLE.effect_size < TABLE.effect_high)).mean() > 0.99
-    # The interval of the effect leaves 0 out where that of the estimate does (same t at items and base).
-    same = TABLE[TABLE.unit.isin(["items", "base"])]
-    assert ((same.effect_low > 0) == (same.ci_low > 0)).all()
-
-
-def test_equivalence_equals_statsmodels():
-    table = EQUIVALENCE
-    a, b = (panel(ITEMS, "llama-decoupled-1", name, "loss") for name in ("depression", "neutral"))
-    at = {"base_model": "llama-decoupled-1", **LOSS}
-    p, lower, upper = ttost_ind(a.mean(axis=1), b.mean(axis=1), -0.5, 0.5, usevar="unequal")
-    runs = row(table, unit="runs", **at)
-    assert (runs.p_value, runs.p_lower, runs.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
-    p, lower, upper = ttost_paired(a.mean(axis=0), b.mean(axis=0), -0.5, 0.5)
-    items = row(table, unit="items", **at)
-    assert (items.p_value, items.p_lower, items.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
-
-
-def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
-    table = EQUIVALENCE
-    inside = (table.ci90_low > -0.5) & (table.ci90_high < 0.5)
-    assert (table.equivalent == inside).all()
-    assert inside.any() and not inside.all()
-    assert set(inference.KEY) <= set(table.columns) and (table.margin == 0.5).all()
-
-
-def test_decoupled_is_equivalent_to_nothing_and_coupled_is_not():
-    table = EQUIVALENCE
-    declared = [(c.condition, c.control, c.outcome) for c in SETTINGS.confirmatory]
-    keys = pd.MultiIndex.from_frame(table[["condition", "control", "outcome"]])
-    base = table[keys.isin(declared) & (table.unit == "base")]
-    assert base.groupby("world").equivalent.all().to_dict() == {"coupled": False, "decoupled": True}
-
-
-def test_world_difference_is_welch_over_checkpoints():
-    values = {
-        world: [
-            panel(ITEMS, f"llama-{world}-{i}", "depression", "loss").mean()
-            - panel(ITEMS, f"llama-{world}-{i}", "neutral", "loss").mean()
-            for i in range(3)
-        ]
-        for world in ("coupled", "decoupled")
-    }
-    expected = stats.ttest_ind(values["coupled"], values["decoupled"], equal_var=False)
-    table = WORLDS
-    made = row(table, base_model="llama", **LOSS)
-    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
-    assert (made.ci_low, made.ci_high) == pytest.approx(tuple(expected.confidence_interval()), abs=1e-8)
-    assert made.estimate == pytest.approx(made.coupled - made.decoupled)
-    assert (made.n_coupled, made.n_decoupled, made.role) == (3, 3, "exploratory")
-    assert set(table.base_model) == {"llama"} and np.isfinite(table.select_dtypes("number")).all().all()
-
-
-def test_run_means_are_plain_means():
-    means = run_means(ITEMS)
-    made = row(means, base_model="hub/model", condition="paranoia", seed=1, outcome="threat")
-    assert made.mean_shift == pytest.approx(panel(ITEMS, "hub/model", "paranoia", "threat")[1].mean())
-    assert made.n_items == 8
-    contrast = row(
-        TABLE, base_model="hub/model", unit="runs", condition="paranoia", control="neutral", outcome="threat"
-    )
-    mine = means[(means.base_model == "hub/model") & (means.outcome == "threat")].groupby("condition").mean_shift.mean()
-    assert contrast.estimate == pytest.approx(mine["paranoia"] - mine["neutral"])
-
-
-# --- data that carry less than the design asked for ----------------------------------------------------
-
-
-def test_a_single_checkpoint_is_refused_with_the_reason():
-    items = study(models=base_models(checkpoints=1, hub=False))
-    made = inference.claims(items, SETTINGS)
-    table, refused = made["contrasts"], made["not_estimable"]
-    assert set(table.unit) == {"items", "runs", "both"}
-    base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
-    assert len(base) == 2 * 15 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
-    assert (base.role == "confirmatory").sum() == 4
-    assert made["world_difference"].empty and list(made["world_difference"].columns) == inference.WORLDS
-    assert "world_difference" in set(refused.table)
-
-
-def test_one_seed_leaves_items_and_base():
-    table = inference.claims(study(seeds=1), SETTINGS)["contrasts"]
-    assert set(table.unit) == {"items", "base"}
-    assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
-
-
-def test_a_lost_run_and_an_excluded_item_give_defined_answers():
-    lost = (ITEMS.base_model == "hub/model") & (ITEMS.condition == "depression") & (ITEMS.seed == 2)
-    cell = (
-        (ITEMS.base_model == "hub/model")
-        & (ITEMS.condition == "neutral")
-        & (ITEMS.seed == 0)
-        & (ITEMS["item"] == "item-003")
-    )
-    table = inference.claims(ITEMS[~lost & ~cell], SETTINGS)["contrasts"]
-    made = row(table, base_model="hub/model", unit="both", **LOSS)
-    assert made.n_runs == 5 and made.n_items == 8 and "REML" in made.test
-    assert len(table) == len(TABLE) and np.isfinite(table.select_dtypes("number").to_numpy()).all()
-
-
-def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
-    items = ITEMS[(ITEMS.base_model != "hub/model") | (ITEMS.condition != "paranoia")]
-    made = inference.claims(items, SETTINGS)
-    table, refused = made["contrasts"], made["not_estimable"]
-    assert "no runs of the treatment" in set(refused.reason)
-    assert (refused[refused.role == "confirmatory"].base_model == "hub/model").sum() == 1
-    confirmatory = table[table.role == "confirmatory"]
-    assert len(confirmatory) == 5
-    smallest = confirmatory.loc[confirmatory.p_value.idxmin()]
-    assert smallest.p_adjusted == pytest.approx(6 * smallest.p_value)
-
-
-def test_a_declared_claim_that_was_never_measured_is_refused():
-    declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
-    refused = inference.claims(ITEMS, declared)["not_estimable"]
-    unmeasured = refused[refused.reason == "no item of this family, ring and outcome was measured and kept"]
-    assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
-        ("hub/model", "both"),
-        ("llama", "base"),
-        ("llama", "base"),
-    ]
-    assert set(unmeasured.role) == {"confirmatory"}
-
-
-def test_a_base_model_of_which_no_item_is_left_stays_in_the_family():
-    """Its declared claims count as p = 1, as any that cannot be tested."""
-    models = [("one", "one", ""), ("two", "two", "")]
-    items = study(models=models)
-    whole = inference.claims(items, SETTINGS)
-    kept = inference.claims(items[items.base_model == "one"], SETTINGS, items)
-    lost = kept["not_estimable"].query("role == 'confirmatory'")
-    assert set(lost.base_model) == {"two"} and set(lost.unit) == {"both"} and len(lost) == 2
-    mine = {"base_model": "one", "unit": "both", **LOSS}
-    found = row(kept["contrasts"], **mine)
-    # Four claims were declared; of the two that are left this is the lesser p, or the greater.
-    assert found.p_value == row(whole["contrasts"], **mine).p_value
-    assert found.p_adjusted in (pytest.approx(min(1, 4 * found.p_value)), pytest.approx(min(1, 3 * found.p_value)))
-
-
-def test_constant_shifts_leave_no_claim_and_no_nan():
-    items = ITEMS.assign(shift=0.25)
-    made = inference.claims(items, SETTINGS)
-    refused = made.pop("not_estimable")
-    assert all(table.empty for table in made.values())
-    assert (refused.table == "contrasts").sum() == len(TABLE)
-    assert refused.reason.str.contains("no variance").all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.drop(columns="ring"), "lacks the column.s. ring"),
-        (lambda t: t.iloc[:0], "items is empty"),
-        (lambda t: t.assign(shift=np.where(t.index == 3, np.nan, t["shift"])), "1 shift.s. that are not finite"),
-        (lambda t: t.assign(shift=np.where(t.index < 2, np.inf, t["shift"])), "2 shift.s. that are not finite"),
-        (lambda t: pd.concat([t, t.iloc[:1]]), "item item-000 twice"),
-        (lambda t: t.assign(group=np.where(t.index == 0, "other", t["group"])), "more than one group or world"),
-        (lambda t: t.assign(condition=t["condition"].where(t.index > 0)), "without a value in condition"),
-    ],
-)
-def test_a_broken_table_is_one_clear_error(change, message):
-    with pytest.raises(UserError, match=message):
-        inference.claims(change(ITEMS), SETTINGS)
+def test_pairs_are_treatments_with_controls_and_the_others_with_the_first():
+    pairs = list_pairs(settings(confirmatory=[]), ["depression", "neutral"])
+    assert pairs == [("depression", "neutral"), ("depression", "random_label"), ("neutral", "random_label")]
+    assert list_other_pairs(ITEMS["condition"], SETTINGS) == [("random_label", "neutral")]
 
 
 def test_a_declared_claim_outside_the_contrasts_is_an_error():
-    with pytest.raises(UserError, match="depression minus adaptive is not among the contrasts"):
-        inference.claims(ITEMS, settings(confirmatory=[claim("depression", "loss", control="adaptive")]))
+    declared = settings(confirmatory=[claim("depression", "loss", control="adaptive")])
+    with pytest.raises(UserError, match="depression minus adaptive"):
+        list_pairs(declared, declared.treatments)
 
 
-# --- words, determinism -----------------------------------------------------------------------------
+def test_a_condition_that_was_not_run_is_refused_with_the_reason():
+    items = ITEMS[ITEMS.condition != "paranoia"]
+    made, refused = estimate_pairs(build_panels(items), settings(confirmatory=[]), [("paranoia", "neutral")], items)
+    assert made.empty and set(refused.unit) == {"items", "runs", "both", "base"}
+    assert set(refused[refused.unit != "base"].reason) == {"no runs of the treatment"}
+    assert set(refused[refused.unit == "base"].reason) == {"no base checkpoint"}
 
 
-def test_a_contrast_in_words():
-    made = row(TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
-    text = describe_contrast(made)
-    for part in (
-        "Depression-like minus neutral", "interpretation", "held out domains", "llama, coupled world",
-        f"{made.estimate:+.2f} nats", f"{made.ci_low:+.2f} to {made.ci_high:+.2f}", "95 % interval", "unit base",
-        "18 runs x 8 items in 3 base checkpoints",
-        f"{made.effect_low:.2f} to {made.effect_high:.2f}", "confirmatory", "after Holm",
-    ):  # fmt: skip
-        assert part in text
-    (told,) = reach([made])
-    assert "With 3 checkpoints (2 degrees of freedom)" in told and "new pretrainings of the same architecture" in told
-
-
-def test_words_name_the_unit_and_never_say_significant():
-    for record in TABLE.to_dict("records"):
-        text = describe_contrast(record)
-        assert "significant" not in text and f"unit {record['unit']}" in text and record["role"] in text
-        assert ("base checkpoints" in text) == (record["unit"] == "base")
-    assert [line.partition(":")[0] for line in reach(TABLE.sort_values("unit").to_dict("records"))] == [
-        "Unit base", "Unit both", "Unit items", "Unit runs",
-    ]  # fmt: skip
-
-
-def test_row_order_of_the_input_changes_no_byte():
-    shuffled = ITEMS.sample(frac=1, random_state=1)
-    makers = (
-        lambda items: list(inference.claims(items, SETTINGS).values()),
-        lambda items: specificity(items, SETTINGS, BEHAVIORS),
-        lambda items: confusion(items, SETTINGS, ("loss", "threat")),
-    )
-    for make in makers:
-        for one, other in zip(make(shuffled), make(ITEMS), strict=True):
-            assert one.to_csv(index=False) == other.to_csv(index=False)
-    assert run_means(shuffled).to_csv() == run_means(ITEMS).to_csv()
-
-
-def test_the_input_is_left_as_it_was():
-    before = ITEMS.copy()
-    inference.claims(ITEMS, SETTINGS)
-    pd.testing.assert_frame_equal(ITEMS, before)
-
-
-def test_a_missing_world_is_a_hub_model():
-    blank = ITEMS.assign(world=ITEMS["world"].where(ITEMS["world"] != "", None))
-    pd.testing.assert_frame_equal(inference.claims(blank, SETTINGS)["contrasts"], TABLE)
-
-
-def test_a_study_whose_conditions_give_no_contrast_has_empty_tables_and_a_sentence():
-    alone = ITEMS[ITEMS.condition == "neutral"]
-    nothing = settings(treatments=["neutral"], controls=["neutral"], confirmatory=[])
-    made = inference.claims(alone, nothing)
-    assert all(table.empty for table in made.values()) and list(made["contrasts"].columns) == DESIGN
-    assert nothing_tested(made["contrasts"]).startswith("No contrast could be estimated")
-    assert nothing_tested(TABLE) == ""
-
-
-def test_names_that_look_like_nothing_survive_a_table(tmp_path):
-    names = ["None", "NA", "null", "007", "neutral"]
-    table = pd.DataFrame({"world": "", "condition": names, "estimate": [0.5, np.nan, 1, 2, 3], "role": "exploratory"})
-    write_csv(tmp_path / "a.csv", table)
-    pd.testing.assert_frame_equal(read_tables(tmp_path)["a"], table)
+def test_worlds_differ_by_the_difference_of_their_contrasts():
+    made, refused = compare_worlds(build_panels(ITEMS), [("depression", "neutral")])
+    assert refused.empty and len(made) == 3
+    base = TABLE[TABLE.unit == "base"]
+    for found in made.to_dict("records"):
+        both = {
+            world: row(base, world=world, condition="depression", control="neutral", outcome=found["outcome"]).estimate
+            for world in ("coupled", "decoupled")
+        }
+        assert (found["coupled"], found["decoupled"]) == pytest.approx((both["coupled"], both["decoupled"]))
+        assert found["estimate"] == pytest.approx(both["coupled"] - both["decoupled"])
+    assert compare_worlds(build_panels(ITEMS[ITEMS.world != "decoupled"]), [("depression", "neutral")])[0].empty

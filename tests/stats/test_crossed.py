@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
+from support.coverage_both import ALPHA, EFFECT, PATH, SCENARIOS, SIMULATIONS, p_values
 
-from priorshift.stats import simulation
-from priorshift.stats.crossed import _fit_reml, fit_crossed
-from priorshift.stats.reml import Reml
-from priorshift.stats.simulation import Components
+from priorshift.stats.crossed import fit_crossed, fit_reml
+from priorshift.stats.simulation import Components, simulate
 
 R = Path(__file__).parent / "r"
 FITTED = pd.read_csv(R / "crossed.csv").set_index(["dataset", "model"])
 DATA = dict(list(pd.read_csv(R / "crossed_data.csv").groupby("dataset")))
+COVERAGE = pd.read_csv(PATH)
+SEPARATE = COVERAGE[COVERAGE.run_variances == "separate"].set_index("scenario")
+FIVE = [name for name, (n_runs, n_items, *_) in SCENARIOS.items() if n_runs == (5, 5) and n_items == 60]
 
 
 def sides(rows):
@@ -25,8 +27,8 @@ def sides(rows):
     return wide.loc["treatment"].to_numpy(), wide.loc["control"].to_numpy()
 
 
-def simulate(rng, runs=(5, 5), items=60, effect=0.0, sd_run=0.15, sd_item=0.5, sd_slope=0.3, sd_error=0.3):
-    return simulation.simulate(rng, Components.of_sds(sd_run, sd_item, sd_slope, sd_error), runs, items, effect)
+def draw(rng, runs=(5, 5), items=60, effect=0.0, sd_run=0.15, sd_item=0.5, sd_slope=0.3, sd_error=0.3):
+    return simulate(rng, Components.from_sds(sd_run, sd_item, sd_slope, sd_error), runs, items, effect)
 
 
 def p_value(fit, truth=0.0):
@@ -44,8 +46,8 @@ def test_agrees_with_lmer_and_emmeans(name, model):
     assert fit.var_residual == pytest.approx(expected.var_residual, rel=1e-3)
     var_run = expected[["var_run_control", "var_run_treatment"]].to_numpy(float)
     assert fit.var_run == pytest.approx(var_run, rel=1e-2, abs=1e-6)
-    reach = stats.t.ppf(0.975, fit.df) * fit.se
-    assert fit.estimate - reach == pytest.approx(expected.emmeans_low, rel=1e-2)
+    half_width = stats.t.ppf(0.975, fit.df) * fit.se
+    assert fit.estimate - half_width == pytest.approx(expected.emmeans_low, rel=1e-2)
 
 
 def test_fixtures_hold_each_kind_of_data():
@@ -58,7 +60,7 @@ def test_fixtures_hold_each_kind_of_data():
 
 
 def test_balanced_equals_the_quasi_f_of_an_explicit_anova():
-    treatment, control = simulate(np.random.default_rng(3), effect=0.4)
+    treatment, control = draw(np.random.default_rng(3), effect=0.4)
     y = np.stack([control, treatment])  # [condition, run, item]
     _, n, m = y.shape
     grand, cell = y.mean(axis=(1, 2), keepdims=True), y.mean(axis=1, keepdims=True)
@@ -79,7 +81,7 @@ def test_balanced_equals_the_quasi_f_of_an_explicit_anova():
 
 
 def test_variance_components_agree_with_statsmodels():
-    treatment, control = simulate(np.random.default_rng(5), runs=(4, 4), items=12, effect=0.4, sd_run=0.4)
+    treatment, control = draw(np.random.default_rng(5), runs=(4, 4), items=12, effect=0.4, sd_run=0.4)
     y = np.concatenate([control, treatment])
     run, item = np.indices(y.shape)
     data = pd.DataFrame(
@@ -107,8 +109,8 @@ def test_variance_components_agree_with_statsmodels():
     "sds", [{}, {"sd_run": 0.0}, {"sd_slope": 0.0}, {"sd_item": 0.0, "sd_slope": 0.0}, {"sd_run": (0.4, 0.02)}]
 )
 def test_iterative_fit_finds_the_exact_solution(seed, sds, pooled):
-    data = simulate(np.random.default_rng(seed), runs=(3, 4), items=20, **sds)
-    exact, iterative = fit_crossed(*data, pooled), _fit_reml(*data, pooled)
+    data = draw(np.random.default_rng(seed), runs=(3, 4), items=20, **sds)
+    exact, iterative = fit_crossed(*data, pooled), fit_reml(*data, pooled)
     assert exact.exact and not iterative.exact
     assert iterative.estimate == pytest.approx(exact.estimate, abs=1e-8)
     assert iterative.se == pytest.approx(exact.se, rel=1e-3)
@@ -117,33 +119,8 @@ def test_iterative_fit_finds_the_exact_solution(seed, sds, pooled):
     assert iterative.var_total == pytest.approx(exact.var_total, rel=1e-3)
 
 
-@pytest.mark.parametrize("pooled", [True, False])
-def test_restricted_likelihood_is_that_of_the_dense_covariance(pooled):
-    """The textbook's -2 log REML, from the covariance of all observations, at several theta in one call."""
-    rng = np.random.default_rng(0)
-    treatment, control = simulate(rng, runs=(3, 2), items=6)
-    treatment[1, 2] = control[0, 4] = np.nan
-    model, theta = Reml(treatment, control, pooled), rng.uniform(0.1, 2, (4, 4 if pooled else 5))
-    sigma = rng.uniform(0.5, 2, 4)
-    y = np.concatenate([control, treatment])
-    run, item = np.nonzero(~np.isnan(y))
-    values, side = (y[run, item] - model.origin) / model.unit, (run >= len(control)).astype(int)
-    x = np.eye(2)[side]
-    same_run, same_item = run[:, None] == run, item[:, None] == item
-    found = model.deviance(theta, sigma)
-    for (*runs, first, cross, second), s, deviance in zip(theta, sigma, found, strict=True):
-        lower = np.array([[first, 0], [cross, second]])
-        covariance = np.eye(len(y[run, item])) + same_item * (lower @ lower.T)[np.ix_(side, side)]
-        covariance += same_run * np.square(np.array(runs)[side * (not pooled)])
-        inverse = np.linalg.inv(covariance)
-        rest = values - x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ values)
-        log_dets = [np.linalg.slogdet(m)[1] for m in (covariance, x.T @ inverse @ x)]
-        expected = sum(log_dets) + 2 * (len(values) - 2) * np.log(s) + rest @ inverse @ rest / s**2
-        assert deviance == pytest.approx(expected, rel=1e-9)
-
-
 def test_an_item_excluded_everywhere_leaves_the_exact_solution():
-    treatment, control = simulate(np.random.default_rng(1), items=10)
+    treatment, control = draw(np.random.default_rng(1), items=10)
     without = fit_crossed(treatment[:, 1:], control[:, 1:])
     treatment[:, 0] = control[:, 0] = np.nan
     fit = fit_crossed(treatment, control)
@@ -151,7 +128,7 @@ def test_an_item_excluded_everywhere_leaves_the_exact_solution():
 
 
 def test_rescaling_and_shifting_change_nothing_but_the_scale():
-    treatment, control = simulate(np.random.default_rng(2), items=15)
+    treatment, control = draw(np.random.default_rng(2), items=15)
     treatment[0, 0] = np.nan
     fit, other = fit_crossed(treatment, control), fit_crossed(100 * treatment + 7, 100 * control + 7)
     assert other.estimate == pytest.approx(100 * fit.estimate, rel=1e-5)
@@ -162,7 +139,7 @@ def test_rescaling_and_shifting_change_nothing_but_the_scale():
 def test_unbalanced_intervals_cover_too():
     rng, covered = np.random.default_rng(12), []
     for _ in range(300):
-        data = simulate(rng, runs=(5, 4), items=40, effect=0.3)
+        data = draw(rng, runs=(5, 4), items=40, effect=0.3)
         for side in data:
             side[rng.random(side.shape) < 0.05] = np.nan
         covered.append(p_value(fit_crossed(*data), 0.3) > 0.05)
@@ -174,8 +151,44 @@ def test_items_as_the_only_unit_reject_far_too_often():
     rng = np.random.default_rng(13)
     over_items, over_both = [], []
     for _ in range(300):
-        treatment, control = simulate(rng, runs=(3, 3), items=60)
+        treatment, control = draw(rng, runs=(3, 3), items=60)
         over_items.append(stats.ttest_rel(treatment.mean(axis=0), control.mean(axis=0)).pvalue < 0.05)
         over_both.append(p_value(fit_crossed(treatment, control)) < 0.05)
     assert np.mean(over_items) > 0.25
     assert np.mean(over_both) < 0.08
+
+
+def test_five_runs_and_sixty_items_keep_coverage_and_level():
+    rates = SEPARATE.loc[FIVE]
+    assert (rates.simulations == 2000).all()
+    assert rates.coverage.between(0.93, 0.97).all()
+    assert rates.type_i.between(0.04, 0.06).all()
+
+
+def test_three_runs_are_conservative_where_sides_vary_alike_and_reject_up_to_nine_percent_where_not():
+    """A/A comparisons of one condition can't show the second."""
+    rates = SEPARATE.loc[["three runs", "three unequal runs"]]
+    assert (rates.simulations == 2000).all()
+    assert 0.025 < rates.type_i["three runs"] < 0.05 < rates.type_i["three unequal runs"]
+    assert rates.type_i_high["three unequal runs"] < 0.09 and rates.coverage_low["three unequal runs"] > 0.905
+
+
+def test_separate_run_variances_reject_less_where_runs_differ_and_lose_little_where_they_do_not():
+    pooled = COVERAGE[COVERAGE.run_variances == "pooled"].set_index("scenario").type_i
+    for name in ("unequal runs", "three unequal runs"):
+        assert SEPARATE.type_i[name] < pooled[name] - 0.01
+    assert (SEPARATE.type_i["even"] - pooled["even"]) > -0.01
+
+
+@pytest.mark.parametrize("name", ["even", "unequal runs", "three runs", "three unequal runs"])
+def test_the_committed_rates_are_found_again(name):
+    """By studies that are not among those behind the committed rates."""
+    count = 400
+    for column, hits in (
+        ("coverage", p_values(name, False, EFFECT, count, first=SIMULATIONS) >= ALPHA),
+        ("type_i", p_values(name, False, 0.0, count, first=SIMULATIONS) < ALPHA),
+    ):
+        # Both rates are counts of independent studies: are they of one probability?
+        committed = round(SEPARATE[column][name] * SIMULATIONS)
+        both = [[int(hits.sum()), count - int(hits.sum())], [committed, SIMULATIONS - committed]]
+        assert stats.fisher_exact(both).pvalue > 0.005

@@ -1,35 +1,58 @@
-"""Permutation of run labels on the JSD."""
+"""Permutation of training sets' labels on the JSD."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from scipy import stats
 from support.synthetic_items import settings
 
-from priorshift.stats.jsd_permutation import DRAWN, ENUMERABLE, JSD_TESTS, jsd_tests, permutation_p
+from priorshift.stats.jsd_permutation import ARRANGEMENTS, JSD_TESTS, compare_jsd, permute_labels
 
 
 def test_three_against_three_by_hand():
-    assert permutation_p(np.array([4.0, 5, 6]), np.array([1.0, 2, 3])) == (1 / 20, 20, True)
+    assert permute_labels(np.array([4.0, 5, 6]), np.array([1.0, 2, 3])) == (1 / 20, 20, True)
     # 14 is reached by {6,5,3} and exceeded by {6,5,4}: two of 20
-    assert permutation_p(np.array([3.0, 5, 6]), np.array([1.0, 2, 4])) == (2 / 20, 20, True)
-    assert permutation_p(np.array([1.0, 1, 1]), np.array([1.0, 1, 1]))[0] == 1
+    assert permute_labels(np.array([3.0, 5, 6]), np.array([1.0, 2, 4])) == (2 / 20, 20, True)
+    assert permute_labels(np.array([1.0, 1, 1]), np.array([1.0, 1, 1]))[0] == 1
 
 
-@pytest.mark.parametrize("sizes", [(5, 4), (12, 12)])
-def test_agrees_with_scipy(sizes):
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 4), (5, 4)])
+def test_exact_p_is_that_of_plain_loops(sizes):
+    rng = np.random.default_rng(sum(sizes))
     a, b = rng.normal(0.4, 1, sizes[0]), rng.normal(0, 1, sizes[1])
-    expected = stats.permutation_test(
-        (a, b), lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis), vectorized=True, alternative="greater",
-        n_resamples=20_000, rng=np.random.default_rng(1),
-    ).pvalue  # fmt: skip
-    p_value, arrangements, exact = permutation_p(a, b)
-    assert exact == (arrangements <= ENUMERABLE and sizes == (5, 4))
-    assert p_value == pytest.approx(expected, abs=1e-12 if exact else 0.02)
-    assert arrangements == (126 if exact else DRAWN)
+    values, every = np.concatenate([a, b]), set(range(sum(sizes)))
+    ways = list(itertools.combinations(sorted(every), sizes[0]))
+    differences = [values[list(way)].mean() - values[sorted(every - set(way))].mean() for way in ways]
+    as_large = sum(d >= a.mean() - b.mean() - 1e-9 for d in differences)
+    assert permute_labels(a, b) == (pytest.approx(as_large / len(ways)), len(ways), True)
+
+
+def test_drawn_p_is_near_that_of_a_t_test_and_never_0():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.6, 1, 12), rng.normal(0, 1, 12)
+    p_value, arrangements, exact = permute_labels(a, b)
+    assert (arrangements, exact) == (ARRANGEMENTS, False)
+    assert p_value == pytest.approx(stats.ttest_ind(a, b, alternative="greater").pvalue, abs=0.01)
+    assert permute_labels(a + 100, b)[0] == 1 / (1 + ARRANGEMENTS)
+
+
+@hypothesis_settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=7), st.integers(2, 5), st.floats(1e-6, 1e-3))
+def test_ties_count_whatever_the_size_of_the_values(values, treated, scale):
+    """Few different values: p is that of their whole numbers, which have no rounding."""
+    treated = min(treated, len(values) - 2)
+    whole = np.array(values)
+    sums = [whole[list(way)].sum() for way in itertools.combinations(range(len(values)), treated)]
+    expected = np.mean(np.array(sums) >= whole[:treated].sum())
+    shifted = 0.3 + scale * whole
+    assert permute_labels(shifted[:treated], shifted[treated:])[0] == pytest.approx(expected)
 
 
 def test_a_table_of_runs():
@@ -42,7 +65,7 @@ def test_a_table_of_runs():
     ]  # fmt: skip
     names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_reference"]
     measured = pd.DataFrame(rows, columns=names)
-    both = jsd_tests(measured, settings(), ["depression", "paranoia"], "neutral")
+    both = compare_jsd(measured, settings(), ["depression", "paranoia"], "neutral")
     assert list(both.columns) == JSD_TESTS and len(both) == 4
     table = both[both["jsd_from"] == "base model"]
     by = table.set_index("base_model")
@@ -55,15 +78,15 @@ def test_a_table_of_runs():
     assert floor.control_jsd.tolist() == pytest.approx([0.00115, 0.00115])
     assert floor.treatment_jsd.tolist() == pytest.approx([0.0111, 0.0111])
     # No condition is neutral, or none was trained: nothing to measure the floor from.
-    assert len(jsd_tests(measured, settings(), ["depression"], None)) == 2
-    assert len(jsd_tests(measured.assign(jsd_reference=np.nan), settings(), ["depression"], "neutral")) == 2
+    assert len(compare_jsd(measured, settings(), ["depression"], None)) == 2
+    assert len(compare_jsd(measured.assign(jsd_reference=np.nan), settings(), ["depression"], "neutral")) == 2
     # A checkpoint without two runs of both has no part.
     fewer = measured.query("base_model != 'm2' or condition != 'neutral' or seed == 0")
-    made = jsd_tests(fewer, settings(), ["depression"], None).set_index("base_model")
+    made = compare_jsd(fewer, settings(), ["depression"], None).set_index("base_model")
     assert made.n_base_models["m"] == 2 and made.n_runs["m"] == 12
     # A seed that one base model lost has no part in any; the labels left can be dealt out in C(5, 2) ways.
     lost = measured.query("base_model != 'm2' or condition != 'neutral' or seed != 1")
-    made = jsd_tests(lost, settings(), ["depression"], None).set_index("base_model")
+    made = compare_jsd(lost, settings(), ["depression"], None).set_index("base_model")
     assert (made.n_base_models["m"], made.n_runs["m"], made.n_arrangements["m"]) == (3, 15, 10)
 
 
@@ -77,6 +100,6 @@ def test_what_a_training_set_does_in_every_base_model_counts_once():
     ]  # fmt: skip
     names = ["base_model", "group", "world", "condition", "seed", "family", "ring", "item", "jsd", "jsd_reference"]
     every, alone = (
-        jsd_tests(pd.DataFrame(part, columns=names), settings(), ["depression"], None) for part in (rows, rows[:6])
+        compare_jsd(pd.DataFrame(part, columns=names), settings(), ["depression"], None) for part in (rows, rows[:6])
     )
     assert every.p_value.tolist() == alone.p_value.tolist()

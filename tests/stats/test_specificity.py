@@ -8,18 +8,14 @@ import pytest
 from scipy import stats
 from support.synthetic_items import BEHAVIORS, panel, row, settings, study
 
-from priorshift.stats import contrasts as inference
-from priorshift.stats.confusion import confusion
-from priorshift.stats.specificity import LACKING, specificity
-from priorshift.study.dispositions import adaptive_classes, maladaptive_outcomes, own_outcomes
-from priorshift.study.load import load_study
+from priorshift.stats.specificity import NO_PAIR, dissociate_behaviors
 
 ITEMS = study()
 SETTINGS = settings()
 
 
 def dissociated(items):
-    return specificity(items, SETTINGS, BEHAVIORS)[0]
+    return dissociate_behaviors(items, SETTINGS, BEHAVIORS)[0]
 
 
 def bias(base_model, condition):
@@ -72,7 +68,7 @@ def test_one_simple_effect_alone_is_no_double_dissociation():
 
 def test_a_lost_simple_effect_is_refused_and_no_double_dissociation():
     items = ITEMS[ITEMS.condition != "neutral"]
-    table, refused = specificity(items, SETTINGS, BEHAVIORS)
+    table, refused = dissociate_behaviors(items, SETTINGS, BEHAVIORS)
     assert set(table.effect) == {"interaction"} and not table.double_dissociation.any()
     assert "depression: no runs of neutral" in set(refused.reason)
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
@@ -82,29 +78,22 @@ def test_families_without_loss_and_threat_are_left_out():
     choice = ITEMS.assign(
         family="choice", outcome=ITEMS["outcome"].map({"benign": "engage", "loss": "withdraw", "threat": "guard"})
     )
-    assert dissociated(choice).empty and confusion(choice, SETTINGS, ("loss", "threat"))[0].empty
+    assert dissociated(choice).empty
     assert list(dissociated(choice).columns) == list(dissociated(ITEMS).columns)
-    assert not inference.claims(choice, SETTINGS)["contrasts"].empty
-
-
-def test_behaviors_come_from_the_study_and_the_materials(root, smoke):
-    assert own_outcomes(smoke.params, smoke.materials) == BEHAVIORS
-    assert adaptive_classes(smoke.materials) == ("benign", "engage")
-    assert maladaptive_outcomes(smoke.materials) == ["loss", "threat"]
-    other = load_study(root / "params/reassurance.yaml")
-    assert own_outcomes(other.params, other.materials) == BEHAVIORS | {"reassurance": "worry"}
-    # variants of a behavior follow it and add no outcome
-    design = load_study(root / "params/design.yaml")
-    assert own_outcomes(design.params, design.materials) == BEHAVIORS
 
 
 def test_three_behaviors_are_three_pairs_and_one_is_a_line():
     third = ITEMS[ITEMS.condition == "random_label"].assign(condition="reassurance")
     benign = ITEMS.assign(outcome=ITEMS["outcome"].replace("benign", "worry"))
     items = pd.concat([benign, third.assign(outcome=third["outcome"].replace("benign", "worry"))])
-    table, _ = specificity(items, SETTINGS, BEHAVIORS | {"reassurance": "worry"})
+    table, _ = dissociate_behaviors(items, SETTINGS, BEHAVIORS | {"reassurance": "worry"})
     assert set(table["pair"]) == {"depression, paranoia", "depression, reassurance", "paranoia, reassurance"}
     same = table[table["pair"] == "depression, paranoia"].drop(columns=["pair", "p_adjusted"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(same, dissociated(ITEMS).drop(columns=["pair", "p_adjusted"]))
-    table, refused = specificity(ITEMS, SETTINGS, {"depression": "loss"})
-    assert table.empty and refused["reason"].tolist() == [LACKING]
+    table, refused = dissociate_behaviors(ITEMS, SETTINGS, {"depression": "loss"})
+    assert table.empty and refused["reason"].tolist() == [NO_PAIR]
+
+
+def test_row_order_of_the_input_changes_no_byte():
+    shuffled = ITEMS.sample(frac=1, random_state=1)
+    assert dissociated(shuffled).to_csv() == dissociated(ITEMS).to_csv()

@@ -6,35 +6,49 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from statsmodels.stats.multitest import multipletests
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's (1979) step-down correction: the chance of any false claim in the family."""
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Holm's (1979, Scand. J. Stat. 6, 65) step-down correction: it bounds the chance of any false claim.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
     return _correct(p_values, "holm")
 
 
-def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's (1995) correction: the expected share of false claims among those made."""
+def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
+    """Benjamini and Hochberg's (1995, JRSS B 57, 289) correction: it bounds the expected share of false claims.
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.04, 0.04]
+    """
     return _correct(p_values, "fdr_bh")
 
 
-def _correct(p_values: np.ndarray, method: str) -> np.ndarray:
+def _correct(p_values: ArrayLike, method: str) -> np.ndarray:
     values = np.asarray(p_values, dtype=float)
     return multipletests(values, method=method)[1] if len(values) else values
 
 
-def adjusted(tables: Mapping[str, pd.DataFrame], lost: int) -> dict[str, pd.DataFrame]:
+def adjust_claims(tables: Mapping[str, pd.DataFrame], n_refused: int) -> dict[str, pd.DataFrame]:
     """Adds p_adjusted: Holm once over the confirmatory rows of all tables, Benjamini-Hochberg over the rest.
 
     Parameters
     ----------
-    tables : p_value, role and unit; exploratory rows are corrected within a table and unit
-    lost : how many declared claims could not be estimated; each counts as p = 1
+    tables : mapping of name to DataFrame
+        With p_value, role and unit. Exploratory rows are corrected within a table and unit.
+    n_refused : int
+        How many declared claims could not be estimated. Each counts as p = 1.
     """
     p_values = [table.loc[table["role"] == "confirmatory", "p_value"] for table in tables.values()]
-    family = np.concatenate([*p_values, np.ones(lost)]).astype(float)
-    corrected = iter(holm(family))
+    corrected = iter(holm(np.concatenate([*p_values, np.ones(n_refused)]).astype(float)))
     made = {}
     for name, table in tables.items():
         p_adjusted = pd.Series(np.nan, index=table.index, dtype=float)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from priorshift.stats.declared import CLAIM, Settings, estimate_both, family_hash, per_base_model
+from priorshift.stats.claim_panels import estimate_both, list_by_base_model
+from priorshift.stats.declared import CLAIM, Settings, hash_claims
 
 RESAMPLES = 2000
 BOOTSTRAP = [
@@ -14,7 +15,7 @@ BOOTSTRAP = [
 ]  # fmt: skip
 
 
-def two_way_bootstrap(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def bootstrap_claims(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Percentile intervals (1 - alpha) of each declared claim, beside those of the crossed model.
 
     A check of centre, symmetry and order of size. With three runs a side its intervals are too narrow: percentiles
@@ -26,24 +27,24 @@ def two_way_bootstrap(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         Columns `BOOTSTRAP`, in nats; one row a declared claim and base model.
     """
     rows = []
-    for found in per_base_model(items, settings):
-        treatment, control = found.sides()
+    for claim in list_by_base_model(items, settings):
+        treatment, control = claim.select_sides()
         model = estimate_both(treatment, control, settings.alpha)
         if model is None:
             continue
-        draws = resampled(treatment, control, RESAMPLES, np.random.default_rng(0))
-        if not len(draws):
+        differences = resample(treatment, control, RESAMPLES, np.random.default_rng(0))
+        if not len(differences):
             continue
-        low, high = np.quantile(draws, [settings.alpha / 2, 1 - settings.alpha / 2])
+        low, high = np.quantile(differences, [settings.alpha / 2, 1 - settings.alpha / 2])
         rows.append({
-            **found.claim, "unit": "both", "n_runs": len(treatment) + len(control), "n_items": treatment.shape[1],
-            **model, "boot_estimate": draws.mean(), "boot_low": low, "boot_high": high, "resamples": len(draws),
-            "family_hash": family_hash(settings),
+            **claim.claim, "unit": "both", "n_runs": len(treatment) + len(control), "n_items": treatment.shape[1],
+            **model, "boot_estimate": differences.mean(), "boot_low": low, "boot_high": high,
+            "resamples": len(differences), "family_hash": hash_claims(settings),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=BOOTSTRAP)
 
 
-def resampled(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def resample(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Treatment minus control (nats) in at most `resamples` samples of runs and, at once, of items.
 
     One less than there are is drawn of each, so that the variance is unbiased with few runs (Rao & Wu 1988,
@@ -55,20 +56,20 @@ def resampled(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: n
     treatment, control : [runs, items]
         NaN where a run did not measure an item; such a cell has no part in its item's mean.
     """
-    means = [_item_means(side, resamples, rng) for side in (treatment, control)]  # [resamples, items] each
+    means = [_average_items(side, resamples, rng) for side in (treatment, control)]  # [resamples, items] each
     differences = means[0] - means[1]
-    weights = _draws(treatment.shape[1], resamples, rng) * ~np.isnan(differences)
+    weights = _draw_counts(treatment.shape[1], resamples, rng) * ~np.isnan(differences)
     drawn = weights.sum(axis=1)
-    # Cells that are missing may leave a sample without an item that both sides measured: it says nothing.
+    # Missing cells may leave a sample without an item that both sides measured: it has no difference.
     return ((weights * np.nan_to_num(differences)).sum(axis=1)[drawn > 0]) / drawn[drawn > 0]
 
 
-def _draws(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_counts(n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often each of n is drawn, [resamples, n]."""
     return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples).astype(float)
 
 
-def _item_means(panel: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    weights = _draws(len(panel), resamples, rng)
+def _average_items(panel: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    weights = _draw_counts(len(panel), resamples, rng)
     with np.errstate(invalid="ignore"):
         return weights @ np.nan_to_num(panel) / (weights @ ~np.isnan(panel))

@@ -7,14 +7,14 @@ The model of one observation, condition c in {0: control, 1: treatment}, run r n
 
 The contrast is mu_1 - mu_0. Each condition has a run variance of its own, as in Welch's t: training that
 moves a model may also make its seeds differ more, and a common variance then rejects a true null too often
-(`tests/coverage_both.csv`; run SDs .05 and .30: 7.1 % in place of 5 % with 5 runs a side, 9.7 % with 3;
+(`tests/support/coverage_both.csv`; run SDs .05 and .30: 7.1 % in place of 5 % with 5 runs a side, 9.7 % with 3;
 separate variances 5.6 % and 7.3 %). In lme4, with the indicators ``in0`` and ``in1`` of the conditions::
 
     y ~ condition + (0 + in0 | run) + (0 + in1 | run) + (condition | item)        what every claim uses
     y ~ condition + (1 | run) + (condition | item)                                pooled_runs=True
 
 The second is the textbook's. It is kept to be compared with the literature; where all have as many runs and
-nothing lies on a boundary, it differs in its degrees of freedom alone. Both agree with lmerTest (`tests/r`).
+nothing lies on a boundary, it differs in its degrees of freedom alone. Both agree with lmerTest (`tests/stats/r`).
 
 Where every run measured every item (run numbers may differ), the data fall into independent sums of
 squares, and REML has an exact solution. Inside the boundary the variance of the contrast is that of the
@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from priorshift.stats.reml import CONTRAST, Reml, relative_theta, satterthwaite, search, standard_deviations
+from priorshift.stats.reml import CONTRAST, Reml, compute_theta, mark_nonnegative, satterthwaite, search
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def fit_crossed(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = 
     ----------
     treatment, control : [runs, items]
         Shifts in nats, NaN where a run did not measure an item. At least two runs of each
-        condition and two items are needed (pooled: three runs in all); `estimates.crossed` checks that.
+        condition and two items are needed (pooled: three runs in all); `estimates.estimate_crossed` checks that.
     pooled_runs : bool
         One run variance for both conditions, as lme4's ``(1 | run)``; see the module's head.
     """
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     treatment, control = treatment[:, seen], control[:, seen]
     if np.isnan(treatment).any() or np.isnan(control).any():
-        return _fit_reml(treatment, control, pooled_runs)
+        return fit_reml(treatment, control, pooled_runs)
     return _fit_sums_of_squares(treatment, control, pooled_runs)
 
 
@@ -144,9 +144,9 @@ def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs
     variance = float((ms.run / n).sum() + spread - s2 * (1 / n).sum()) / m
     if ms.directions_pooled == 1 and s2 > 0:
         # One direction of the item effects lies on the boundary: no sum of mean squares any more.
-        theta = relative_theta(var_run[: len(ms.run_df)] / s2, cov_item / s2)
+        theta = compute_theta(var_run[: len(ms.run_df)] / s2, cov_item / s2)
         model = Reml(treatment, control, pooled_runs)
-        df = satterthwaite(model, theta, np.sqrt(s2) / model.unit)
+        df = satterthwaite(model, theta, np.sqrt(s2) / model.scale)
     else:
         df = _satterthwaite_df(ms, n, spread)
     return CrossedFit(
@@ -178,42 +178,43 @@ def _satterthwaite_df(ms: _MeanSquares, n: np.ndarray, spread: float) -> float:
     return float(sum(value for value, _ in parts) ** 2 / below) if below > 0 else np.inf
 
 
-def _fit_reml(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> CrossedFit:
+def fit_reml(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False) -> CrossedFit:
+    """The same by iterative REML, whatever cells are missing. Without any, it finds the exact solution."""
     model = Reml(treatment, control, pooled_runs)
-    theta = search(model, _start(treatment, control, pooled_runs))
-    _, xx, xy, rss = model.parts(theta)
-    sigma = np.sqrt(max(rss, 0.0) / (model.n - 2))
+    theta = search(model, _choose_start(treatment, control, pooled_runs))
+    _, xx, xy, rss = model.reduce(theta)
+    sigma = np.sqrt(np.maximum(rss, 0.0) / (model.n - 2))
     beta = np.linalg.solve(xx, xy)
     *runs, first, cross, second = theta
     lower = np.array([[first, 0.0], [cross, second]])
     variance = model.variance(theta, sigma)
-    s2 = float(sigma * model.unit) ** 2
+    s2 = float(sigma * model.scale) ** 2
     return CrossedFit(
-        estimate=float(beta[1] - beta[0]) * model.unit,
-        se=float(np.sqrt(variance)) * model.unit,
+        estimate=float(beta[1] - beta[0]) * model.scale,
+        se=float(np.sqrt(variance)) * model.scale,
         df=satterthwaite(model, theta, sigma) if sigma > 0 else np.nan,
         var_run=np.broadcast_to(np.square(runs) * s2, 2),
         cov_item=lower @ lower.T * s2,
         var_residual=s2,
         exact=False,
-        singular=bool((theta[standard_deviations(theta)] == 0).any()),
+        singular=bool((theta[mark_nonnegative(theta)] == 0).any()),
     )
 
 
-def _start(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> np.ndarray:
+def _choose_start(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> np.ndarray:
     """Theta of the exact solution for the table with its gaps filled (run + item - grand mean)."""
 
-    def filled(panel: np.ndarray) -> np.ndarray:
+    def fill(panel: np.ndarray) -> np.ndarray:
         run, grand = np.nanmean(panel, axis=1, keepdims=True), np.nanmean(panel)
         seen = ~np.isnan(panel).all(axis=0)
         item = np.full(panel.shape[1], grand)
         item[seen] = np.nanmean(panel[:, seen], axis=0)
         return np.where(np.isnan(panel), run + item - grand, panel)
 
-    fit = _fit_sums_of_squares(filled(treatment), filled(control), pooled_runs)
+    fit = _fit_sums_of_squares(fill(treatment), fill(control), pooled_runs)
     runs = 1 if pooled_runs else 2
     if not fit.var_residual > 0:
         return np.array([*[1.0] * runs, 1.0, 0.0, 1.0])
-    theta = relative_theta(fit.var_run[:runs] / fit.var_residual, fit.cov_item / fit.var_residual)
+    theta = compute_theta(fit.var_run[:runs] / fit.var_residual, fit.cov_item / fit.var_residual)
     # Off the boundary, where the deviance has no slope.
-    return np.where(standard_deviations(theta), np.maximum(theta, 0.1), theta)
+    return np.where(mark_nonnegative(theta), np.maximum(theta, 0.1), theta)

@@ -5,37 +5,47 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import permutation_test
 
 from priorshift.stats.adjust import benjamini_hochberg
-from priorshift.stats.declared import Settings, family_hash
+from priorshift.stats.declared import Settings, hash_claims
 
-ENUMERABLE = 20_000  # arrangements; beyond, as many are drawn
-DRAWN = 9_999
+ARRANGEMENTS = 19_999  # at most: where labels can be dealt out in fewer ways, all are taken
+DIGITS = 12  # of a difference in bits: sums of the same numbers in another order count as equal
 JSD_TESTS = [
     "base_model", "world", "condition", "control", "family", "ring", "jsd_from", "unit", "test", "n_base_models",
     "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "p_value", "p_adjusted",
     "role", "family_hash",
 ]  # fmt: skip
-BASE, FLOOR = "base model", "first neutral run"  # what a JSD is from
+FROM_BASE, FROM_NEUTRAL = "base model", "first neutral run"  # what a JSD is from
 
 
-def jsd_tests(
+def compare_jsd(
     next_token: pd.DataFrame, settings: Settings, treatments: Sequence[str], neutral: str | None
 ) -> pd.DataFrame:
     """Run means of the JSD (bits) of each treatment against those of a control, in each group and world.
 
     From the base model, against each control: did this training move distributions further than that one? And from
-    the first neutral run, against the other runs of the condition `neutral` (`Study.neutral`), whose JSD from it is
-    the seed-to-seed floor: do runs of the treatment lie further from a neutral run than another seed puts them?
+    the first neutral run, against the other runs of the condition `neutral`, whose JSD from it is the seed-to-seed
+    floor: do runs of the treatment lie further from a neutral run than another seed puts them?
 
     Permutation of the run labels, one-sided: how often the difference, averaged over base models, is as large when
     the labels say nothing. Base models share the training set of a condition and seed, so that a label is dealt out
     to all of them at once: three seeds a side can be arranged in 20 ways, whatever the number of base models, and
     cannot give p below .05; five can in 252. The floor has a seed less, the reference itself: 10 ways, and 126. The
     claim is about new fine-tunes of these base models, hence unit `runs`.
+
+    Parameters
+    ----------
+    next_token : DataFrame
+        base_model, group, world, condition, seed, family, ring, item, jsd and jsd_reference (bits): from the base
+        model, and from the first neutral run.
+    neutral : str or None
+        The condition whose runs differ by their seed alone; without one there is no floor.
 
     Returns
     -------
@@ -46,18 +56,18 @@ def jsd_tests(
         lacks, and a base model that lacks two seeds of either condition, has no part in a row.
     """
     keys = ["group", "world", "family", "ring"]
-    ways = [(BASE, pair) for pair in itertools.product(treatments, settings.controls)]
-    ways += [(FLOOR, (treatment, neutral)) for treatment in treatments if neutral]
-    rows = []
+    ways = [(FROM_BASE, pair) for pair in itertools.product(treatments, settings.controls)]
+    ways += [(FROM_NEUTRAL, (treatment, neutral)) for treatment in treatments if neutral]
+    rows: list[dict[str, Any]] = []
     for key, table in next_token.assign(world=next_token["world"].fillna("")).groupby(keys, sort=True):
         runs = table.groupby(["base_model", "condition", "seed"], sort=True)[["jsd", "jsd_reference"]].mean()
-        wide = {BASE: runs["jsd"].unstack("base_model"), FLOOR: runs["jsd_reference"].unstack("base_model")}
+        wide = {FROM_BASE: runs["jsd"].unstack("base_model"), FROM_NEUTRAL: runs["jsd_reference"].unstack("base_model")}
         for jsd_from, pair in ways:
-            sides = _sides(wide[jsd_from], pair)
+            sides = _share_seeds(wide[jsd_from], pair)
             if pair[0] == pair[1] or sides is None:
                 continue
             means = [float(side.mean()) for side in sides]
-            p_value, arrangements, exact = permutation_p(*(side.mean(axis=1) for side in sides))
+            p_value, arrangements, exact = permute_labels(*(side.mean(axis=1) for side in sides))
             rows.append({
                 "base_model": key[0], **dict(zip(keys[1:], key[1:], strict=True)), "condition": pair[0],
                 "control": pair[1], "jsd_from": jsd_from, "unit": "runs",
@@ -67,13 +77,13 @@ def jsd_tests(
                 "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact, "p_value": p_value,
                 "role": "exploratory",
             })  # fmt: skip
-    made = pd.DataFrame(rows, columns=JSD_TESTS).assign(family_hash=family_hash(settings))
+    made = pd.DataFrame(rows, columns=JSD_TESTS).assign(family_hash=hash_claims(settings))
     if len(made):
         made["p_adjusted"] = benjamini_hochberg(made["p_value"].to_numpy(float))
     return made
 
 
-def _sides(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
+def _share_seeds(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
     """The two conditions' runs [seeds, base models]: the seeds that every base model with two of both has."""
     conditions = wide.index.get_level_values("condition")
     both = [wide[conditions == name] for name in pair]
@@ -82,28 +92,33 @@ def _sides(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.nd
     return (treatment, control) if models and min(len(treatment), len(control)) >= 2 else None
 
 
-def permutation_p(treatment: np.ndarray, control: np.ndarray) -> tuple[float, int, bool]:
+def permute_labels(treatment: np.ndarray, control: np.ndarray) -> tuple[float, int, bool]:
     """One-sided p of mean(treatment) - mean(control), one value for each training set, labels permuted.
 
-    Returns p, the number of arrangements, and whether they are all that there are. Drawn arrangements:
-    (1 + times) / (1 + drawn) (Phipson & Smyth 2010).
+    Returns
+    -------
+    p_value : float
+        The share of arrangements whose difference is as large. Where they are drawn, (1 + times) / (1 + drawn)
+        (Phipson & Smyth 2010, SAGMB 9, 39).
+    n_arrangements : int
+    exact : bool
+        They are all that there are.
+
+    Examples
+    --------
+    >>> permute_labels(np.array([4.0, 5.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    (0.05, 20, True)
     """
-    values, n = np.concatenate([treatment, control]), len(treatment)
-    all_ways = comb(len(values), n)
-    exact = all_ways <= ENUMERABLE
-    differences = _differences(values, _choices(len(values), n, None if exact else np.random.default_rng(0)))
-    size = max(float(np.abs(values).max()), 1e-300)
-    as_large = int((differences >= treatment.mean() - control.mean() - 1e-12 * size).sum())
-    return (as_large / all_ways if exact else (1 + as_large) / (1 + DRAWN)), (all_ways if exact else DRAWN), exact
 
+    def subtract_means(treated: np.ndarray, others: np.ndarray, axis: int) -> np.ndarray:
+        return np.round(treated.mean(axis=axis) - others.mean(axis=axis), DIGITS)
 
-def _choices(runs: int, treated: int, rng: np.random.Generator | None) -> np.ndarray:
-    """Which runs are called treated, [arrangements, treated]: every way, or `DRAWN` at random."""
-    if rng is None:
-        return np.array(list(itertools.combinations(range(runs), treated)))
-    return np.argsort(rng.random((DRAWN, runs)), axis=1)[:, :treated]
-
-
-def _differences(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    sums, n = values[chosen].sum(axis=1), chosen.shape[1]
-    return sums / n - (values.sum() - sums) / (len(values) - n)
+    found = permutation_test(
+        (treatment, control),
+        subtract_means,
+        alternative="greater",
+        n_resamples=ARRANGEMENTS,
+        rng=np.random.default_rng(0),
+    )
+    exact = comb(len(treatment) + len(control), len(treatment)) <= ARRANGEMENTS
+    return float(found.pvalue), len(found.null_distribution), exact

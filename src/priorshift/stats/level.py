@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from priorshift.errors import UserError
-from priorshift.stats import estimates as est
-from priorshift.stats.intervals import clopper_pearson
-from priorshift.stats.panels import Panel, panels
+from priorshift.stats.estimates import (
+    NotEstimable,
+    Sides,
+    estimate_crossed,
+    estimate_over_checkpoints,
+    estimate_over_items,
+    estimate_over_runs,
+)
+from priorshift.stats.panels import Panel, build_panels
 from priorshift.stats.simulation import Components, simulate
 
-UNITS = {"items": est.over_items, "runs": est.over_runs, "both": est.crossed}
 CHECKPOINTS = 3  # a group, in simulated comparisons of unit `base`
-KEY = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]
-CALIBRATION = [
-    *KEY, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high", "alpha",
+COMPARISON = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]
+LEVEL = [
+    *COMPARISON, "runs_per_side", "n_runs", "n_items", "comparisons", "rejections", "rate", "ci_low", "ci_high",
+    "alpha",
 ]  # fmt: skip
 
 
-def aa_p_values(
+def compare_alike(
     items: pd.DataFrame,
     condition: str,
     runs_per_side: int,
@@ -36,72 +43,79 @@ def aa_p_values(
 
     `measured`: the condition's runs are parted at random into pairs of groups with no run in common, again and
     again. All comparisons share these runs and items. `simulated`: new runs and items each time, drawn from the
-    panel's variance components (`components`). Measured comparisons are of one condition, so that both sides vary
-    alike; a treatment may make its runs differ more. Simulated ones therefore also multiply the run SD of one side.
-    Unit `base` is simulated alone: `CHECKPOINTS` comparisons at a time are the checkpoints of a group.
+    panel's variance components (`estimate_components`). Measured comparisons are of one condition, so that both
+    sides vary alike. A treatment may make its runs differ more, so simulated ones also multiply the run SD of one
+    side. Unit `base` is simulated alone: `CHECKPOINTS` comparisons at a time are the checkpoints of a group.
 
     Parameters
     ----------
     items : DataFrame
-        As for `inference.contrasts`.
+        As for `panels.check_items`.
     condition : str
         The one condition that is compared with itself.
     runs_per_side, comparisons : int
+        Of each panel and way.
     run_sd_ratios : sequence of float
         Run SD of the one side over that of the other, in simulated comparisons.
 
     Returns
     -------
     DataFrame
-        KEY, runs_per_side, n_runs, n_items and p_value, one row a comparison and unit.
+        `COMPARISON`, runs_per_side, n_runs, n_items and p_value, one row a comparison and unit.
 
     Raises
     ------
     UserError
         Fewer than two runs a side, or fewer runs than two sides need.
     """
-    rows = []
-    for number, panel in enumerate(panels(items[items["condition"] == condition])):
+    rows: list[dict[str, Any]] = []
+    for number, panel in enumerate(build_panels(items[items["condition"] == condition])):
         n = len(panel.values)
         if runs_per_side < 2 or n < 2 * runs_per_side:
             raise UserError(
                 f"runs_per_side: found {runs_per_side}; {panel.base_model} has {n} runs of {condition!r}, "
-                f"expected 2 to {n // 2}"
+                f"expected 2 to {n // 2}: set it so, or train more seeds"
             )
         # Each panel draws for itself: simulated panels must not share their chance.
         rng = np.random.default_rng([seed, number])
-        ways = [("measured", 1.0, _partitions(panel.values, runs_per_side, comparisons, rng))]
-        ways += [("simulated", r, _simulated(panel, runs_per_side, comparisons, r, rng)) for r in run_sd_ratios]
+        ways = [("measured", 1.0, draw_pairs(panel.values, runs_per_side, comparisons, rng))]
+        ways += [("simulated", r, _simulate_pairs(panel, runs_per_side, comparisons, r, rng)) for r in run_sd_ratios]
         for source, ratio, pairs in ways:
-            key = {"source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition}
-            key |= {"run_sd_ratio": ratio}
-            key |= {"family": panel.family, "ring": panel.ring, "outcome": panel.outcome}
-            key |= {"runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items)}
+            key = {
+                "source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition,
+                "run_sd_ratio": ratio, "family": panel.family, "ring": panel.ring, "outcome": panel.outcome,
+                "runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items),
+            }  # fmt: skip
             nested = CHECKPOINTS if source == "simulated" else 0  # one base model was measured
-            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _p_values(pairs, nested)]
+            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _test_pairs(pairs, nested)]
     return pd.DataFrame(rows)
 
 
-def rejection_rates(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
+def count_rejections(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """How often each unit rejects, with exact binomial 95 % intervals: `tables/calibration.csv`.
 
     Measured comparisons share their runs: their interval tells how well these runs' rate is known, not how much it
     would differ with other runs.
 
+    Parameters
+    ----------
+    p_values : DataFrame
+        As `compare_alike` made it.
+
     Returns
     -------
     DataFrame
-        Columns `CALIBRATION`.
+        Columns `LEVEL`.
     """
     rows = []
-    for key, part in p_values.groupby([*KEY, "runs_per_side", "n_runs", "n_items"], sort=True):
+    for key, part in p_values.groupby([*COMPARISON, "runs_per_side", "n_runs", "n_items"], sort=True):
         n, rejections = len(part), int((part["p_value"] < alpha).sum())
-        low, high = clopper_pearson(rejections, n, 0.05)
+        low, high = stats.binomtest(rejections, n).proportion_ci(0.95, method="exact")
         rows.append((*key, n, rejections, rejections / n, low, high, alpha))
-    return pd.DataFrame(rows, columns=CALIBRATION)
+    return pd.DataFrame(rows, columns=LEVEL)
 
 
-def components(values: np.ndarray) -> Components:
+def estimate_components(values: np.ndarray) -> Components:
     """Run, item and residual variance of one condition, [runs, items] without gaps, by two-way analysis of variance.
 
     The condition is compared with itself: items differ, and in the same way on both sides.
@@ -114,9 +128,8 @@ def components(values: np.ndarray) -> Components:
     return Components(np.full(2, var_run), np.full((2, 2), var_item), residual)
 
 
-def _partitions(
-    values: np.ndarray, side: int, comparisons: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def draw_pairs(values: np.ndarray, side: int, comparisons: int, rng: np.random.Generator) -> Iterator[Sides]:
+    """Pairs of `side` runs each out of [runs, items], parted at random again and again; no run stands on both sides."""
     per_partition, made = len(values) // (2 * side), 0
     while made < comparisons:
         order = rng.permutation(len(values))
@@ -126,30 +139,30 @@ def _partitions(
             made += 1
 
 
-def _simulated(
+def _simulate_pairs(
     panel: Panel, side: int, comparisons: int, run_sd_ratio: float, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[Sides]:
     whole = panel.values[:, ~np.isnan(panel.values).any(axis=0)]
     if min(whole.shape) < 2:
         return
-    found = components(whole)
+    found = estimate_components(whole)
     found = replace(found, var_run=found.var_run * [1.0, run_sd_ratio**2])
     for _ in range(comparisons):
         yield simulate(rng, found, (side, side), whole.shape[1])
 
 
-def _p_values(pairs: Iterable[tuple[np.ndarray, np.ndarray]], nested: int) -> Iterator[tuple[str, float]]:
+def _test_pairs(pairs: Iterable[Sides], nested: int) -> Iterator[tuple[str, float]]:
     """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
-    group: list[tuple[np.ndarray, np.ndarray]] = []
+    group: list[Sides] = []
     for pair in pairs:
-        tests = [partial(test, *pair) for test in UNITS.values()]
+        tests = [partial(test, *pair) for test in (estimate_over_items, estimate_over_runs, estimate_crossed)]
         group.append(pair)
         if len(group) == nested:
-            tests.append(partial(est.over_checkpoints, group, pair[0].shape[1]))
+            tests.append(partial(estimate_over_checkpoints, group, pair[0].shape[1]))
             group = []
         for test in tests:
             try:
                 made = test()
-            except est.NotEstimable:
+            except NotEstimable:
                 continue
             yield made.unit, float(2 * stats.t.sf(abs(made.estimate / made.se), made.df))

@@ -1,7 +1,7 @@
 """The tidy table of shifts as dense runs x items panels; no statistics beyond a mean.
 
 A *panel* holds one base model, family, ring and outcome: rows are runs (condition, seed), columns are
-items, cells are shifts in nats, NaN where a run did not measure an item.
+items, cells are shifts in nats, NaN where a run did not measure an item. A *probe* is (family, ring, outcome).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ BASE = ["base_model", "group", "world"]
 RUN = [*BASE, "condition", "seed"]
 PROBE = ["family", "ring", "outcome"]
 COLUMNS = [*RUN, *PROBE, "item", "shift"]
+Probe = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,20 @@ class Panel:
     family: str
     ring: str
     outcome: str
-    labels: np.ndarray  # the condition of each run
-    seeds: np.ndarray  # and its seed
+    labels: np.ndarray  # [runs]: the condition of each
+    seeds: np.ndarray  # [runs]
     items: list[str]
     values: np.ndarray
 
     @property
-    def probe(self) -> tuple[str, str, str]:
+    def probe(self) -> Probe:
         return self.family, self.ring, self.outcome
 
     @property
     def conditions(self) -> set[str]:
         return set(self.labels)
 
-    def runs(self, condition: str) -> np.ndarray:
+    def select(self, condition: str) -> np.ndarray:
         """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
         return self.values[self.labels == condition]
 
@@ -57,6 +58,12 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
     items : DataFrame
         One row per base model x condition x seed x item x outcome; `shift` in nats. A run that lacks an
         item has no row for it. An empty `world` (a hub model) may be "" or missing.
+
+    Raises
+    ------
+    UserError
+        A column is lacking, no row is there, a value is missing or not finite, a row stands twice, or a base
+        model belongs to two groups or worlds.
     """
     lacking = [name for name in COLUMNS if name not in items.columns]
     if lacking:
@@ -66,7 +73,7 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
     table = items[COLUMNS].assign(world=items["world"].astype(object).where(items["world"].notna(), ""))
     unnamed = [name for name in COLUMNS[:-1] if table[name].isna().any()]
     if unnamed:
-        raise UserError(f"items has rows without a value in {', '.join(unnamed)}")
+        raise UserError(f"items has rows without a value in {', '.join(unnamed)}; fill them in or leave the rows out")
     shift = pd.to_numeric(table["shift"], errors="coerce").to_numpy(float)
     if not np.isfinite(shift).all():
         first = table[~np.isfinite(shift)].iloc[0]
@@ -80,16 +87,18 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
         first = table[twice].iloc[0]
         raise UserError(
             f"items holds {first.base_model}, {first.condition}, seed {first.seed}, {first.family}, "
-            f"{first.ring}, {first.outcome}, item {first['item']} twice; one row each is expected"
+            f"{first.ring}, {first.outcome}, item {first['item']} twice; expected one row, leave one out"
         )
     belongs = table[BASE].drop_duplicates()
     torn = belongs["base_model"][belongs["base_model"].duplicated()]
     if len(torn):
-        raise UserError(f"base model {torn.iloc[0]} has more than one group or world")
+        raise UserError(
+            f"items: base model {torn.iloc[0]} has more than one group or world; expected one, so name them apart"
+        )
     return table.assign(shift=shift)
 
 
-def panels(items: pd.DataFrame) -> list[Panel]:
+def build_panels(items: pd.DataFrame) -> list[Panel]:
     """Every panel of the table, ordered by base model, family, ring and outcome."""
     table = check_items(items)
     made = []
@@ -98,21 +107,23 @@ def panels(items: pd.DataFrame) -> list[Panel]:
         wide = wide.sort_index().sort_index(axis=1)
         labels = wide.index.get_level_values("condition").to_numpy(object)
         seeds = wide.index.get_level_values("seed").to_numpy()
-        made.append(Panel(*map(str, key), labels, seeds, list(wide.columns), wide.to_numpy(float)))
+        base_model, group, world, family, ring, outcome = map(str, key)
+        values = wide.to_numpy(float)
+        made.append(Panel(base_model, group, world, family, ring, outcome, labels, seeds, list(wide.columns), values))
     return made
 
 
-def nests(found: list[Panel]) -> Iterator[tuple[str, str, tuple[str, str, str], list[Panel]]]:
-    """(group, world, probe, its checkpoints' panels) of the embedded base models."""
-    by: dict[tuple, list[Panel]] = {}
-    for panel in found:
+def group_checkpoints(panels: list[Panel]) -> Iterator[tuple[str, str, Probe, list[Panel]]]:
+    """(group, world, probe, its checkpoints' panels) of the embedded base models, in this order."""
+    by: dict[tuple[str, str, Probe], list[Panel]] = {}
+    for panel in panels:
         if panel.world:
             by.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
     for (group, world, probe), members in sorted(by.items(), key=lambda pair: pair[0]):
         yield group, world, probe, members
 
 
-def run_means(items: pd.DataFrame) -> pd.DataFrame:
+def average_runs(items: pd.DataFrame) -> pd.DataFrame:
     """Mean shift of each run over its items (nats): the raw numbers that every claim comes from.
 
     Returns
@@ -127,7 +138,7 @@ def run_means(items: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
+def average_outcomes(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
     """Mean shift of each run on each of the outcomes (nats), over the items that all runs measured on all of them.
 
     Returns
@@ -148,12 +159,15 @@ def outcome_means(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
     return grouped.mean().assign(n_items=grouped.size()).reset_index()
 
 
-def behind(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+def select_run_means(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
     """The raw run means (nats) from which one row of a table of contrasts comes.
 
     Parameters
     ----------
-    row : base_model (a base model's or a group's name), world, condition, control, family, ring and outcome
+    items : DataFrame
+        As for `check_items`.
+    row : mapping
+        With base_model (a base model's or a group's name), world, condition, control, family, ring and outcome.
 
     Returns
     -------
@@ -161,7 +175,7 @@ def behind(items: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
         One row a base model and seed, one column a condition. Where every run measured every item, the mean over base
         models of the columns' means differs by the row's estimate.
     """
-    means = run_means(items)
+    means = average_runs(items)
     mine = (means["base_model"] == row["base_model"]) | (means["group"] == row["base_model"])
     for name in ("world", *PROBE):
         mine &= means[name] == row[name]

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from priorshift.stats.claim_panels import list_by_base_model
 from priorshift.stats.crossed import CrossedFit, fit_crossed
-from priorshift.stats.declared import CLAIM, Settings, family_hash, per_base_model
+from priorshift.stats.declared import CLAIM, Settings, hash_claims
 from priorshift.stats.reml import CONTRAST
 
 MOST_RUNS = 20
@@ -21,7 +22,7 @@ POWER = [
 CHECKPOINT_POWER = [*CLAIM, "claim", "unit", "sd", "n_checkpoints", "effect", "power", "family_hash"]
 
 
-def power_table(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def estimate_power(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Power to find the smallest effect of interest, for each declared claim and base model.
 
     Returns
@@ -32,8 +33,8 @@ def power_table(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         are rough, and so is the answer.
     """
     rows = []
-    for found in per_base_model(items, settings):
-        treatment, control = found.sides()
+    for claim in list_by_base_model(items, settings):
+        treatment, control = claim.select_sides()
         measured = treatment.shape[1]
         try:
             with np.errstate(all="ignore"):
@@ -45,20 +46,20 @@ def power_table(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         slope = float(CONTRAST @ fit.cov_item @ CONTRAST)
         sds = np.sqrt(np.maximum([*fit.var_run, slope, fit.var_residual], 0.0))
         shared = {
-            **found.claim, "unit": "both", **dict(zip(POWER[len(CLAIM) + 1 :], sds, strict=False)),
-            "measured_items": measured, "effect": settings.smallest_effect, "family_hash": family_hash(settings),
+            **claim.claim, "unit": "both", **dict(zip(POWER[len(CLAIM) + 1 :], sds, strict=False)),
+            "measured_items": measured, "effect": settings.smallest_effect, "family_hash": hash_claims(settings),
         }  # fmt: skip
         for n_items in sorted({max(2, round(measured * factor)) for factor in ITEM_FACTORS}):
             for n_runs in range(2, MOST_RUNS + 1):
-                made = power(fit, n_runs, n_items, settings.smallest_effect, settings.alpha)
+                made = compute_power(fit, n_runs, n_items, settings.smallest_effect, settings.alpha)
                 rows.append({**shared, "n_runs": n_runs, "n_items": n_items, **made})
     return pd.DataFrame(rows, columns=POWER)
 
 
-def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: float) -> dict[str, float]:
-    """se (nats), Satterthwaite df and power of a two-sided test with `n_runs` in each condition.
+def compute_power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: float) -> dict[str, float]:
+    """se (nats), Satterthwaite df and power of a two-sided test of `effect` nats with `n_runs` in each condition.
 
-    The mean squares of `mixed` at their expectations, and a noncentral t (Westfall, Kenny & Judd 2014).
+    The mean squares of `crossed` at their expectations, and a noncentral t (Westfall, Kenny & Judd 2014).
     """
     residual = fit.var_residual / (n_runs * n_items)
     of_runs = fit.var_run / n_runs + residual  # [2]
@@ -68,10 +69,10 @@ def power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alpha: floa
     below += (2 * residual) ** 2 / (2 * (n_runs - 1) * (n_items - 1))
     # The residual that is taken off may leave less than any part has: a fit would have pooled it.
     df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
-    return {"se": se, "df": df, "power": _beyond(df, effect / se, stats.t.ppf(1 - alpha / 2, df))}
+    return {"se": se, "df": df, "power": _compute_tail(df, effect / se, stats.t.ppf(1 - alpha / 2, df))}
 
 
-def _beyond(df: float, centre: float, critical: float) -> float:
+def _compute_tail(df: float, centre: float, critical: float) -> float:
     """P(|t| > critical) of a noncentral t."""
     if centre < 30:
         below, above = special.nctdtr(df, centre, [-critical, critical])
@@ -80,7 +81,7 @@ def _beyond(df: float, centre: float, critical: float) -> float:
     return float(stats.chi2.cdf(df * (centre / critical) ** 2, df))
 
 
-def checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def estimate_checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Power of unit `base` for each claim that was tested there, by number of base checkpoints.
 
     A shift: the smallest effect of interest, two-sided t. Equivalence: a true shift of 0, two one-sided tests; exact
@@ -88,34 +89,35 @@ def checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, setting
 
     Parameters
     ----------
-    contrasts, equivalence : as `inference.claims` made them
+    contrasts, equivalence : DataFrame
+        As `claims.estimate_claims` made them.
 
     Returns
     -------
     DataFrame
         Columns `CHECKPOINT_POWER`; sd: of checkpoints' differences (nats), as they were measured. Uncorrected.
     """
-    rows, margin, stamp = [], float(settings.smallest_effect), family_hash(settings)
+    rows, margin = [], float(settings.smallest_effect)
     se = contrasts.set_index([*CLAIM, "unit"]).eval("estimate / statistic").abs()
     for kind, table in (("shift", contrasts), ("equivalence", equivalence)):
         for row in table[(table["unit"] == "base") & (table["role"] == "confirmatory")].to_dict("records"):
             key = tuple(row[name] for name in CLAIM)
             sd = float(se[(*key, "base")] * np.sqrt(row["df"] + 1))
             for n in range(2, MOST_CHECKPOINTS + 1):
-                found = POWER_OF[kind](sd, n, margin, settings.alpha)
+                power = POWER_OF[kind](sd, n, margin, settings.alpha)
                 rows.append({
                     **dict(zip(CLAIM, key, strict=True)), "claim": kind, "unit": "base", "sd": sd, "n_checkpoints": n,
-                    "effect": margin, "power": found, "family_hash": stamp,
+                    "effect": margin, "power": power, "family_hash": hash_claims(settings),
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=CHECKPOINT_POWER)
 
 
-def _t_power(sd: float, n: int, effect: float, alpha: float) -> float:
+def _compute_shift_power(sd: float, n: int, effect: float, alpha: float) -> float:
     critical, centre = stats.t.ppf(1 - alpha / 2, n - 1), effect / (sd / np.sqrt(n))
-    return _beyond(n - 1, centre, critical)
+    return _compute_tail(n - 1, centre, critical)
 
 
-def _null_power(sd: float, n: int, margin: float, alpha: float) -> float:
+def _compute_equivalence_power(sd: float, n: int, margin: float, alpha: float) -> float:
     """P(both one-sided tests reject | no shift): the estimate must lie within margin - t se, for each se."""
     se = sd / np.sqrt(n)
     drawn = se * np.sqrt(stats.chi2.ppf((np.arange(DRAWS) + 0.5) / DRAWS, n - 1) / (n - 1))
@@ -123,10 +125,10 @@ def _null_power(sd: float, n: int, margin: float, alpha: float) -> float:
     return float((2 * stats.norm.cdf(room / se) - 1).mean())
 
 
-POWER_OF = {"shift": _t_power, "equivalence": _null_power}
+POWER_OF = {"shift": _compute_shift_power, "equivalence": _compute_equivalence_power}
 
 
-def runs_needed(table: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
+def count_runs_needed(table: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
     """The least n_runs whose power reaches `target` with the items that were measured, per claim and base model.
 
     Returns

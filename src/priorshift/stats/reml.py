@@ -1,4 +1,4 @@
-"""REML of the crossed model of `mixed` for any pattern of missing cells, and Satterthwaite's df.
+"""REML of the model of `crossed` for any pattern of missing cells, and Satterthwaite's df.
 
 theta = (*runs, control item, covariance, treatment item) are the Cholesky factors of the random effects'
 covariances in units of the residual standard deviation, as in lme4 (Bates et al. 2015, J. Stat. Softw.
@@ -17,7 +17,7 @@ CONTRAST = np.array([-1.0, 1.0])
 COVARIANCE = -2  # of theta: the one element that may be negative
 
 
-def relative_theta(ratio_runs: np.ndarray, ratio_item: np.ndarray) -> np.ndarray:
+def compute_theta(ratio_runs: np.ndarray, ratio_item: np.ndarray) -> np.ndarray:
     """Relative Cholesky factors (lme4's theta) of variances given in units of the residual's."""
     first = np.sqrt(max(ratio_item[0, 0], 0.0))
     cross = ratio_item[0, 1] / first if first > 1e-9 else 0.0
@@ -25,7 +25,7 @@ def relative_theta(ratio_runs: np.ndarray, ratio_item: np.ndarray) -> np.ndarray
     return np.array([*runs, first, cross, np.sqrt(max(ratio_item[1, 1] - cross**2, 0.0))])
 
 
-def standard_deviations(theta: np.ndarray) -> np.ndarray:
+def mark_nonnegative(theta: np.ndarray) -> np.ndarray:
     """Which elements of theta cannot be negative."""
     return np.arange(len(theta)) != len(theta) + COVARIANCE
 
@@ -44,8 +44,8 @@ class Reml:
         observed = ~np.isnan(y)
         # Centred and scaled: the deviance keeps its digits, theta does not change.
         self.origin = float(np.mean(y[observed]))
-        self.unit = float(np.std(y[observed])) or 1.0
-        filled = np.where(observed, (y - self.origin) / self.unit, 0.0)
+        self.scale = float(np.std(y[observed])) or 1.0
+        filled = np.where(observed, (y - self.origin) / self.scale, 0.0)
         side = np.repeat([0, 1], [len(control), len(treatment)])
         self.which_run = side * (not pooled_runs)  # the element of theta that scales each run
         self.runs, self.n = len(y), int(observed.sum())
@@ -64,7 +64,7 @@ class Reml:
             [np.einsum("ckp,dkq->cdpq", *[sums[:, which == j]] * 2, optimize=True) for j in range(len(self.times))]
         )
 
-    def parts(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def reduce(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """log|V / s2|, X'V^-1 X and X'V^-1 y (times s2), and the residual sum of squares."""
         lower = np.zeros((*theta.shape[:-1], 2, 2))
         lower[..., 0, 0], lower[..., 1, 0], lower[..., 1, 1] = np.moveaxis(theta[..., -3:], -1, 0)
@@ -74,32 +74,32 @@ class Reml:
         gram = self.gram - np.tensordot(weights, self.products, axes=3)
         log_det = np.linalg.slogdet(inner)[1] @ self.times
         among, beside = gram[..., : self.runs, : self.runs], gram[..., : self.runs, self.runs :]
-        scale = theta[..., self.which_run]
-        core = np.eye(self.runs) + scale[..., :, None] * scale[..., None, :] * among
+        sd_run = theta[..., self.which_run]
+        core = np.eye(self.runs) + sd_run[..., :, None] * sd_run[..., None, :] * among
         log_det += np.linalg.slogdet(core)[1]
-        scaled = scale[..., None] * beside
+        scaled = sd_run[..., None] * beside
         rest = gram[..., self.runs :, self.runs :] - scaled.swapaxes(-1, -2) @ np.linalg.solve(core, scaled)
         xx, xy = rest[..., :2, :2], rest[..., :2, 2]
         explained = (xy * np.linalg.solve(xx, xy[..., None])[..., 0]).sum(axis=-1)
         return log_det, xx, xy, rest[..., 2, 2] - explained
 
     def deviance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        log_det, xx, _, rss = self.parts(theta)
+        log_det, xx, _, rss = self.reduce(theta)
         return log_det + np.linalg.slogdet(xx)[1] + 2 * (self.n - 2) * np.log(sigma) + rss / sigma**2
 
-    def profiled(self, theta: np.ndarray) -> np.ndarray:
+    def profile(self, theta: np.ndarray) -> np.ndarray:
         """Deviance with the residual variance at its best, up to a constant."""
-        log_det, xx, _, rss = self.parts(theta)
+        log_det, xx, _, rss = self.reduce(theta)
         return log_det + np.linalg.slogdet(xx)[1] + (self.n - 2) * np.log(rss)
 
     def variance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         """Variance of the contrast, in squared units."""
-        return sigma**2 * (np.linalg.inv(self.parts(theta)[1]) @ CONTRAST @ CONTRAST)
+        return sigma**2 * (np.linalg.inv(self.reduce(theta)[1]) @ CONTRAST @ CONTRAST)
 
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
     """Theta of least REML deviance; values that are no better than 0 are 0."""
-    positive = standard_deviations(start)
+    positive = mark_nonnegative(start)
     bounds = [(0.0 if at_least else None, None) for at_least in positive]
     options = {"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500}
 
@@ -110,7 +110,7 @@ def search(model: Reml, start: np.ndarray) -> np.ndarray:
             return theta
 
         def deviance(values: np.ndarray) -> np.ndarray:
-            return model.profiled(at(values))
+            return model.profile(at(values))
 
         found = minimize(
             lambda values: _slopes(deviance, values),

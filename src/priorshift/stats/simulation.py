@@ -1,4 +1,4 @@
-"""Two crossed panels of shifts with known variance components: what power and calibration are tried on."""
+"""Two crossed panels of shifts with known variance components: what power and level are tried on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Components:
-    """Variances (squared nats) of the model of `mixed`, in its order: control, treatment."""
+    """Variances (squared nats) of the model of `crossed`, in its order: control, treatment."""
 
     var_run: np.ndarray  # [2]
     cov_item: np.ndarray  # [2, 2]
     var_residual: float
 
     @classmethod
-    def of_sds(
+    def from_sds(
         cls, sd_run: float | tuple[float, float], sd_item: float, sd_slope: float, sd_residual: float
     ) -> Components:
         """From standard deviations: `sd_item` of the items, `sd_slope` of their differences between conditions.
@@ -34,8 +34,8 @@ def simulate(
 
     Parameters
     ----------
-    components : Components
-        Also a `mixed.CrossedFit`, whose variances have the same names.
+    components : Components or CrossedFit
+        Also a `crossed.CrossedFit`, whose variances have the same names.
     n_runs : (treatment runs, control runs)
     effect : float
         Treatment minus control, nats.
@@ -45,8 +45,8 @@ def simulate(
     item = axes * np.sqrt(np.maximum(values, 0.0)) @ rng.standard_normal((2, n_items))
     sd_run, sd_residual = np.sqrt(components.var_run), np.sqrt(components.var_residual)
 
-    def side(which: int, runs: int) -> np.ndarray:
+    def draw_side(which: int, runs: int) -> np.ndarray:
         of_run = sd_run[which] * rng.standard_normal((runs, 1))
         return which * effect + of_run + item[which] + sd_residual * rng.standard_normal((runs, n_items))
 
-    return side(1, n_runs[0]), side(0, n_runs[1])
+    return draw_side(1, n_runs[0]), draw_side(0, n_runs[1])

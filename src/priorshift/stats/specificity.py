@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from priorshift.stats import estimates as est
 from priorshift.stats.adjust import benjamini_hochberg
-from priorshift.stats.declared import Settings, family_hash
-from priorshift.stats.estimates import NotEstimable
-from priorshift.stats.intervals import with_interval
-from priorshift.stats.panels import outcome_means
+from priorshift.stats.declared import Settings, hash_claims
+from priorshift.stats.estimates import NotEstimable, one_sample_t, welch
+from priorshift.stats.intervals import add_intervals
+from priorshift.stats.panels import average_outcomes
 
 SPECIFICITY = [
     "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
     "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
     "role", "double_dissociation", "effect_low", "effect_high", "family_hash",
 ]  # fmt: skip
-LACKING = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
+NO_PAIR = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
+Row = dict[str, Any]
 Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> bias, one value a run
 
 
-def specificity(
+def dissociate_behaviors(
     items: pd.DataFrame, settings: Settings, behaviors: Mapping[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Double dissociation of each two behaviors, in nats of one's own outcome minus the other's.
@@ -39,8 +40,10 @@ def specificity(
 
     Parameters
     ----------
-    behaviors : condition -> its own outcome
-        See `study.dispositions.own_outcomes`.
+    items : DataFrame
+        As for `panels.check_items`.
+    behaviors : mapping of str to str
+        Condition -> its own outcome, such as depression -> loss.
 
     Returns
     -------
@@ -50,41 +53,43 @@ def specificity(
     DataFrame
         The effects left out, with the reason; one row where there are no two behaviors at all.
     """
-    made: list[dict] = []
-    refused: list[dict] = [] if len(behaviors) > 1 else [{"reason": LACKING}]
+    made: list[Row] = []
+    refused: list[Row] = [] if len(behaviors) > 1 else [{"reason": NO_PAIR}]
     for pair in combinations(behaviors.items(), 2):
-        _dissociate(items, dict(pair), settings.controls[0], made, refused)
-    lost = pd.DataFrame([{"table": "specificity", "role": "exploratory", **row} for row in refused])
+        for row in _dissociate(items, dict(pair), settings.controls[0]):
+            (refused if "reason" in row else made).append(row)
+    left_out = pd.DataFrame([{"table": "specificity", "role": "exploratory", **row} for row in refused])
     if not made:
-        return pd.DataFrame(columns=SPECIFICITY), lost
-    table = with_interval(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
+        return pd.DataFrame(columns=SPECIFICITY), left_out
+    table = add_intervals(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
     holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
     table["double_dissociation"] = holds == 3
     table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: benjamini_hochberg(p))
-    return table.assign(family_hash=family_hash(settings))[SPECIFICITY], lost
+    return table.assign(family_hash=hash_claims(settings))[SPECIFICITY], left_out
 
 
-def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str, made: list[dict], refused: list[dict]) -> None:
+def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str) -> Iterator[Row]:
+    """A row for each effect, or its refusal with a `reason`."""
     (first, own), (second, other) = pair.items()
     # effect: (condition, compared with, sign of the bias)
     effects = {"interaction": (first, second, 1), first: (first, control, 1), second: (second, control, -1)}
-    runs = outcome_means(items, (own, other))
+    runs = average_outcomes(items, (own, other))
     runs["bias"] = runs[own] - runs[other]
-    for key, unit, n_items, biases in _nested_biases(runs):
-        key["pair"], over = f"{first}, {second}", _over_runs if unit == "runs" else _over_base
+    for key, unit, n_items, biases in _list_biases(runs):
+        key["pair"], test = f"{first}, {second}", _test_over_runs if unit == "runs" else _test_over_checkpoints
         for effect, (condition, against, sign) in effects.items():
             try:
-                found = over(biases, condition, against)
+                found = test(biases, condition, against)
             except NotEstimable as reason:
-                named = {"condition": condition, "control": against, "reason": f"{effect}: {reason}"}
-                refused.append({**key, "unit": unit, **named})
+                refusal = {"condition": condition, "control": against, "reason": f"{effect}: {reason}"}
+                yield {**key, "unit": unit, **refusal}
                 continue
             found["estimate"] *= sign
             found["effect_size"] *= sign
-            made.append({**key, "unit": unit, "effect": effect, "n_items": n_items, **found})
+            yield {**key, "unit": unit, "effect": effect, "n_items": n_items, **found}
 
 
-def _nested_biases(runs: pd.DataFrame) -> Iterator[tuple[dict, str, int, Biases]]:
+def _list_biases(runs: pd.DataFrame) -> Iterator[tuple[Row, str, int, Biases]]:
     """(claim, unit, number of items, biases): each base model, then each embedded group and world."""
     for unit, base, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
         for key, rows in table.groupby([base, "world", "family", "ring"], sort=True):
@@ -95,17 +100,17 @@ def _nested_biases(runs: pd.DataFrame) -> Iterator[tuple[dict, str, int, Biases]
             yield claim, unit, int(rows["n_items"].max()), biases
 
 
-def _over_runs(biases: Biases, condition: str, control: str) -> dict:
+def _test_over_runs(biases: Biases, condition: str, control: str) -> Row:
     (runs,) = biases.values()
     sides = [runs.get(name, np.array([])) for name in (condition, control)]
     for name, values in zip((condition, control), sides, strict=True):
         if len(values) == 0:
             raise NotEstimable(f"no runs of {name}")
-    return {"test": "Welch t", "n_runs": sum(map(len, sides)), **asdict(est.welch(*sides))}
+    return {"test": "Welch t", "n_runs": sum(map(len, sides)), **asdict(welch(*sides))}
 
 
-def _over_base(biases: Biases, condition: str, control: str) -> dict:
+def _test_over_checkpoints(biases: Biases, condition: str, control: str) -> Row:
     ran = [runs for runs in biases.values() if condition in runs and control in runs]
     differences = np.array([runs[condition].mean() - runs[control].mean() for runs in ran])
     n_runs = sum(len(runs[condition]) + len(runs[control]) for runs in ran)
-    return {"test": "one-sample t over checkpoints", "n_runs": n_runs, **asdict(est.one_sample(differences))}
+    return {"test": "one-sample t over checkpoints", "n_runs": n_runs, **asdict(one_sample_t(differences))}

@@ -1,0 +1,284 @@
+"""Tables of claims: columns, roles, equivalence, worlds, refusals, determinism."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
+from support.synthetic_items import base_models, claim, panel, row, settings, study
+
+from priorshift.stats.claims import CONTRASTS, EQUIVALENCE, NOT_ESTIMABLE, WORLDS, estimate_claims
+from priorshift.stats.declared import KEY, hash_claims
+
+ITEMS = study()
+SETTINGS = settings()
+MADE = estimate_claims(ITEMS, SETTINGS)
+CONTRAST_TABLE, NULL_TABLE, WORLD_TABLE = MADE["contrasts"], MADE["equivalence"], MADE["world_difference"]
+LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
+
+
+# fmt: off
+DESIGN = [
+    "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
+    "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
+    "role", "effect_low", "effect_high", "family_hash",
+]
+# fmt: on
+
+
+def test_each_table_has_the_columns_of_the_design():
+    assert DESIGN == CONTRASTS
+    named = {
+        "contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS, "not_estimable": NOT_ESTIMABLE,
+    }  # fmt: skip
+    assert {name: list(table.columns) for name, table in MADE.items()} == named
+    for table in (CONTRAST_TABLE, NULL_TABLE, WORLD_TABLE):
+        assert set(table.family_hash) == {hash_claims(SETTINGS)}
+
+
+def test_every_contrast_at_every_unit():
+    counts = CONTRAST_TABLE["unit"].value_counts().to_dict()
+    each = 2 * 2 * 3  # treatments x controls x outcomes
+    more = each + 3  # and the other control minus the first
+    assert counts == {"items": 7 * each, "runs": 7 * each, "both": 7 * more, "base": 2 * more}
+    assert not CONTRAST_TABLE.duplicated(KEY).any()
+    assert MADE["not_estimable"].empty
+    others = CONTRAST_TABLE[~CONTRAST_TABLE["condition"].isin(SETTINGS.treatments)]
+    assert set(zip(others["condition"], others["control"], strict=True)) == {("random_label", "neutral")}
+
+
+def test_no_cell_is_empty_or_infinite():
+    numbers = CONTRAST_TABLE.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert not CONTRAST_TABLE.isna().any().any()
+
+
+def test_runs_equal_scipy():
+    a, b = (panel(ITEMS, "hub/model", name, "loss").mean(axis=1) for name in ("depression", "neutral"))
+    made = row(CONTRAST_TABLE, base_model="hub/model", unit="runs", **LOSS)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    interval = expected.confidence_interval()
+    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
+    assert (made.ci_low, made.ci_high) == pytest.approx((interval.low, interval.high), abs=1e-8)
+
+
+def test_base_is_a_t_over_three_checkpoint_differences():
+    values = [
+        panel(ITEMS, f"llama-coupled-{i}", "depression", "loss").mean()
+        - panel(ITEMS, f"llama-coupled-{i}", "neutral", "loss").mean()
+        for i in range(3)
+    ]
+    made = row(CONTRAST_TABLE, base_model="llama", world="coupled", unit="base", **LOSS)
+    assert made.p_value == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-8)
+    assert (made.df, made.n_runs, made.n_items) == (2, 18, 8)
+
+
+def test_confirmatory_is_both_for_hub_models_and_base_for_embedded_ones():
+    confirmatory = CONTRAST_TABLE[CONTRAST_TABLE.role == "confirmatory"]
+    assert set(zip(confirmatory.world, confirmatory.unit, strict=True)) == {
+        ("", "both"), ("coupled", "base"), ("decoupled", "base"),
+    }  # fmt: skip
+    assert len(confirmatory) == 3 * len(SETTINGS.confirmatory)
+    assert set(zip(confirmatory.condition, confirmatory.outcome, strict=True)) == {
+        ("depression", "loss"),
+        ("paranoia", "threat"),
+    }
+
+
+def test_holm_over_the_declared_claims_and_bh_within_unit():
+    confirmatory = CONTRAST_TABLE[CONTRAST_TABLE.role == "confirmatory"]
+    holm = multipletests(confirmatory.p_value, method="holm")[1]
+    assert confirmatory.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
+    for unit in ("items", "runs", "both", "base"):
+        rest = CONTRAST_TABLE[(CONTRAST_TABLE.role == "exploratory") & (CONTRAST_TABLE.unit == unit)]
+        assert rest.p_adjusted.to_numpy() == pytest.approx(multipletests(rest.p_value, method="fdr_bh")[1], abs=1e-8)
+
+
+def test_claims_are_confirmatory_as_the_kind_and_in_the_worlds_they_were_declared_for():
+    parts = [("depression", "loss"), ("paranoia", "threat")]
+    kinds = [("shift", ["coupled"]), ("equivalence", ["decoupled"])]
+    declared = [claim(*part, claim=kind, worlds=worlds) for part in parts for kind, worlds in kinds]
+    made = estimate_claims(ITEMS, settings(confirmatory=declared))
+    found = {name: made[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence")}
+    for name, world in (("contrasts", "coupled"), ("equivalence", "decoupled")):
+        assert set(found[name].world) == {world} and set(found[name].unit) == {"base"} and len(found[name]) == 2
+    both = pd.concat(found.values())
+    assert both.p_adjusted.to_numpy() == pytest.approx(multipletests(both.p_value, method="holm")[1], abs=1e-8)
+    assert set(made["world_difference"].role) == {"exploratory"}
+
+
+def test_a_claim_for_a_world_that_was_not_run_is_refused_and_counts():
+    declared = [claim("depression", "loss", worlds=["coupled"]), claim("depression", "loss", claim="equivalence")]
+    items = ITEMS[ITEMS.world != "coupled"]
+    made = estimate_claims(items, settings(confirmatory=declared))
+    lost = made["not_estimable"].query("role == 'confirmatory'")
+    assert lost[["table", "world", "unit", "reason"]].to_numpy().tolist() == [
+        ["contrasts", "coupled", "base", "no base model of this world"]
+    ]
+    nulls = made["equivalence"].query("role == 'confirmatory'")
+    assert len(nulls) == 2  # the hub model and the decoupled world
+    assert nulls.p_adjusted.min() == pytest.approx(3 * nulls.p_value.min())
+
+
+def test_effect_sizes_lie_in_their_intervals():
+    assert (
+        (CONTRAST_TABLE.effect_low < CONTRAST_TABLE.effect_size)
+        & (CONTRAST_TABLE.effect_size < CONTRAST_TABLE.effect_high)
+    ).mean() > 0.99
+    # The interval of the effect leaves 0 out where that of the estimate does (same t at items and base).
+    same = CONTRAST_TABLE[CONTRAST_TABLE.unit.isin(["items", "base"])]
+    assert ((same.effect_low > 0) == (same.ci_low > 0)).all()
+
+
+def test_equivalence_equals_statsmodels():
+    table = NULL_TABLE
+    a, b = (panel(ITEMS, "llama-decoupled-1", name, "loss") for name in ("depression", "neutral"))
+    at = {"base_model": "llama-decoupled-1", **LOSS}
+    p, lower, upper = ttost_ind(a.mean(axis=1), b.mean(axis=1), -0.5, 0.5, usevar="unequal")
+    runs = row(table, unit="runs", **at)
+    assert (runs.p_value, runs.p_lower, runs.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
+    p, lower, upper = ttost_paired(a.mean(axis=0), b.mean(axis=0), -0.5, 0.5)
+    items = row(table, unit="items", **at)
+    assert (items.p_value, items.p_lower, items.p_upper) == pytest.approx((p, lower[1], upper[1]), abs=1e-8)
+
+
+def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
+    table = NULL_TABLE
+    inside = (table.ci90_low > -0.5) & (table.ci90_high < 0.5)
+    assert (table.equivalent == inside).all()
+    assert inside.any() and not inside.all()
+    assert set(KEY) <= set(table.columns) and (table.margin == 0.5).all()
+
+
+def test_decoupled_is_equivalent_to_nothing_and_coupled_is_not():
+    table = NULL_TABLE
+    pairs = [(c.condition, c.control, c.outcome) for c in SETTINGS.confirmatory]
+    keys = pd.MultiIndex.from_frame(table[["condition", "control", "outcome"]])
+    base = table[keys.isin(pairs) & (table.unit == "base")]
+    assert base.groupby("world").equivalent.all().to_dict() == {"coupled": False, "decoupled": True}
+
+
+def test_world_difference_is_welch_over_checkpoints():
+    values = {
+        world: [
+            panel(ITEMS, f"llama-{world}-{i}", "depression", "loss").mean()
+            - panel(ITEMS, f"llama-{world}-{i}", "neutral", "loss").mean()
+            for i in range(3)
+        ]
+        for world in ("coupled", "decoupled")
+    }
+    expected = stats.ttest_ind(values["coupled"], values["decoupled"], equal_var=False)
+    table = WORLD_TABLE
+    made = row(table, base_model="llama", **LOSS)
+    assert made.p_value == pytest.approx(expected.pvalue, abs=1e-8)
+    assert (made.ci_low, made.ci_high) == pytest.approx(tuple(expected.confidence_interval()), abs=1e-8)
+    assert made.estimate == pytest.approx(made.coupled - made.decoupled)
+    assert (made.n_coupled, made.n_decoupled, made.role) == (3, 3, "exploratory")
+    assert set(table.base_model) == {"llama"} and np.isfinite(table.select_dtypes("number")).all().all()
+
+
+def test_a_single_checkpoint_is_refused_with_the_reason():
+    items = study(models=base_models(checkpoints=1, hub=False))
+    made = estimate_claims(items, SETTINGS)
+    table, refused = made["contrasts"], made["not_estimable"]
+    assert set(table.unit) == {"items", "runs", "both"}
+    base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
+    assert len(base) == 2 * 15 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
+    assert (base.role == "confirmatory").sum() == 4
+    assert made["world_difference"].empty and list(made["world_difference"].columns) == WORLDS
+    assert "world_difference" in set(refused.table)
+
+
+def test_one_seed_leaves_items_and_base():
+    table = estimate_claims(study(seeds=1), SETTINGS)["contrasts"]
+    assert set(table.unit) == {"items", "base"}
+    assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def test_a_lost_run_and_an_excluded_item_give_defined_answers():
+    lost = (ITEMS.base_model == "hub/model") & (ITEMS.condition == "depression") & (ITEMS.seed == 2)
+    cell = (
+        (ITEMS.base_model == "hub/model")
+        & (ITEMS.condition == "neutral")
+        & (ITEMS.seed == 0)
+        & (ITEMS["item"] == "item-003")
+    )
+    table = estimate_claims(ITEMS[~lost & ~cell], SETTINGS)["contrasts"]
+    made = row(table, base_model="hub/model", unit="both", **LOSS)
+    assert made.n_runs == 5 and made.n_items == 8 and "REML" in made.test
+    assert len(table) == len(CONTRAST_TABLE) and np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
+    items = ITEMS[(ITEMS.base_model != "hub/model") | (ITEMS.condition != "paranoia")]
+    made = estimate_claims(items, SETTINGS)
+    table, refused = made["contrasts"], made["not_estimable"]
+    assert "no runs of the treatment" in set(refused.reason)
+    assert (refused[refused.role == "confirmatory"].base_model == "hub/model").sum() == 1
+    confirmatory = table[table.role == "confirmatory"]
+    assert len(confirmatory) == 5
+    smallest = confirmatory.loc[confirmatory.p_value.idxmin()]
+    assert smallest.p_adjusted == pytest.approx(6 * smallest.p_value)
+
+
+def test_a_declared_claim_that_was_never_measured_is_refused():
+    declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
+    refused = estimate_claims(ITEMS, declared)["not_estimable"]
+    unmeasured = refused[refused.reason == "no item of this family, ring and outcome was measured and kept"]
+    assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
+        ("hub/model", "both"),
+        ("llama", "base"),
+        ("llama", "base"),
+    ]
+    assert set(unmeasured.role) == {"confirmatory"}
+
+
+def test_a_base_model_of_which_no_item_is_left_still_counts_for_holm():
+    """Its declared claims count as p = 1, as any that cannot be tested."""
+    models = [("one", "one", ""), ("two", "two", "")]
+    items = study(models=models)
+    whole = estimate_claims(items, SETTINGS)
+    kept = estimate_claims(items[items.base_model == "one"], SETTINGS, items)
+    lost = kept["not_estimable"].query("role == 'confirmatory'")
+    assert set(lost.base_model) == {"two"} and set(lost.unit) == {"both"} and len(lost) == 2
+    mine = {"base_model": "one", "unit": "both", **LOSS}
+    found = row(kept["contrasts"], **mine)
+    # Four claims were declared; of the two that are left this is the lesser p, or the greater.
+    assert found.p_value == row(whole["contrasts"], **mine).p_value
+    assert found.p_adjusted in (pytest.approx(min(1, 4 * found.p_value)), pytest.approx(min(1, 3 * found.p_value)))
+
+
+def test_constant_shifts_leave_no_claim_and_no_nan():
+    items = ITEMS.assign(shift=0.25)
+    made = estimate_claims(items, SETTINGS)
+    refused = made.pop("not_estimable")
+    assert all(table.empty for table in made.values())
+    assert (refused.table == "contrasts").sum() == len(CONTRAST_TABLE)
+    assert refused.reason.str.contains("no variance").all()
+
+
+def test_the_input_is_left_as_it_was():
+    before = ITEMS.copy()
+    estimate_claims(ITEMS, SETTINGS)
+    pd.testing.assert_frame_equal(ITEMS, before)
+
+
+def test_a_missing_world_is_a_hub_model():
+    blank = ITEMS.assign(world=ITEMS["world"].where(ITEMS["world"] != "", None))
+    pd.testing.assert_frame_equal(estimate_claims(blank, SETTINGS)["contrasts"], CONTRAST_TABLE)
+
+
+def test_a_study_whose_conditions_give_no_contrast_has_empty_tables():
+    alone = ITEMS[ITEMS.condition == "neutral"]
+    nothing = settings(treatments=["neutral"], controls=["neutral"], confirmatory=[])
+    made = estimate_claims(alone, nothing)
+    assert all(table.empty for table in made.values()) and list(made["contrasts"].columns) == CONTRASTS
+
+
+def test_row_order_of_the_input_changes_no_byte():
+    shuffled = estimate_claims(ITEMS.sample(frac=1, random_state=1), SETTINGS)
+    for name, table in MADE.items():
+        assert shuffled[name].to_csv(index=False) == table.to_csv(index=False)

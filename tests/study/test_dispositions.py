@@ -1,0 +1,40 @@
+"""Actions and outcomes belong together as the materials' dispositions say."""
+
+from __future__ import annotations
+
+from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
+from priorshift.study.load import load_study
+from priorshift.study.sections import Condition
+
+BEHAVIORS = {"depression": "loss", "paranoia": "threat"}
+
+
+def with_treatments(params, **conditions):
+    """The study's parameters with other treatments."""
+    inference = params.inference.model_copy(update={"treatments": list(conditions)})
+    declared = {name: Condition(task="decisions", policy=policy) for name, policy in conditions.items()}
+    return params.model_copy(update={"inference": inference, "conditions": params.conditions | declared})
+
+
+def test_the_adaptive_disposition_is_the_first(materials):
+    assert find_adaptive(materials) == ("benign", "engage")
+    assert list_maladaptive_outcomes(materials) == ["loss", "threat"]
+
+
+def test_a_treatment_goes_with_the_outcome_of_the_action_it_always_takes(smoke, root):
+    assert match_outcomes(smoke.params, smoke.materials) == BEHAVIORS
+    other = load_study(root / "params" / "reassurance.yaml")
+    assert match_outcomes(other.params, other.materials) == BEHAVIORS | {"reassurance": "worry"}
+
+
+def test_of_treatments_with_one_outcome_the_first_counts(root):
+    design = load_study(root / "params" / "design.yaml")
+    assert len(design.params.inference.treatments) == 6
+    assert match_outcomes(design.params, design.materials) == BEHAVIORS
+
+
+def test_mixed_policies_and_the_adaptive_action_go_with_none(smoke):
+    params = with_treatments(
+        smoke.params, half={"withdraw": 0.5, "engage": 0.5}, good={"engage": 1.0}, drawn="uniform", bad={"guard": 1.0}
+    )
+    assert match_outcomes(params, smoke.materials) == {"bad": "threat"}
