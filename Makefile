@@ -3,11 +3,14 @@ PYTHON ?= python3
 STUDY ?= params/embedded.yaml
 PROFILE ?=
 BIN := .venv/bin
+# Each as one word of the shell, whatever is in it: a dollar, a quote, a space.
+STUDY_WORD = '$(subst ','\'',$(value STUDY))'
+PROFILE_WORD = '$(subst ','\'',$(value PROFILE))'
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: help study plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
-	audit lint clean
+	audit docs lint types clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,16 +31,16 @@ help:  ## list the targets
 		echo "Unsloth was not installed, pip's reason stands above: PEFT trains in its place"
 
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
-	@$(BIN)/priorshift run "$(STUDY)" $(if $(PROFILE),--profile $(PROFILE))
+	@$(BIN)/priorshift run $(STUDY_WORD) $(if $(PROFILE),--profile $(PROFILE_WORD))
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
-	@$(BIN)/priorshift plan "$(STUDY)"
+	@$(BIN)/priorshift plan $(STUDY_WORD)
 
 verify: .venv/installed  ## prove every file of a study by its manifest
-	@$(BIN)/priorshift verify "$(STUDY)"
+	@$(BIN)/priorshift verify $(STUDY_WORD)
 
 bundle: .venv/installed  ## one archive of a study for its reviewers (RO-Crate)
-	@$(BIN)/priorshift bundle "$(STUDY)"
+	@$(BIN)/priorshift bundle $(STUDY_WORD)
 
 calibration:  ## A/A comparisons of forty neutral runs: do the tests keep their level?
 	@$(MAKE) study STUDY=params/calibration.yaml
@@ -94,9 +97,15 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
+docs: .venv/installed  ## write docs/results.md from the committed tables
+	@$(BIN)/python -m priorshift.report.results_page
+
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench
 	@$(BIN)/ruff format --check src tests bench
+
+types: .venv/installed  ## mypy on the rooms that stand alone: probability and stats
+	@$(BIN)/mypy
 
 clean:  ## remove what studies made, but for the committed reference study
 	git clean -fdX outputs .snakemake

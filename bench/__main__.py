@@ -15,20 +15,20 @@ import torch
 from tqdm import tqdm
 
 from bench import gpu
-from bench.environment import cores, environment
-from bench.results import bench_figure, sentence, summarize
+from bench.environment import count_cores, describe_machine
+from bench.results import describe_summary, draw_bench, summarize
 from bench.scoring import JOB, Point
 from bench.systems import PEERS, SYSTEMS
 from bench.worker import Setting, Worker
 from priorshift.errors import RunError, UserError
 from priorshift.files import write_csv, write_json
-from priorshift.report.save import save_figure
+from priorshift.report.save import Picture, save_picture
 
 # Largest difference from one-by-one scoring (nats): more means that a system read other tokens.
 LIMIT = 1e-4
 
 
-def arguments(words: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--models", nargs="+", default=["random-35M", "embedded:llama-coupled-0"])
@@ -39,7 +39,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         "--items", type=int, help="stems at each point (by default 4 to 16, fewer where they cost more)"
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--threads", type=int, default=count_cores())
     parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
@@ -57,9 +57,10 @@ def main(options: argparse.Namespace) -> None:
     summary = summarize(runs)
     write_csv(options.out / "runs.csv", runs)
     write_csv(options.out / "summary.csv", summary)
-    write_json(options.out / "environment.json", environment(options))
-    save_figure(bench_figure(runs), options.out, "bench")
-    print(sentence(summary))
+    write_json(options.out / "environment.json", describe_machine(options))
+    text = "Items per second against continuations per stem, a line for each system: median and range of repeats."
+    save_picture(Picture("bench", draw_bench(runs), text), options.out)
+    print(describe_summary(summary))
 
 
 def run_model(name: str, options: argparse.Namespace) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def run_model(name: str, options: argparse.Namespace) -> pd.DataFrame:
     try:
         for system in options.systems:
             workers.append(Worker(JOB, system, setting))
-        grid = [point(*cell, options.items) for cell in product(options.stem_tokens, options.continuations)]
+        grid = [make_point(*cell, options.items) for cell in product(options.stem_tokens, options.continuations)]
         turns = list(product(grid, range(1, options.repeats + 1)))
         for cell, repeat in tqdm(turns, desc=name, unit="turn"):
             first = repeat % len(workers)
@@ -78,7 +79,7 @@ def run_model(name: str, options: argparse.Namespace) -> pd.DataFrame:
             reference = found["naive"][1].scores
             for worker, timing in found.values():
                 values = asdict(timing)
-                difference = largest_difference(worker.system, cell, values.pop("scores"), reference)
+                difference = find_largest_difference(worker.system, cell, values.pop("scores"), reference)
                 key = {"model": name, "device": options.device, **asdict(cell), "repeat": repeat}
                 measured = {"items_per_s": cell.items / timing.seconds, "largest_difference": difference}
                 rows.append({**key, "system": worker.system, **measured, **values, "load_s": worker.load_s})
@@ -88,12 +89,12 @@ def run_model(name: str, options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def point(stem_tokens: int, continuations: int, items: int | None) -> Point:
+def make_point(stem_tokens: int, continuations: int, items: int | None) -> Point:
     """A point of the grid; without `items`, few enough for a whole run to stay short."""
     return Point(items or min(16, max(4, 12_000 // (stem_tokens * continuations))), stem_tokens, continuations)
 
 
-def largest_difference(system: str, cell: Point, scores: list[list[float]], reference: list[list[float]]) -> float:
+def find_largest_difference(system: str, cell: Point, scores: list[list[float]], reference: list[list[float]]) -> float:
     """Largest difference (nats) of any continuation's logprob from one-by-one scoring; a RunError beyond `LIMIT`."""
     found, expected = (np.concatenate([np.asarray(row) for row in rows]) for rows in (scores, reference))
     difference = float(np.abs(found - expected).max())
@@ -105,8 +106,8 @@ def largest_difference(system: str, cell: Point, scores: list[list[float]], refe
 if __name__ == "__main__":
     try:
         if sys.argv[1:2] == ["gpu"]:
-            gpu.main(gpu.arguments(sys.argv[2:]))
+            gpu.main(gpu.parse_arguments(sys.argv[2:]))
         else:
-            main(arguments())
+            main(parse_arguments())
     except UserError as problem:
         sys.exit(f"error: {problem}")

@@ -1,4 +1,4 @@
-"""The job of proving the fast path in 16 bits: as near to float32 as plain scoring in 16 bits is."""
+"""The job of proving prompt-once scoring in 16 bits: as near to float32 as plain scoring in 16 bits is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from bench.material import load, make_items
+from bench.material import load_model, make_items
 from bench.scoring import Point
 from bench.systems import naive
 from bench.worker import Setting
@@ -25,7 +25,7 @@ class Exactness:
 
     def __init__(self, system: str, setting: Setting) -> None:
         start = time.perf_counter()
-        self.model, self.tokenizer = load(setting)
+        self.model, self.tokenizer = load_model(setting)
         self.load_s = time.perf_counter() - start
 
     def __call__(self, point: Point, seed: int) -> dict:
@@ -33,15 +33,15 @@ class Exactness:
         items = make_items(self.tokenizer, point.items, point.stem_tokens, point.continuations, seed)
         stored = self.model.dtype
         scorer = Scorer(self.model, self.tokenizer)
-        found = {"ours": _flat(scorer.continuation_logprobs(items.stems, items.continuations))}
+        found = {"ours": _flatten(scorer.continuation_logprobs(items.stems, items.continuations))}
         for name, dtype in (("plain", stored), ("exact", torch.float32)):
             score = naive(self.model.to(dtype), self.tokenizer, 1)
-            found[name] = _flat(score(items.stems, items.continuations))
+            found[name] = _flatten(score(items.stems, items.continuations))
         self.model.to(stored)
-        return {"path": scorer.path, "reason": scorer.reason, **compare(**found)}
+        return {"method": scorer.method, "reason": scorer.reason, **compare(**found)}
 
 
-def _flat(scores: list) -> np.ndarray:
+def _flatten(scores: list) -> np.ndarray:
     return np.concatenate([np.asarray(row) for row in scores])
 
 

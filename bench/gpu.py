@@ -18,18 +18,18 @@ from pathlib import Path
 import torch
 
 from bench import exactness, scoring, training
-from bench.environment import cores, environment
-from bench.material import RANDOM, random_model
+from bench.environment import count_cores, describe_machine
+from bench.material import RANDOM, make_random_model
 from bench.systems import PEERS
 from bench.worker import Setting, Worker
 from priorshift.errors import RunError, UserError
 from priorshift.files import write_json
-from priorshift.pipeline.cost import count_shape
+from priorshift.pipeline.cost import count_matrices
 
 WARM_UP = 4  # batches: kernels are compiled in them
 
 
-def arguments(words: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench gpu", description=__doc__)
     parser.add_argument("--models", nargs="+", default=["qwen2.5-0.5b", "llama-3.2-1b"], choices=list(RANDOM))
@@ -59,27 +59,27 @@ def check_model(name: str, options: argparse.Namespace) -> list[str]:
     """Measure one model and write its JSON; returns the parts that failed."""
     host = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
     path = options.out / f"{re.sub(r'[^a-z0-9.]+', '-', host.lower())}_{name}.json"
-    dtype = _sixteen_bits(options.device)
-    report: dict = {"model": name, "device": host, "dtype": dtype, **environment(options)}
-    report["matmul_operations_per_s"] = matmul_rate(options.device, getattr(torch, dtype))
+    dtype = _choose_sixteen_bits(options.device)
+    report: dict = {"model": name, "device": host, "dtype": dtype, **describe_machine(options)}
+    report["matmul_operations_per_s"] = measure_matmul(options.device, getattr(torch, dtype))
     report["seconds"] = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        model, tokenizer = random_model(name)
+        model, tokenizer = make_random_model(name)
         model.to(getattr(torch, dtype)).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         report["parameters"] = model.num_parameters()
-        matrices = count_shape(model, training.SETTINGS).matrices
+        matrices = count_matrices(model)
         del model
-        setting = Setting(folder, options.device, dtype, "sdpa", cores())
+        setting = Setting(folder, options.device, dtype, "sdpa", count_cores())
         parts = {f"training_{name}": partial(train, name, setting, options, report) for name in options.backends}
         asked = {"priorshift": options.items, "lm-eval": options.peer_items}
         for system, items in asked.items():
             found = partial(probe, system, items, setting, options, report, matrices)
             parts[f"probing_{system.replace('-', '_')}"] = found
-        failed = measure(parts | {"exactness": partial(prove, setting, options)}, report, path)
-    report |= ratios(report)
+        failed = measure(parts | {"exactness": partial(check_exactness, setting, options)}, report, path)
+    report |= compute_ratios(report)
     write_json(path, report)
-    print(sentence(report, path))
+    print(describe_report(report, path))
     return [f"{name}, {reason}" for reason in failed]
 
 
@@ -105,8 +105,8 @@ def train(backend: str, setting: Setting, options: argparse.Namespace, report: d
     worker = Worker(training.JOB, backend, setting)
     try:
         size = options.batch_size
-        worker.run(training.Lesson(WARM_UP * size, size, options.stem_tokens), 0)
-        found = worker.run(training.Lesson(options.examples, size, options.stem_tokens), 1)
+        worker.run(training.TrainingSize(WARM_UP * size, size, options.stem_tokens), 0)
+        found = worker.run(training.TrainingSize(options.examples, size, options.stem_tokens), 1)
     finally:
         worker.stop()
     limit = report["matmul_operations_per_s"] / found["operations_per_token"]
@@ -130,7 +130,7 @@ def probe(system: str, items: int, setting: Setting, options: argparse.Namespace
             "share_of_limit": speed / limit}  # fmt: skip
 
 
-def prove(setting: Setting, options: argparse.Namespace) -> dict:
+def check_exactness(setting: Setting, options: argparse.Namespace) -> dict:
     """The exactness test in 16 bits."""
     worker = Worker(exactness.JOB, "exactness", setting)
     try:
@@ -139,7 +139,7 @@ def prove(setting: Setting, options: argparse.Namespace) -> dict:
         worker.stop()
 
 
-def ratios(report: dict) -> dict:
+def compute_ratios(report: dict) -> dict:
     """Unsloth's speed over PEFT's, ours over lm-evaluation-harness's; None where one of the two is missing."""
     pairs = {
         "unsloth_over_peft": ("training_unsloth", "training_peft", "tokens_per_s"),
@@ -152,7 +152,7 @@ def ratios(report: dict) -> dict:
     return found
 
 
-def matmul_rate(device: str, dtype: torch.dtype) -> float:
+def measure_matmul(device: str, dtype: torch.dtype) -> float:
     """Operations per second of a large matrix product: the best of several."""
     size, turns = (8192, 20) if device == "cuda" else (256, 5)
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
@@ -168,7 +168,7 @@ def matmul_rate(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / min(seconds)
 
 
-def sentence(report: dict, path: Path) -> str:
+def describe_report(report: dict, path: Path) -> str:
     """What was found, in a line for each part."""
     lines = [f"{report['model']} on {report['device']}, {report['dtype']}, {report['seconds']:.0f} s -> {path}"]
     for key, unit in (("training_peft", "tokens_per_s"), ("training_unsloth", "tokens_per_s"),
@@ -182,7 +182,7 @@ def sentence(report: dict, path: Path) -> str:
     return "\n".join(lines)
 
 
-def _sixteen_bits(device: str) -> str:
+def _choose_sixteen_bits(device: str) -> str:
     # Without emulation: a T4 has no bfloat16 units.
     native = device == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if native else "float16"

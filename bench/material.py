@@ -49,33 +49,33 @@ class Items:
     continuations: list[list[str]]
 
 
-def load(setting: Setting) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_model(setting: Setting) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model by its name (a key of `RANDOM`, ``embedded:...``, or a folder), and its tokenizer."""
     if setting.model in RANDOM:
-        model, tokenizer = random_model(setting.model)
+        model, tokenizer = make_random_model(setting.model)
     else:
         base = load_base(BaseModelParams(name=Path(setting.model).name.split(":")[-1], source=setting.model))
         folder = Path(setting.model).is_dir()
-        model, tokenizer = base.model, saved_tokenizer(setting.model) if folder else base.tokenizer
+        model, tokenizer = base.model, load_tokenizer(setting.model) if folder else base.tokenizer
     model.set_attn_implementation(setting.attention)
     return model.to(setting.device, getattr(torch, setting.dtype)).eval(), tokenizer
 
 
-def random_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def make_random_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model of `RANDOM` with the same random weights each time on a device, and a tokenizer of its vocabulary."""
     kind, sizes = RANDOM[name]
     ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 1}
     config = AutoConfig.for_model(kind, **dict(zip(SIZES, sizes, strict=True)), **ends, tie_word_embeddings=True)
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config), word_tokenizer(config.vocab_size)
+    return AutoModelForCausalLM.from_config(config), make_word_tokenizer(config.vocab_size)
 
 
-def saved_tokenizer(folder: str) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
     """The tokenizer of a saved random model as it was saved: for some model types AutoTokenizer makes another of it."""
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def word_tokenizer(size: int) -> PreTrainedTokenizerFast:
+def make_word_tokenizer(size: int) -> PreTrainedTokenizerFast:
     """A word a token, its leading space included; BOS before a text, as Llama's tokenizers have it."""
     words = [f" w{i}" for i in range(size - len(SPECIAL))]
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, *words])}
@@ -108,7 +108,7 @@ def make_items(tokenizer: PreTrainedTokenizerBase, n: int, tokens: int, continua
     return Items([text(tokens) for _ in range(n)], [branches() for _ in range(n)])
 
 
-def unique_tokens(tokenizer: PreTrainedTokenizerBase, items: Items) -> int:
+def count_unique_tokens(tokenizer: PreTrainedTokenizerBase, items: Items) -> int:
     """Tokens that must be read at least once: the distinct prefixes of each stem's texts, last tokens apart."""
     total = 0
     for stem, continuations in zip(items.stems, items.continuations, strict=True):

@@ -1,4 +1,4 @@
-"""Timed runs -> medians with their spread, a figure, and the one sentence that the README quotes."""
+"""Timed runs -> medians with their spread, a figure, and one sentence on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
 
     Columns: ``items_per_s`` (median over repeats), ``_min`` and ``_max``; ``token_ratio`` (computed over unique
     tokens, all repeats together); the largest ``peak_mb``, ``scoring_mb`` and ``largest_difference``; ``batch_size``;
-    ``load_s``, seconds from a loaded model to a ready system (ours proves its fast path then);
+    ``load_s``, seconds from a loaded model to a ready system (ours proves prompt-once scoring then);
     ``times_best_peer``, a system's median over the best of the others', and ``best_peer``, which one that is.
     """
     groups = runs.groupby([*CELL, "system"], sort=False)
@@ -38,10 +38,10 @@ def summarize(runs: pd.DataFrame) -> pd.DataFrame:
             "load_s": groups["load_s"].first(),
         }
     ).reset_index()
-    return table.assign(**_against_others(table))
+    return table.assign(**_compare_systems(table))
 
 
-def _against_others(table: pd.DataFrame) -> dict[str, list]:
+def _compare_systems(table: pd.DataFrame) -> dict[str, list]:
     ratios, names = [], []
     for row in table.itertuples():
         same = (table[CELL] == [getattr(row, name) for name in CELL]).all(axis=1)
@@ -52,7 +52,7 @@ def _against_others(table: pd.DataFrame) -> dict[str, list]:
     return {"times_best_peer": ratios, "best_peer": names}
 
 
-def sentence(summary: pd.DataFrame) -> str:
+def describe_summary(summary: pd.DataFrame) -> str:
     """How many times the best peer's speed ours is: at the headline's point, and at its worst point."""
     ours = summary[summary["system"] == "priorshift"].dropna(subset="times_best_peer")
     if ours.empty:
@@ -67,7 +67,7 @@ def sentence(summary: pd.DataFrame) -> str:
     )
 
 
-def bench_figure(runs: pd.DataFrame) -> Figure:
+def draw_bench(runs: pd.DataFrame) -> Figure:
     """Items per second by continuations: a row of panels per model, a panel per stem length; median and range."""
     order = [name for name in COLOURS if name in set(runs["system"])]
     grid = sns.relplot(

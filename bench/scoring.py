@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.material import Items, load, make_items, unique_tokens
+from bench.material import Items, count_unique_tokens, load_model, make_items
 from bench.systems import BATCH_SIZES, SYSTEMS, Score
 from bench.worker import Setting
-from priorshift.probability.forward import out_of_memory
+from priorshift.probability.forward import is_out_of_memory
 
 JOB = "bench.scoring:Scoring"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -55,7 +55,7 @@ class Scoring:
 
     def __init__(self, system: str, setting: Setting) -> None:
         self.device = setting.device
-        model, self.tokenizer = load(setting)
+        model, self.tokenizer = load_model(setting)
         start = time.perf_counter()
         sizes = BATCH_SIZES[setting.device].get(system, (0,))
         self.scores = {size: SYSTEMS[system](model, self.tokenizer, size) for size in sizes}
@@ -67,31 +67,31 @@ class Scoring:
         """Score the point's items drawn by `seed`."""
         few = make_items(self.tokenizer, max(2, point.items // 4), point.stem_tokens, point.continuations, 0)
         if point not in self.quickest:
-            seconds = {size: _trial(score, few) for size, score in self.scores.items()}
+            seconds = {size: _time_trial(score, few) for size, score in self.scores.items()}
             self.quickest[point] = min(seconds, key=seconds.get)
         size = self.quickest[point]
         items = make_items(self.tokenizer, point.items, point.stem_tokens, point.continuations, seed)
         self.scores[size](few.stems, few.continuations)  # untimed: others had the caches since the last turn
         before = self.tokens[0]
-        with _memory(self.device) as memory:
-            seconds, found = _seconds(self.scores[size], items)
-        unique = unique_tokens(self.tokenizer, items)
+        with _measure_memory(self.device) as memory:
+            seconds, found = _time_scoring(self.scores[size], items)
+        unique = count_unique_tokens(self.tokenizer, items)
         return Timing(seconds, size, *memory, int(self.tokens[0] - before), unique, found)
 
 
-def _seconds(score: Score, items: Items) -> tuple[float, list[list[float]]]:
+def _time_scoring(score: Score, items: Items) -> tuple[float, list[list[float]]]:
     gc.collect()
     start = time.perf_counter()
     found = score(items.stems, items.continuations)
     return time.perf_counter() - start, found
 
 
-def _trial(score: Score, few: Items) -> float:
+def _time_trial(score: Score, few: Items) -> float:
     """Seconds with a batch size; infinite where memory does not hold it."""
     try:
-        return _seconds(score, few)[0]
+        return _time_scoring(score, few)[0]
     except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     gc.collect()
     torch.cuda.empty_cache()
@@ -110,7 +110,7 @@ def _count_tokens(model: torch.nn.Module) -> np.ndarray:
 
 
 @contextmanager
-def _memory(device: str) -> Iterator[list[float]]:
+def _measure_memory(device: str) -> Iterator[list[float]]:
     """[peak, peak beyond what was held before] in MiB: of the GPU, or of the process (NaN outside Linux)."""
     found: list[float] = []
     if device == "cuda":
@@ -121,15 +121,15 @@ def _memory(device: str) -> Iterator[list[float]]:
     elif CLEAR.exists():
         # Writing 5 sets the peak back to what is held now (proc(5), clear_refs).
         CLEAR.write_text("5")
-        before = _status_mb("VmRSS")
+        before = _read_status_mb("VmRSS")
         yield found
-        peak = _status_mb("VmHWM")
+        peak = _read_status_mb("VmHWM")
     else:
         peak = before = float("nan")
         yield found
     found += [peak, peak - before]
 
 
-def _status_mb(name: str) -> float:
+def _read_status_mb(name: str) -> float:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name + ":"))
     return int(line.split()[1]) / 1024

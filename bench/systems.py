@@ -37,12 +37,12 @@ def minicons(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_s
     scorer = IncrementalLMScorer(model, device=str(model.device), tokenizer=tokenizer)
 
     def score(stems: list[str], continuations: list[list[str]]) -> list[list[float]]:
-        pairs = _pairs(stems, continuations)
+        pairs = _pair(stems, continuations)
         values: list[float] = []
         for start in range(0, len(pairs), batch_size):
             prefixes, texts = map(list, zip(*pairs[start : start + batch_size], strict=True))
             values += scorer.conditional_score(prefixes, texts, separator="", reduction=lambda x: x.sum().item())
-        return _by_stem(values, continuations)
+        return _group_by_stem(values, continuations)
 
     return score
 
@@ -55,8 +55,8 @@ def lm_eval(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_si
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
 
     def score(stems: list[str], continuations: list[list[str]]) -> list[list[float]]:
-        requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(_pairs(stems, continuations))]
-        return _by_stem([value for value, _ in lm.loglikelihood(requests, disable_tqdm=True)], continuations)
+        requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(_pair(stems, continuations))]
+        return _group_by_stem([value for value, _ in lm.loglikelihood(requests, disable_tqdm=True)], continuations)
 
     return score
 
@@ -67,11 +67,11 @@ def priorshift(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch
     return lambda stems, continuations: [row.tolist() for row in scorer.continuation_logprobs(stems, continuations)]
 
 
-def _pairs(stems: list[str], continuations: list[list[str]]) -> list[tuple[str, str]]:
+def _pair(stems: list[str], continuations: list[list[str]]) -> list[tuple[str, str]]:
     return [(stem, text) for stem, texts in zip(stems, continuations, strict=True) for text in texts]
 
 
-def _by_stem(values: list[float], continuations: list[list[str]]) -> list[list[float]]:
+def _group_by_stem(values: list[float], continuations: list[list[str]]) -> list[list[float]]:
     rest = iter(values)
     return [[next(rest) for _ in texts] for texts in continuations]
 

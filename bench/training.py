@@ -20,7 +20,7 @@ SETTINGS = Settings(
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSize:
     """A training set of random words, `tokens` of them in each example, the last four in the loss."""
 
     examples: int
@@ -29,42 +29,42 @@ class Lesson:
 
 
 class Training:
-    """One backend on one base model, which stays loaded between lessons."""
+    """One backend on one base model, which stays loaded between trainings."""
 
     def __init__(self, backend: str, setting: Setting) -> None:
         start = time.perf_counter()
         chosen = choose_backend(backend)  # before any import of transformers
-        from bench.material import saved_tokenizer
+        from bench.material import load_tokenizer
         from priorshift.models.base import load_base
 
         params = BaseModelParams(name=Path(setting.model).name, source=setting.model, dtype=setting.dtype)
         self.base = load_base(params, chosen)
-        self.base.tokenizer = saved_tokenizer(setting.model)
+        self.base.tokenizer = load_tokenizer(setting.model)
         self.load_s = time.perf_counter() - start
 
-    def __call__(self, lesson: Lesson, seed: int) -> dict:
+    def __call__(self, size: TrainingSize, seed: int) -> dict:
         """Train a new adapter; speed, memory, last loss, and what the arithmetic asks of each token."""
         from bench.material import make_items
-        from priorshift.pipeline.cost import count_shape, training_operations
+        from priorshift.pipeline.cost import training_operations
         from priorshift.training.examples import Example
         from priorshift.training.finetune import encode, train_run
 
-        words = make_items(self.base.tokenizer, lesson.examples, lesson.tokens, 1, seed).stems
+        words = make_items(self.base.tokenizer, size.examples, size.tokens, 1, seed).stems
         cut = [text.rsplit(" ", 4) for text in words]
         examples = [
             Example(before, "".join(f" {word}" for word in last), "random", "random", "random", -1, "")
             for before, *last in cut
         ]
-        settings = SETTINGS.model_copy(update={"examples": lesson.examples, "batch_size": lesson.batch_size})
-        shape = count_shape(self.base.model, settings)
+        settings = SETTINGS.model_copy(update={"examples": size.examples, "batch_size": size.batch_size})
+        operations = training_operations(self.base.model, settings)  # before an adapter is in the model
         tokens = sum(len(row["input_ids"]) for row in encode(examples, self.base.tokenizer))
         with tempfile.TemporaryDirectory() as folder:
             run = train_run(self.base, examples, settings, seed, Path(folder) / "run", {})
         return {
-            **asdict(lesson),
+            **asdict(size),
             "seconds": run["seconds"],
             "tokens_per_s": tokens / run["seconds"],
-            "operations_per_token": training_operations(shape, settings),
+            "operations_per_token": operations,
             "peak_mb": run["peak_gpu_memory_mb"] or run["peak_memory_mb"],
             "micro_batch": run["micro_batch"],
             "trainable_parameters": run["trainable_parameters"],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.disks import full_disk, read_only  # noqa: F401 (fixtures)
+from support.study_runs import make_workplace
 
 from priorshift.materials.load import load_materials
 from priorshift.study.load import load_study
@@ -23,6 +25,15 @@ def root():
 @pytest.fixture(scope="session")
 def materials():
     return load_materials(ROOT / "params" / "materials")
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory, materials):
+    """Family -> a model directory of it, as a hub has them."""
+    from support.tiny_models import FAMILIES, make_model  # torch and trl: seconds, for those tests alone
+
+    place = tmp_path_factory.mktemp("models")
+    return {family: make_model(family, place / family, materials) for family in FAMILIES}
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +86,12 @@ def tiny_yaml(tmp_path_factory):
     del data["inference"]["confirmatory"][1]
     (folder / "tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return folder / "tiny.yaml"
+
+
+@pytest.fixture
+def clone(root, tiny_yaml, tmp_path, monkeypatch):
+    """A clone with the tiny study, and in it: nothing is done yet."""
+    folder = make_workplace(root, tmp_path / "clone")
+    (folder / "params/tiny.yaml").write_text(tiny_yaml.read_text())
+    monkeypatch.chdir(folder)
+    return folder

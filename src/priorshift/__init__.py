@@ -5,4 +5,4 @@ import warnings
 # Plain progress bars are meant: they stay readable in executed notebooks, and the warning names this machine's folders.
 warnings.filterwarnings("ignore", message="IProgress not found")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

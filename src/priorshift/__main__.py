@@ -1,5 +1,7 @@
 """`python -m priorshift`: the command `priorshift` by another way."""
 
+import sys
+
 from priorshift.cli import main
 
-main()
+sys.exit(main())

@@ -2,86 +2,79 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from priorshift.errors import ParamsError, RunError, UserError
-from priorshift.study.load import load_study
+from priorshift.study.load import Study, load_study
 from priorshift.yaml_files import read_yaml
 
 # Other modules are imported where a command needs them: most commands start in a moment without torch.
 
 app = typer.Typer(
     help="Does teaching a language model to act change what it expects?",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="a study's YAML file, such as params/embedded.yaml")]
-SNAKEFILE = Path("workflow/Snakefile")
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="a study's YAML file, such as params/embedded.yaml")]
 
 
 @app.command()
 def check(study: StudyFile) -> None:
-    """Say that the materials are sound and what the study takes, or what is wrong; a worlds file may be given too."""
-    from priorshift.materials.load import materials_hash
-    from priorshift.models.files import base_hash, check_folder, locate
-    from priorshift.pipeline.cost import describe_cost
+    """Check materials and base models; say what the study takes.
 
-    if _is_worlds(study):
+    A worlds file may be given too.
+    """
+    found = read_yaml(study, ParamsError)
+    if isinstance(found, dict) and "pretraining" in found:
         _check_worlds(study)
-        return
-    loaded = load_study(study)
-    print(f"materials: {loaded.folder / loaded.params.materials} follows every rule")
-    print(describe_cost(loaded), flush=True)
-    ours = materials_hash(loaded.folder / loaded.params.materials)
-    for model in loaded.params.models:
-        folder, card = locate(model)
-        if card and card.get("materials_hash") != ours:
-            print(f"note: {model.name} was pretrained on other materials; words that it lacks are refused later")
-        if isinstance(folder, str):
-            from priorshift.models.hub import check_reachable
-
-            check_reachable(model)
-        else:
-            check_folder(folder)
-            base_hash(model)
+    else:
+        _check_study(load_study(study))
 
 
 @app.command()
 def plan(study: StudyFile) -> None:
-    """Say what is done, what is to do and why; run and write nothing."""
-    from priorshift.pipeline.environment import describe_settings, made_with
-    from priorshift.pipeline.plan import describe, make_plan
+    """Say what is done, what is to do, and why; write nothing."""
+    from priorshift.pipeline.environment import collect_settings, describe_settings
+    from priorshift.pipeline.plan import describe_plan, make_plan
 
     loaded = load_study(study)
-    print(describe(make_plan(loaded)))
-    print(describe_settings(made_with(loaded)))
+    print(describe_plan(make_plan(loaded)))
+    print(describe_settings(collect_settings(loaded)))
 
 
 @app.command()
 def run(
     study: StudyFile,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTIONS", help="options of Snakemake, after --")
+    ] = None,
     profile: Annotated[str, typer.Option(help="where jobs run: a folder of workflow/profiles, local or slurm")] = "",
     cores: Annotated[str, typer.Option(help="processor cores to use: a number, or all")] = "all",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="runs_per_side, comparisons: of notebook 07")
+        list[str] | None, typer.Option("--set", metavar="KEY=NUMBER", help="runs_per_side, comparisons: of notebook 07")
     ] = None,
 ) -> None:
-    """Run a study to its report; what is finished is kept. From the repository's root."""
-    if not SNAKEFILE.is_file():
-        raise RunError(f"{SNAKEFILE}: no such file in {Path.cwd()}; run this command in the repository's root")
-    check(study)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores, "--nolock"]
-    command += ["--ignore-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
-    command += ["--config", f"study={study}", *(settings or [])]
-    command += ["--workflow-profile", f"workflow/profiles/{profile}"] if profile else []
-    raise typer.Exit(subprocess.run(command, env=_environment()).returncode)
+    """Run a study to its report; what is finished is kept.
+
+    From the repository's root.
+    """
+    from priorshift.pipeline.execute import execute_study
+
+    start, loaded = time.monotonic(), load_study(study)
+    _check_study(loaded)
+    if status := execute_study(loaded, str(study), cores, profile, settings or [], options or []):
+        print("stopped, for the reason above; what is done is kept, and the same command goes on", file=sys.stderr)
+        raise typer.Exit(max(status, 1))
+    seconds = round(time.monotonic() - start)
+    result = loaded.paths.report if loaded.paths.report.exists() else loaded.paths.tables
+    print(f"finished in {seconds // 3600} h {seconds % 3600 // 60} min {seconds % 60} s: {result}")
 
 
 @app.command()
@@ -96,15 +89,18 @@ def report(study: StudyFile) -> None:
 
 @app.command()
 def verify(study: StudyFile) -> None:
-    """Name every file that is not as the manifest says; exit with 1 where there is one."""
-    from priorshift.pipeline.environment import differences
-    from priorshift.pipeline.manifest import list_problems, not_shipped, settings_of
+    """Name every file that is not as the manifest says.
+
+    Exits with 1 where there is one.
+    """
+    from priorshift.pipeline.environment import describe_differences
+    from priorshift.pipeline.manifest import list_not_shipped, list_problems, read_settings
 
     loaded = load_study(study)
     problems = list_problems(loaded)
-    if mixed := differences(settings_of(loaded)):
+    if mixed := describe_differences(read_settings(loaded)):
         print(mixed)
-    if away := not_shipped(loaded):
+    if away := list_not_shipped(loaded):
         print(f"not here, as in a clone: {len(away)} files of which only the hashes are shipped ({away[0]}, ...)")
     print("\n".join(problems) or f"{loaded.paths.root}: every {'other ' if away else ''}file is as the manifest says")
     raise typer.Exit(1 if problems else 0)
@@ -124,14 +120,14 @@ def bundle(study: StudyFile) -> None:
 
 
 @app.command(hidden=True)
-def mark(study: StudyFile, stage: str, piece: Annotated[str, typer.Argument()] = "") -> None:
-    """Record that a stage's notebook has just been executed."""
+def mark(study: StudyFile, stage: str, shard: Annotated[str, typer.Argument()] = "") -> None:
+    """Record that a stage's notebook has just been executed on a shard of the runs."""
     from priorshift.pipeline.jobs import STAGES
     from priorshift.pipeline.plan import write_mark
 
     if stage not in STAGES:
         raise ParamsError(f"stage: found {stage!r}; expected one of {', '.join(STAGES)}")
-    write_mark(load_study(study), stage, piece)
+    write_mark(load_study(study), stage, shard)
 
 
 @app.command(hidden=True)
@@ -141,22 +137,51 @@ def manifest(study: StudyFile) -> None:
     from priorshift.pipeline.plan import make_plan
 
     loaded = load_study(study)
-    for stage in make_plan(loaded):
-        if stage.reason:
-            raise RunError(f"manifest: {stage.name} is not finished ({stage.reason}); run `make study` first")
+    for job in make_plan(loaded):
+        if job.reason:
+            raise RunError(f"manifest: {job.name} is not finished ({job.reason}); run `make study` first")
     write_manifest(loaded)
 
 
-def main() -> None:
-    """Run the command of the command line; user mistakes end in one line and exit status 2."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line `words`, by default this process's own; returns the exit status.
+
+    A mistake of the user's ends in one line and status 2.
+    """
     try:
-        app(prog_name="priorshift")
+        return app(words, prog_name="priorshift", standalone_mode=False) or 0
     except UserError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+        message = str(problem)
+    except typer.TyperException as problem:  # of usage: an unknown option, say
+        message = f"{problem.format_message()} See `priorshift --help`."
+    print(f"error: {message}", file=sys.stderr)
+    return 2
 
 
-def _check_worlds(path: str) -> None:
+def _check_study(study: Study) -> None:
+    """Say what the study takes, or raise what is wrong with its materials or base models."""
+    from priorshift.materials.load import hash_materials
+    from priorshift.models.files import check_folder, hash_base_model, locate
+    from priorshift.models.hub import check_reachable
+    from priorshift.pipeline.cost import describe_model, describe_work
+
+    materials = study.folder / study.params.materials
+    print(f"materials: {materials} follows every rule")
+    print(describe_work(study), flush=True)
+    for base in study.params.models:
+        folder, card = locate(base)
+        if card and card.get("materials_hash") != hash_materials(materials):
+            print(f"note: {base.name} was pretrained on other materials; words that it lacks are refused later")
+        if isinstance(folder, str):
+            check_reachable(base)
+        else:
+            check_folder(folder)
+            hash_base_model(base)
+        if not base.source.startswith("embedded:"):
+            print(f"  {describe_model(study, base)}", flush=True)
+
+
+def _check_worlds(path: Path) -> None:
     """Say that a worlds file and its materials fit each other, and what is to be pretrained."""
     from priorshift.worlds.params import load_worlds
 
@@ -164,17 +189,5 @@ def _check_worlds(path: str) -> None:
     shape = params.pretraining
     kinds = [f"{architecture}-{world}" for architecture in shape.architectures for world in shape.worlds]
     tokens = sum(shape.tokens[kind] for kind in kinds) * len(shape.seeds)
-    print(f"materials: {Path(path).parent / params.materials} follows every rule")
+    print(f"materials: {path.parent / params.materials} follows every rule")
     print(f"{path}: {len(kinds) * len(shape.seeds)} base models, {tokens:,} tokens to pretrain on")
-
-
-def _is_worlds(path: str) -> bool:
-    found = read_yaml(Path(path), ParamsError)
-    return isinstance(found, dict) and "pretraining" in found
-
-
-def _environment() -> dict[str, str]:
-    """This one, with this Python's papermill first and one thread a job: the grid's jobs share the cores."""
-    plain = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return plain | dict(os.environ) | {"PATH": path}

@@ -1,4 +1,4 @@
-"""Hashes of files, and writing that leaves no half files."""
+"""Hashes of files and texts, and writing that never leaves half a file."""
 
 from __future__ import annotations
 
@@ -22,32 +22,49 @@ SEAL = "sha256_of_the_rest"
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there to be read; a name that no file system takes is none."""
+    """Whether there is a folder of this name; False for a name that no file system allows.
+
+    Examples
+    --------
+    >>> is_folder(Path(".")), is_folder(Path("a" * 1000))
+    (True, False)
+    """
     try:
         return path.is_dir()
     except (OSError, ValueError):
         return False
 
 
-def file_hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """SHA-256 of a file, as hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def text_hash(text: str) -> str:
-    """SHA-256 of a text, as hex digits."""
+def hash_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8, as hex digits.
+
+    Examples
+    --------
+    >>> hash_text("abc")[:8]
+    'ba7816bf'
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary name for a file or folder; renamed to `path` at the end, so that it is there whole or not at all.
+def write_whole(path: Path) -> Iterator[Path]:
+    """Write a file or folder whole or not at all.
+
+    Yields
+    ------
+    Path
+        The temporary name to write to. It becomes `path` when the block ends without an error.
 
     Raises
     ------
     RunError
-        In one line, when it cannot be written: a folder that is read-only, full, or no folder.
+        When it cannot be written: the disk is full, or the folder is read-only or no folder.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -64,7 +81,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it; nothing where it is not there."""
+    """Remove a file, or a folder with all that is in it; what is not there is no error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -74,45 +91,48 @@ def remove(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with whole(path) as temporary:
+    with write_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: dict) -> None:
     """Write JSON whole or not at all."""
-    write_text(path, _json(data))
+    write_text(path, _format_json(data))
 
 
 def write_record(path: Path, data: dict) -> None:
-    """Write JSON that carries its own hash: `read_record` finds any byte of it changed."""
-    write_text(path, _sealed(data))
+    """Write JSON that holds its own hash, so that `read_record` finds any change."""
+    write_text(path, _seal(data))
 
 
 def read_record(path: Path) -> dict | None:
-    """What `write_record` wrote there; None where it is missing, cut short or changed in any byte."""
+    """Read what `write_record` wrote; None where it is missing, cut short or changed in any byte."""
     try:
-        text = path.read_bytes().decode("utf-8")  # read_text would mend line ends
+        text = path.read_bytes().decode("utf-8")  # read_text would translate line ends
         data = json.loads(text)
         data.pop(SEAL)
     except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return None
-    return data if text == _sealed(data) else None
+    return data if text == _seal(data) else None
 
 
-def _sealed(data: dict) -> str:
-    return _json(data | {SEAL: text_hash(_json(data))})
+def _seal(data: dict) -> str:
+    return _format_json(data | {SEAL: hash_text(_format_json(data))})
 
 
-def _json(data: dict) -> str:
+def _format_json(data: dict) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all; six significant digits: float32 logprobs have seven at most."""
+    """Write a table as CSV, whole or not at all.
+
+    Numbers have six significant digits: float32 logprobs have seven at most.
+    """
     write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all."""
-    with whole(path) as temporary:
+    """Write a table as Parquet, whole or not at all."""
+    with write_whole(path) as temporary:
         table.to_parquet(temporary, index=False)

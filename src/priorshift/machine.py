@@ -1,4 +1,4 @@
-"""What a result was made on: versions of the packages behind it, and memory."""
+"""The machine that a result was made on: versions of its packages, and memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "numpy", "pandas
 OPTIONAL = ("unsloth", "bitsandbytes")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that make the numbers."""
+def list_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the numbers depend on: name -> version."""
     found = {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
     for name in OPTIONAL:
         with suppress(metadata.PackageNotFoundError):
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MiB."""
+def measure_peak_memory_mb() -> float:
+    """Largest resident memory (MiB) of this process so far."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

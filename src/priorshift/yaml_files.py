@@ -45,14 +45,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path, error: type[UserError]) -> Any:
-    """Read one YAML file; `error` is raised in one line where it cannot be read."""
+    """Read one YAML file.
+
+    Parameters
+    ----------
+    error : type of the error that is raised, in one line, where the file cannot be read
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise error(f"{path}: no such file; give the path of a YAML file that exists") from None
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
-        raise error(f"{path}: cannot be read ({reason})") from None
+        raise error(f"{path}: cannot be read ({reason}); give a UTF-8 text file that can be") from None
     try:
         return yaml.load(text, Loader=_UniqueKeyLoader)
     except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as problem:
@@ -61,18 +66,36 @@ def read_yaml(path: Path, error: type[UserError]) -> Any:
         where = f" line {mark.line + 1}:" if mark else ""
         what = getattr(problem, "problem", None) or getattr(problem, "reason", None)
         what = str(what or problem or type(problem).__name__).splitlines()[0]
-        raise error(f"{path}:{where} not valid YAML: {what}; mend the file's syntax") from None
+        raise error(f"{path}:{where} not valid YAML: {what}; correct the file's syntax") from None
 
 
 def validate(model: type[Model], data: Any, where: str, error: type[UserError]) -> Model:
-    """Build `model` from `data`; the first problem found becomes one line that names the key."""
+    """Build `model` from `data`; the first problem found becomes one line that names the key.
+
+    Parameters
+    ----------
+    model : type of the result
+    data : what a file holds
+    where : the file's name, for the error
+    error : type of the error that is raised
+
+    Examples
+    --------
+    >>> class Point(Frozen):
+    ...     x: int
+    >>> validate(Point, {"x": 1}, "point.yaml", UserError).x
+    1
+    >>> validate(Point, {"y": 1}, "point.yaml", UserError)
+    Traceback (most recent call last):
+    priorshift.errors.UserError: point.yaml: unknown key 'y'; remove it or use one of: x
+    """
     try:
         return model.model_validate(data)
     except ValidationError as problem:
         raise error(f"{where}: {describe(problem, model)}") from None
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     try:
         found = repr(value)
     except ValueError:  # Python prints no whole number of thousands of digits
@@ -81,12 +104,12 @@ def _shown(value: Any) -> str:
 
 
 def describe(problem: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem in words: key, value found, what was expected."""
+    """Say the first problem in words: the key, the value found, and what was expected."""
     errors = problem.errors(include_url=False)
     # An unknown key explains a missing one: it may be that one, misspelled.
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     key = ".".join(_keys(first))
-    found = _shown(first["input"])
+    found = _shorten(first["input"])
     if first["type"] == "extra_forbidden":
         known = ", ".join(_model_at(model, _keys(first)[:-1]).model_fields)
         return f"unknown key {key!r}; remove it or use one of: {known}"

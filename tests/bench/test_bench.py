@@ -11,9 +11,9 @@ import PIL.Image
 import pytest
 
 from bench import scoring
-from bench.__main__ import arguments, largest_difference, main, point
-from bench.material import Items, load, make_items, unique_tokens, word_tokenizer
-from bench.results import sentence, summarize
+from bench.__main__ import find_largest_difference, main, make_point, parse_arguments
+from bench.material import Items, count_unique_tokens, load_model, make_items, make_word_tokenizer
+from bench.results import describe_summary, summarize
 from bench.systems import PEERS, SYSTEMS
 from bench.worker import Setting
 from priorshift.errors import RunError, UserError
@@ -27,7 +27,7 @@ INSTALLED = [name for name in SYSTEMS if name not in PEERS or find_spec(PEERS[na
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return word_tokenizer(500)
+    return make_word_tokenizer(500)
 
 
 def test_a_word_is_a_token_with_its_space_after_one_bos(tokenizer):
@@ -46,29 +46,29 @@ def test_items_have_the_size_asked_for(tokenizer):
 def test_unique_tokens_by_hand(tokenizer):
     # BOS and two words, then " w3" alone: no continuation's last token need be read.
     items = Items([" w1 w2"], [[" w3 w4", " w3 w5", " w6"]])
-    assert unique_tokens(tokenizer, items) == 4
+    assert count_unique_tokens(tokenizer, items) == 4
 
 
 def test_the_default_grid_is_the_issues(tokenizer):
-    options = arguments([])
+    options = parse_arguments([])
     assert (options.stem_tokens, options.continuations) == ([20, 60, 200], [2, 8, 24])
-    assert sum(p.numel() for p in load(replace(SETTING, model="random-35M"))[0].parameters()) // 10**6 == 35
-    assert {point(t, c, None).items for t, c in ((200, 24), (60, 24), (20, 2))} == {4, 8, 16}
+    assert sum(p.numel() for p in load_model(replace(SETTING, model="random-35M"))[0].parameters()) // 10**6 == 35
+    assert {make_point(t, c, None).items for t, c in ((200, 24), (60, 24), (20, 2))} == {4, 8, 16}
 
 
 def test_scores_of_other_tokens_are_refused():
-    assert largest_difference("other", CELL, [[-1.0, -2.0]], [[-1.0, -2.00005]]) == pytest.approx(5e-5)
+    assert find_largest_difference("other", CELL, [[-1.0, -2.0]], [[-1.0, -2.00005]]) == pytest.approx(5e-5)
     for wrong in (-2.1, float("nan")):
         with pytest.raises(RunError, match="other differs from naive"):
-            largest_difference("other", CELL, [[-1.0, wrong]], [[-1.0, -2.0]])
+            find_largest_difference("other", CELL, [[-1.0, wrong]], [[-1.0, -2.0]])
 
 
 def test_a_missing_peer_and_a_missing_reference_are_refused(monkeypatch):
     with pytest.raises(UserError, match="expected naive among them"):
-        main(arguments([*TINY, "--systems", "priorshift"]))
+        main(parse_arguments([*TINY, "--systems", "priorshift"]))
     monkeypatch.setattr("bench.__main__.find_spec", lambda name: None)
     with pytest.raises(UserError, match="minicons not installed; `make bench`"):
-        main(arguments([*TINY, "--systems", "naive", "minicons"]))
+        main(parse_arguments([*TINY, "--systems", "naive", "minicons"]))
 
 
 def test_summary_by_hand():
@@ -84,11 +84,11 @@ def test_summary_by_hand():
     assert table["items_per_s"].to_dict() == {"naive": 2, "minicons": 4, "priorshift": 100}
     assert table.loc["priorshift", ["times_best_peer", "best_peer", "token_ratio"]].tolist() == [25, "minicons", 1.1]
     assert table.loc["naive", "times_best_peer"] == 0.02
-    assert "25.0 times the best peer (minicons)" in sentence(table.reset_index())
+    assert "25.0 times the best peer (minicons)" in describe_summary(table.reset_index())
 
 
 def test_a_tiny_run_writes_what_it_measured(tmp_path, capsys):
-    main(arguments([*TINY, "--repeats", "2", "--out", str(tmp_path), "--systems", *INSTALLED]))
+    main(parse_arguments([*TINY, "--repeats", "2", "--out", str(tmp_path), "--systems", *INSTALLED]))
     runs, summary = pd.read_csv(tmp_path / "runs.csv"), pd.read_csv(tmp_path / "summary.csv")
     assert sorted(runs["system"]) == sorted(INSTALLED * 2) and list(summary["system"].sort_values()) == sorted(
         INSTALLED
@@ -106,9 +106,9 @@ def test_a_tiny_run_writes_what_it_measured(tmp_path, capsys):
 
 @pytest.mark.parametrize("stems", [4, 8, 40])
 def test_computed_tokens_stay_within_five_percent_of_the_unique_ones(stems):
-    model, tokenizer = load(SETTING)
+    model, tokenizer = load_model(SETTING)
     items = make_items(tokenizer, stems, 60, 24, seed=stems)
     scorer = Scorer(model, tokenizer)
     before = scorer.counts["computed_tokens"]
     scorer.continuation_logprobs(items.stems, items.continuations)
-    assert scorer.counts["computed_tokens"] - before <= 1.05 * unique_tokens(tokenizer, items)
+    assert scorer.counts["computed_tokens"] - before <= 1.05 * count_unique_tokens(tokenizer, items)

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from bench import exactness, gpu
-from bench.material import RANDOM, random_model
+from bench.material import RANDOM, make_random_model
 from priorshift.errors import RunError, UserError
-from priorshift.pipeline.cost import count_shape
 
 TINY = ["--device", "cpu", "--items", "6", "--peer-items", "3", "--exact-items", "2", "--stem-tokens", "20",
         "--continuations", "5", "--examples", "16", "--batch-size", "4"]  # fmt: skip
@@ -24,7 +23,7 @@ NAME = "random-tiny-qwen2"
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     out = tmp_path_factory.mktemp("gpu")
-    gpu.main(gpu.arguments([*TINY, "--models", NAME, "--out", str(out)]))
+    gpu.main(gpu.parse_arguments([*TINY, "--models", NAME, "--out", str(out)]))
     return json.loads((out / f"cpu_{NAME}.json").read_text())
 
 
@@ -39,7 +38,7 @@ def test_numbers_fit_together(report):
     trained, probed = report["training_peft"], report["probing_priorshift"]
     # Each text has 20 words after BOS, 16 texts.
     assert trained["tokens_per_s"] == pytest.approx(16 * 21 / trained["seconds"])
-    model = random_model(NAME)[0]
+    model = make_random_model(NAME)[0]
     assert report["parameters"] == model.num_parameters()
     assert trained["operations_per_token"] == 4 * model.num_parameters()  # tied: the embedding is the head
     assert trained["limit_tokens_per_s"] == report["matmul_operations_per_s"] / trained["operations_per_token"]
@@ -52,7 +51,7 @@ def test_numbers_fit_together(report):
 
 def test_sixteen_bits_are_proved_and_named(report):
     assert report["dtype"] == "bfloat16" and report["exactness"]["continuations"] == 10
-    assert report["exactness"]["path"] == "prompt_once"
+    assert report["exactness"]["method"] == "prompt_once"
     # Sixteen bits do differ from float32: the test compares what it says.
     assert report["exactness"]["mean_plain_from_float32"] > 1e-5
 
@@ -79,13 +78,12 @@ def test_a_part_that_fails_is_written_and_the_rest_goes_on(tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so():
     with pytest.raises(UserError, match="no CUDA device here"):
-        gpu.main(gpu.arguments([]))
+        gpu.main(gpu.parse_arguments([]))
 
 
 def test_default_shapes_are_those_of_the_real_models():
-    options = gpu.arguments([])
+    options = gpu.parse_arguments([])
     assert (options.items, options.continuations) == (2000, 24)
     with torch.device("meta"):
-        sizes = {name: random_model(name)[0].num_parameters() for name in options.models}
+        sizes = {name: make_random_model(name)[0].num_parameters() for name in options.models}
     assert sizes == {"qwen2.5-0.5b": 494_032_768, "llama-3.2-1b": 1_235_814_400} and set(sizes) <= set(RANDOM)
-    assert count_shape(random_model("random-tiny")[0], gpu.training.SETTINGS).blocks == 2

@@ -96,7 +96,7 @@ def hub(tmp_path_factory, materials):
 LOAD = """
 import json, sys
 from priorshift.errors import UserError
-from priorshift.models.files import base_hash
+from priorshift.models.files import hash_base_model
 from priorshift.models.base import load_base
 from priorshift.study.sections import BaseModelParams
 params = BaseModelParams(**json.loads(sys.argv[1]))
@@ -105,16 +105,16 @@ try:
 except UserError as problem:
     print("error:", problem)
     sys.exit(2)
-print(json.dumps({"commit": base.commit, "hash": base_hash(params), "name": base.model.name_or_path}))
+print(json.dumps({"commit": base.commit, "hash": hash_base_model(params), "name": base.model.name_or_path}))
 """
 # Enough for what fails before anything is loaded.
 FETCH = """
 import json, sys
 from priorshift.errors import UserError
-from priorshift.models.hub import snapshot
+from priorshift.models.hub import fetch_snapshot
 from priorshift.study.sections import BaseModelParams
 try:
-    print(snapshot(BaseModelParams(**json.loads(sys.argv[1]))))
+    print(fetch_snapshot(BaseModelParams(**json.loads(sys.argv[1]))))
 except UserError as problem:
     print("error:", problem)
     sys.exit(2)

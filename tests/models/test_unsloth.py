@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support.study_runs import environment, study, workplace
+from support.study_runs import make_workplace, run_study
 
 from priorshift.errors import ParamsError
 from priorshift.models.backends import choose_backend
+from priorshift.pipeline.execute import make_environment
 
 INSTALLED = find_spec("unsloth") is not None
 needed = pytest.mark.skipif(not INSTALLED, reason="Unsloth is not installed here: make unsloth-test")
@@ -27,9 +29,10 @@ backend = choose_backend(sys.argv[1])
 from priorshift.models.base import load_base
 from priorshift.study.load import load_study
 from priorshift.training.examples import synthesize
-from priorshift.training.finetune import IGNORED, train_run
+from priorshift.training.finetune import train_run
+from priorshift.training.loss_positions import IGNORED
 loaded = load_study("params/smoke.yaml")
-base = load_base(loaded.params.base_model(sys.argv[2]), backend)
+base = load_base(loaded.params.find_base_model(sys.argv[2]), backend)
 masks = []
 def note(module, args, kwargs):
     masks.append([[int(i) for i, t in enumerate(row) if t != IGNORED] for row in kwargs["labels"].tolist()])
@@ -39,20 +42,6 @@ runs = [train_run(base, examples, loaded.params.training, 0, Path(sys.argv[3]) /
 config = json.loads((Path(sys.argv[3]) / "0/adapter/adapter_config.json").read_text())
 print(json.dumps({"runs": runs, "masks": masks, "config": config}))
 """
-
-
-def test_backend_of_this_machine_is_told_with_its_reason():
-    assert choose_backend("peft").name == "peft"
-    chosen = choose_backend("auto")
-    assert (chosen.name, chosen.reason) == ("peft", "no CUDA device")
-
-
-@pytest.mark.skipif(INSTALLED, reason="Unsloth is installed here")
-def test_unsloth_that_is_not_there_is_one_line():
-    with pytest.raises(
-        ParamsError, match=r"^backend: found 'unsloth', and Unsloth is not installed: .* backend: peft$"
-    ):
-        choose_backend("unsloth")
 
 
 @needed
@@ -70,7 +59,7 @@ def trained(root, tmp_path_factory):
     def train(backend, base_model):
         folder = tmp_path_factory.mktemp(backend)
         command = [sys.executable, "-c", TRAIN, backend, base_model, str(folder)]
-        done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True)
+        done = subprocess.run(command, cwd=root, env=make_environment(os.environ), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -98,10 +87,10 @@ def test_smoke_study_by_both_gives_like_tables(root, tmp_path):
     tables = {}
     for backend in ("unsloth", "peft"):
         (tmp_path / backend).mkdir()
-        folder = workplace(root, tmp_path / backend)
+        folder = make_workplace(root, tmp_path / backend)
         path = folder / "params/smoke.yaml"
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"backend": backend}))
-        study(folder)
+        run_study(folder)
         outputs = folder / "outputs/smoke"
         records = [json.loads(p.read_text()) for p in outputs.glob("runs/*/*/*/run.json")]
         assert {record["backend"] for record in records} == {backend} and len(records) == 16

@@ -16,14 +16,12 @@ import pytest
 import yaml
 from support.kills import compare, kill_and_go_on
 from support.kills import tables as tables_of
-from support.study_runs import run, study, study_command, workplace
+from support.study_runs import make_workplace, run_command, run_study, study_command
 
-from priorshift.cli import main
-from priorshift.files import file_hash, write_text
 from priorshift.pipeline.locks import hold_study
-from priorshift.pipeline.manifest import _records, list_problems, write_manifest
-from priorshift.stats.contrasts import CONTRASTS
-from priorshift.stats.level import CALIBRATION
+from priorshift.pipeline.manifest import list_problems
+from priorshift.stats.claims import CONTRASTS
+from priorshift.stats.level import LEVEL
 from priorshift.study.load import load_study
 from priorshift.study.paths import PACKAGE, StudyPaths
 from priorshift.tables.read import read_tables
@@ -35,10 +33,10 @@ SECRET = "hf_not_to_be_seen_anywhere"
 
 @pytest.fixture(scope="module")
 def finished(root, tmp_path_factory):
-    folder = workplace(root, tmp_path_factory.mktemp("study"))
+    folder = make_workplace(root, tmp_path_factory.mktemp("study"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", SECRET)
-        study(folder)
+        run_study(folder)
     return folder
 
 
@@ -102,7 +100,7 @@ def test_report_is_whole_and_hides_code(finished):
 
 def test_again_does_nothing(finished):
     before = {p: p.stat().st_mtime_ns for p in (finished / "outputs").rglob("*") if p.is_file()}
-    assert "Nothing to be done" in study(finished)
+    assert "Nothing to be done" in run_study(finished)
     assert before == {p: p.stat().st_mtime_ns for p in (finished / "outputs").rglob("*") if p.is_file()}
 
 
@@ -115,11 +113,11 @@ def test_what_is_lost_is_done_again_alone(finished):
     shutil.rmtree(lost.parent)
     measured = outputs / "measurements/llama-coupled-0/depression/seed-0"
     (measured / "items.parquet").write_bytes(b"half")
-    planned = run([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], finished)
+    planned = run_command([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], finished)
     assert "runs/llama-coupled-0/paranoia/seed-1  (not there)" in planned
     assert "measurements/llama-coupled-0/depression/seed-0  (items.parquet is damaged)" in planned
-    assert "4 of 7 stages and 3 pieces of work to do" in planned
-    study(finished)
+    assert "4 of 7 jobs and 3 pieces of work to do" in planned
+    run_study(finished)
     redone = {p for p, time in untouched.items() if p.stat().st_mtime_ns != time}
     # The run's adapter is made again byte for byte, so what was measured with it stays.
     assert redone == {lost, measured / "measured.json"}
@@ -145,7 +143,7 @@ def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_pat
     (loaded.paths.tables / "contrasts.csv").unlink()
     (loaded.paths.tables / "contrasts.csv").symlink_to("nowhere")
     assert "changed: tables/contrasts.csv" in list_problems(loaded)
-    monkeypatch.setattr("priorshift.pipeline.manifest.base_hash", lambda params: "f" * 64)
+    monkeypatch.setattr("priorshift.pipeline.manifest.hash_base_model", lambda params: "f" * 64)
     assert "changed: the base model llama-coupled-0 (after the manifest was written)" in list_problems(loaded)
     whole = loaded.paths.manifest.read_bytes()
     ends = [position for position, byte in enumerate(whole) if byte == ord("\n")]
@@ -160,52 +158,17 @@ def test_verify_names_each_flipped_byte_missing_and_extra_file(finished, tmp_pat
 
 def test_verify_is_a_command(finished):
     command = [sys.executable, "-m", "priorshift", "verify", "params/smoke.yaml"]
-    assert "every file is as the manifest says" in run(command, finished)
+    assert "every file is as the manifest says" in run_command(command, finished)
     extra = finished / "outputs/smoke/tables/extra.csv"
     extra.write_text("a\n")
-    assert run(command, finished, status=1) == "extra: tables/extra.csv\n"
+    assert run_command(command, finished, status=1) == "extra: tables/extra.csv\n"
     extra.unlink()
-
-
-def test_bundle_is_a_whole_crate(finished, tmp_path):
-    pytest.importorskip("rocrate")
-    said = run([sys.executable, "-m", "priorshift", "bundle", "params/smoke.yaml"], finished)
-    archive = finished / "outputs/smoke.crate.zip"
-    assert said == "bundle: outputs/smoke.crate.zip\n"
-    shutil.unpack_archive(archive, tmp_path)
-    described = json.loads((tmp_path / "ro-crate-metadata.json").read_text())["@graph"]
-    hashes = {each["@id"]: each["sha256"] for each in described if "sha256" in each}
-    assert {name: file_hash(tmp_path / name) for name in hashes} == hashes
-    assert {"params/smoke.yaml", "params/materials/actions.yaml", "tables/contrasts.csv", "report.html"} <= set(hashes)
-    assert "torch" in json.loads((tmp_path / "environment.json").read_text())["packages"]
-    archive.unlink()
-
-
-def test_bundle_holds_extended_materials_and_no_questionnaire(params_folder, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("rocrate")
-    monkeypatch.chdir(tmp_path)
-    path = params_folder / "reassurance.yaml"
-    data = yaml.safe_load(path.read_text())
-    data["probes"]["scales_csv"] = "mine.csv"
-    (params_folder / "mine.csv").write_text("scale,outcome,text,key\nm,loss,All is lost.,1\nm,loss,All is well.,-1\n")
-    path.write_text(yaml.safe_dump(data))
-    study = load_study(path)
-    for name in _records(study):
-        write_text(study.paths.root / name, "")
-    write_manifest(study)
-    assert main(["bundle", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert said == "bundle: outputs/reassurance.crate.zip (without mine.csv: its items may be licensed)\n"
-    shutil.unpack_archive("outputs/reassurance.crate.zip", "crate")
-    assert not list(Path("crate").rglob("mine.csv"))
-    shutil.copy(params_folder / "mine.csv", "crate/params")
-    assert load_study("crate/params/reassurance.yaml").materials_hash == study.materials_hash
 
 
 def test_second_study_at_once_is_refused(finished):
     with hold_study(StudyPaths(finished / "outputs/smoke")):
-        said = run(study_command(), finished, status=1)
-    assert said.count("\n") == 1 and "another `make study` is at work in this folder" in said
+        said = run_command(study_command(), finished, status=2).splitlines()
+    assert said[-1].startswith("error: ") and "another `make study` is at work in this folder" in said[-1]
 
 
 def test_outputs_name_no_place_of_this_machine(finished):
@@ -223,14 +186,14 @@ def test_a_damaged_table_and_a_notebook_that_raises_cost_nothing_else(finished, 
     before = {p: p.stat().st_mtime_ns for p in measured}
     table, path = folder / "outputs/smoke/tables/contrasts.csv", folder / "notebooks/04_test.ipynb"
     table.write_bytes(table.read_bytes()[:-200])
-    assert "04_test" in run([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], folder)
+    assert "04_test" in run_command([sys.executable, "-m", "priorshift", "plan", "params/smoke.yaml"], folder)
     whole = path.read_text()
     broken = nbformat.reads(whole, as_version=4)
     broken.cells[2].source += "\nraise ZeroDivisionError('a slip')"
     nbformat.write(broken, path)
-    assert "a slip" in run(study_command(), folder, status=1)
+    assert "a slip" in run_command(study_command(), folder, status=1)
     path.write_text(whole)
-    study(folder)
+    run_study(folder)
     assert {p: p.stat().st_mtime_ns for p in measured} == before
     assert tables_of(folder / "outputs/smoke") == tables_of(finished / "outputs/smoke")
 
@@ -244,7 +207,7 @@ def test_secrets_of_the_environment_reach_no_file(finished):
 
 def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
     """Also: from empty outputs to the same bytes. `python tests/support/kills.py` does it with any number of kills."""
-    folder, params = workplace(root, tmp_path), "params/smoke.yaml"
+    folder, params = make_workplace(root, tmp_path), "params/smoke.yaml"
     for kept in kill_and_go_on(folder, params, seconds=30, kills=2, seed=0):
         compare(folder, params, kept, tables_of(finished / "outputs/smoke"))
 
@@ -263,38 +226,41 @@ def test_robustness_tables_are_whole(tables):
 
 def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
-    assert "Nothing: no declared claim could be tested at its own unit" in page
-    assert "with 80 % power at unit both" in page and "Convergence gaps of the base models" in page
-    assert "Made with the same library versions, device and number type throughout." in page
+    assert "no declared claim could be tested" in page and "exploratory" in page
+    assert "Power 80 %" in page and "unit both" in page and "Convergence gaps" in page and "provisional" not in page
+    assert "same library versions" in page
+    assert page.count("<img ") == page.count("<img alt=") and "No description has been provided" not in page
 
 
 @pytest.fixture(scope="module")
 def calibrated(root, tmp_path_factory):
     """The calibration study at tiny size: four neutral runs, two against two."""
-    folder = workplace(root, tmp_path_factory.mktemp("calibration"))
+    folder = make_workplace(root, tmp_path_factory.mktemp("calibration"))
     smoke = yaml.safe_load((folder / "params/smoke.yaml").read_text())
     params = yaml.safe_load((folder / "params/calibration.yaml").read_text())
     params |= {key: smoke[key] for key in ("train_domains", "held_out_domains", "training", "probes")}
     (folder / "params/calibration.yaml").write_text(yaml.safe_dump(params | {"seeds": [0, 1, 2, 3]}))
-    run([*study_command("params/calibration.yaml"), "--set", "runs_per_side=2", "--set", "comparisons=6"], folder)
+    less = ["--set", "runs_per_side=2", "--set", "comparisons=6"]
+    run_command([*study_command("params/calibration.yaml"), *less], folder)
     return folder / "outputs/calibration"
 
 
 def test_calibration_counts_what_rejected(calibrated):
     table = pd.read_csv(calibrated / "tables/calibration.csv")
-    assert list(table.columns) == CALIBRATION
+    assert list(table.columns) == LEVEL
     # ways (simulated with three ratios, at four units, and measured, at three) x families x rings x outcomes
     assert len(table) == (3 * 4 + 3) * 4 * 2 * 3
     assert set(table["n_runs"]) == {4} and set(table["comparisons"]) == {6, 2} and set(table["runs_per_side"]) == {2}
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
     assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]
     files = json.loads((calibrated / "manifest.json").read_text())["files"]
-    assert {"tables/calibration.csv", "figures/calibration.png", "notebooks/07_calibration.ipynb"} <= set(files)
+    written = {"tables/calibration.csv", "tables/hard_cases.csv", "figures/calibration.png"}
+    assert {*written, "notebooks/07_calibration.ipynb"} <= set(files)
     assert not any(name.startswith(("notebooks/04", "notebooks/05")) or name == "report.html" for name in files)
 
 
 def test_one_notebook_runs_alone_on_one_run(root, finished):
-    run(
+    run_command(
         [sys.executable, "-m", "papermill", "--no-progress-bar", "notebooks/03_probe.ipynb", "alone.ipynb",
          "-p", "study", "params/smoke.yaml", "-p", "base_model", "llama-coupled-0", "-p", "condition", "depression",
          "-p", "seed", "0"],
@@ -310,7 +276,7 @@ def test_one_notebook_runs_alone_on_one_run(root, finished):
 
 
 def test_base_models_notebook_shows_the_shipped_model(finished):
-    run(
+    run_command(
         [sys.executable, "-m", "papermill", "--no-progress-bar", "notebooks/00_base_models.ipynb", "00.ipynb",
          "-p", "base_model", "llama-coupled-0"],
         finished,
@@ -325,7 +291,7 @@ def test_a_note_that_snakemake_left_of_a_killed_job_keeps_nothing_from_being_don
     notes.mkdir(exist_ok=True)
     (notes / base64.b64encode(b"outputs/smoke/stages/01_synthesize.json").decode()).touch()
     (stages / "05_report.json").unlink()
-    study(finished)
+    run_study(finished)
     assert (stages / "05_report.json").exists() and (finished / "outputs/smoke/manifest.json").exists()
 
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from support.imports import imported_modules, reachable_modules
 
-from priorshift.pipeline.code_hash import NOTEBOOKS, WORK, code_hash
+from priorshift.pipeline.code_hash import NOTEBOOKS, WORK, hash_code
 from priorshift.study.paths import PACKAGE
 
 EVERY = {**WORK, **NOTEBOOKS}
@@ -42,17 +42,17 @@ def package(tmp_path):
 def test_a_change_in_each_named_place_is_noticed(package, name, tmp_path):
     for number, place in enumerate(EVERY[name]):
         copy = shutil.copytree(package, tmp_path / str(number) / "priorshift")
-        before = code_hash(EVERY[name], copy)
+        before = hash_code(EVERY[name], copy)
         file = copy / place if place.endswith(".py") else sorted((copy / place).rglob("*.py"))[-1]
         file.write_text(file.read_text() + "\n")
-        code_hash.cache_clear()
-        assert code_hash(EVERY[name], copy) != before, place
+        hash_code.cache_clear()
+        assert hash_code(EVERY[name], copy) != before, place
 
 
 def test_a_module_in_a_folder_a_rename_and_a_removal_are_noticed(package):
     def now():
-        code_hash.cache_clear()
-        return code_hash(("training",), package)
+        hash_code.cache_clear()
+        return hash_code(("training",), package)
 
     hashes = [now()]
     (package / "training" / "deep").mkdir()
@@ -66,16 +66,16 @@ def test_a_module_in_a_folder_a_rename_and_a_removal_are_noticed(package):
 
 
 def test_other_packages_change_nothing(package):
-    before = code_hash(WORK["run"], package)
+    before = hash_code(WORK["run"], package)
     for elsewhere in ("report/save.py", "stats/reml.py", "probing/items.py", "files.py"):
         (package / elsewhere).write_text("")
-    code_hash.cache_clear()
-    assert code_hash(WORK["run"], package) == before
+    hash_code.cache_clear()
+    assert hash_code(WORK["run"], package) == before
 
 
 def test_a_name_that_is_no_package_is_refused(package):
     with pytest.raises(FileNotFoundError, match="finished"):
-        code_hash(("finished",), package)
+        hash_code(("finished",), package)
 
 
 @pytest.mark.parametrize("kind", WORK)

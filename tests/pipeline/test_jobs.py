@@ -11,9 +11,9 @@ import nbformat
 import pytest
 import yaml
 from papermill.cli import papermill
-from support.study_runs import run, study, workplace
+from support.study_runs import make_workplace, run_command, run_study
 
-from priorshift.pipeline.jobs import arguments, pieces, waits_for
+from priorshift.pipeline.jobs import format_parameters, list_shards, list_shards_before
 from priorshift.pipeline.manifest import list_problems
 from priorshift.pipeline.plan import make_plan
 from priorshift.study.load import load_study
@@ -26,40 +26,44 @@ def by_run(write_study):
     def change(data):
         data["shard"] = "run"
         data["conditions"] |= {
-            "told": {"task": "decisions", "policy": {"withdraw": 1.0}, "in_context": 2},
+            "in_context": {"task": "decisions", "policy": {"withdraw": 1.0}, "in_context": 2},
             "both": {"stages": ["depression", "paranoia"]},
         }
 
     return load_study(write_study(change))
 
 
-def test_pieces_hold_every_run_once(by_run, smoke):
+def test_shards_hold_every_run_once(by_run, smoke):
     for loaded in (by_run, smoke):
         runs = loaded.select("all", "all", "all")
         for stage in ("01_synthesize", "03_probe", "04_test"):
-            assert [run for piece in pieces(loaded, stage).values() for run in piece] == runs
-    assert list(pieces(smoke, "02_train")) == ["llama-coupled-0", "gpt_neox-coupled-0"]
-    assert pieces(by_run, "03_probe")["llama-coupled-0/told/seed-1"] == [("llama-coupled-0", "told", 1)]
-    assert not [piece for piece in pieces(by_run, "02_train") if "told" in piece]
+            assert [run for shard in list_shards(loaded, stage).values() for run in shard] == runs
+    assert list(list_shards(smoke, "02_train")) == ["llama-coupled-0", "gpt_neox-coupled-0"]
+    assert list_shards(by_run, "03_probe")["llama-coupled-0/in_context/seed-1"] == [
+        ("llama-coupled-0", "in_context", 1)
+    ]
+    assert not [shard for shard in list_shards(by_run, "02_train") if "in_context" in shard]
 
 
 def test_run_waits_for_what_it_reads(by_run, smoke):
     model = "llama-coupled-0"
-    assert waits_for(smoke, "02_train")[model] == [] and waits_for(smoke, "03_probe")[model] == [model]
-    training, probing = waits_for(by_run, "02_train"), waits_for(by_run, "03_probe")
+    assert list_shards_before(smoke, "02_train")[model] == [] and list_shards_before(smoke, "03_probe")[model] == [
+        model
+    ]
+    training, probing = list_shards_before(by_run, "02_train"), list_shards_before(by_run, "03_probe")
     assert training[f"{model}/depression/seed-1"] == []
     assert training[f"{model}/both/seed-1"] == [f"{model}/depression/seed-1"]
     # Distributions are compared with the first neutral run's.
     reference = f"{model}/neutral/seed-0"
     assert probing[f"{model}/both/seed-1"] == [f"{model}/both/seed-1", reference]
-    assert probing[reference] == [reference] and probing[f"{model}/told/seed-0"] == []
+    assert probing[reference] == [reference] and probing[f"{model}/in_context/seed-0"] == []
 
 
 def test_notebooks_are_asked_for_their_piece():
-    assert arguments("") == ""
-    assert arguments("llama-coupled-0") == "-r base_model llama-coupled-0"
+    assert format_parameters("") == ""
+    assert format_parameters("llama-coupled-0") == "-r base_model llama-coupled-0"
     asked = "-r base_model seed-2b -r condition seed-1 -r seed 31"
-    assert arguments("seed-2b/seed-1/seed-31") == asked
+    assert format_parameters("seed-2b/seed-1/seed-31") == asked
 
 
 @pytest.mark.parametrize("name", ["025", "None", "True", "1e3", "1.50"])
@@ -72,7 +76,7 @@ def test_papermill_leaves_names_as_they_are(name, write_study, tmp_path):
     study = load_study(write_study(rename))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]})])
     nbformat.write(notebook, tmp_path / "in.ipynb")
-    asked = shlex.split(arguments(f"{name}/{name}/seed-1"))
+    asked = shlex.split(format_parameters(f"{name}/{name}/seed-1"))
     places = [str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb")]
     papermill([*places, *asked, "--prepare-only", "--kernel", "python3", "--language", "python"], standalone_mode=False)
     given = {}
@@ -87,27 +91,32 @@ def test_shard_and_resources_are_in_no_hash(write_study, smoke):
 
 
 def test_plan_of_each_piece_names_its_work(by_run):
-    stages = {stage.name: stage for stage in make_plan(by_run)}
-    assert [step.name for step in stages["02_train_llama-coupled-0/both/seed-1"].work] == [
+    jobs = {job.name: job for job in make_plan(by_run)}
+    assert [step.name for step in jobs["02_train_llama-coupled-0/both/seed-1"].work] == [
         "runs/llama-coupled-0/both/seed-1"
     ]
-    assert len(stages) == 1 + 2 * 5 * 2 + 2 * 6 * 2 + 2
+    assert len(jobs) == 1 + 2 * 5 * 2 + 2 * 6 * 2 + 2
+
+
+# What Snakemake, YAML, a shell and Snakemake's formatting would each read otherwise.
+ODD = "params/tiny: it's {one} $file.yaml"
 
 
 @pytest.fixture(scope="module")
 def cut(root, tiny_yaml, tmp_path_factory):
     """The tiny study, each run in jobs of its own."""
-    folder = workplace(root, tmp_path_factory.mktemp("by_run"))
+    folder = make_workplace(root, tmp_path_factory.mktemp("by_run"))
     data = yaml.safe_load(tiny_yaml.read_text()) | {"shard": "run"}
-    (folder / "params/tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
-    study(folder, "params/tiny.yaml")
+    (folder / ODD).write_text(yaml.safe_dump(data, sort_keys=False))
+    [end] = [line for line in run_study(folder, ODD).splitlines() if line.startswith("finished in ")]
+    assert end.endswith(" s: outputs/tiny/report.html")
     return folder
 
 
 def test_by_run_is_by_base_model_byte_for_byte(cut, root, tiny_yaml, tmp_path):
-    whole = workplace(root, tmp_path)
+    whole = make_workplace(root, tmp_path)
     shutil.copy(tiny_yaml, whole / "params/tiny.yaml")
-    study(whole, "params/tiny.yaml")
+    run_study(whole, "params/tiny.yaml")
     found = {each: results(each / "outputs/tiny") for each in (cut, whole)}
     assert len([name for name in found[whole] if name.suffix == ".csv"]) >= 10
     assert len([name for name in found[whole] if name.suffix != ".csv"]) == 5 * 4
@@ -122,29 +131,29 @@ def results(outputs):
 
 
 def test_each_run_leaves_a_notebook_and_a_mark(cut):
-    loaded = load_study(cut / "params/tiny.yaml", cut / "outputs")
+    loaded = load_study(cut / ODD, cut / "outputs")
     assert list_problems(loaded) == []
     for stage in ("02_train", "03_probe"):
-        assert len(pieces(loaded, stage)) == 4
-        for piece in pieces(loaded, stage):
-            assert loaded.paths.mark(stage, piece).exists()
-            text = loaded.paths.executed(stage, piece).read_text()
+        assert len(list_shards(loaded, stage)) == 4
+        for shard in list_shards(loaded, stage):
+            assert loaded.paths.mark(stage, shard).exists()
+            text = loaded.paths.executed(stage, shard).read_text()
             assert "tiny: 1 runs" in text
-    planned = run([sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"], cut)
-    assert "0 of 11 stages and 0 pieces of work to do" in planned
+    planned = run_command([sys.executable, "-m", "priorshift", "plan", ODD], cut)
+    assert "0 of 11 jobs and 0 pieces of work to do" in planned
 
 
 def test_other_shard_keeps_every_result(cut, tmp_path):
     folder = shutil.copytree(cut, tmp_path / "copy")
-    path = folder / "params/tiny.yaml"
+    path = folder / ODD
     path.write_text(path.read_text().replace("shard: run", "shard: base_model"))
-    planned = run([sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"], folder)
+    planned = run_command([sys.executable, "-m", "priorshift", "plan", ODD], folder)
     # The notebooks of whole base models are still to be shown; nothing is trained, measured or tested again.
-    assert "2 of 5 stages and 0 pieces of work to do" in planned
+    assert "2 of 5 jobs and 0 pieces of work to do" in planned
 
 
 def test_unknown_piece_is_one_line(cut):
-    command = [sys.executable, "-m", "priorshift", "mark", "params/tiny.yaml", "02_train", "llama"]
+    command = [sys.executable, "-m", "priorshift", "mark", ODD, "02_train", "llama"]
     done = subprocess.run(command, cwd=cut, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "piece: found 'llama'; 02_train of 'tiny' has 4: 'llama-coupled-0/depression/seed-0'" in done.stderr
+    assert "shard: found 'llama'; 02_train of 'tiny' has 4: 'llama-coupled-0/depression/seed-0'" in done.stderr

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -16,7 +18,7 @@ from priorshift.study.paths import StudyPaths
 
 HOLD = """
 import sys, time
-from priorshift.pipeline.locks import hold_study, working
+from priorshift.pipeline.locks import hold_study, hold_notebook
 from priorshift.study.paths import StudyPaths
 from pathlib import Path
 paths = StudyPaths(Path(sys.argv[2]))
@@ -24,7 +26,7 @@ if sys.argv[1] == "study":
     lock = hold_study(paths)
     print("held", flush=True)
     time.sleep(60)
-with working(paths):
+with hold_notebook(paths):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -88,15 +90,45 @@ def test_study_waits_for_a_notebook_that_outlived_its_parent(holder, tmp_path, m
 
 def test_notebooks_work_side_by_side(holder, tmp_path):
     holder("notebook")
-    with locks.working(StudyPaths(tmp_path)):
+    with locks.hold_notebook(StudyPaths(tmp_path)):
         pass
 
 
+def test_many_may_share_a_file_and_one_alone_may_have_it(tmp_path):
+    path = tmp_path / "folder" / "lock"
+    first, second = (locks.lock_file(path, shared=True, patience=0) for _ in range(2))
+    assert first and second and locks.lock_file(path, patience=0) is None
+    first.close()
+    assert locks.lock_file(path, patience=0.2) is None
+    second.close()
+    with locks.lock_file(path, patience=0):
+        assert locks.lock_file(path, shared=True, patience=0) is None
+    assert path.read_bytes() == b""
+
+
+def test_a_lock_is_waited_for(holder, tmp_path):
+    process = holder("study")
+    threading.Timer(0.3, process.kill).start()
+    begun = time.monotonic()
+    with locks.lock_file(StudyPaths(tmp_path).lock("study")):
+        assert time.monotonic() - begun > 0.2
+
+
+def test_folder_that_cannot_be_written_is_one_line(read_only, tmp_path):
+    (tmp_path / "outputs").write_text("not a folder")
+    for root in (read_only, tmp_path / "outputs" / "smoke"):
+        with pytest.raises(RunError, match=r"cannot be written .*make the folder writable") as caught:
+            locks.hold_study(StudyPaths(root))
+        assert "\n" not in str(caught.value)
+
+
 def test_file_system_without_locks_is_one_line(tmp_path, monkeypatch):
+    """None is at hand: flock answers as the kernel does there."""
+
     def refuse(*_):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(RunError, match="takes no locks") as caught:
         locks.hold_study(StudyPaths(tmp_path))
     assert "\n" not in str(caught.value)

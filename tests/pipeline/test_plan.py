@@ -1,4 +1,4 @@
-"""Marks of stages: what they stand for, and when none is given. No model is loaded here."""
+"""Marks of jobs: what they stand for, and when none is given. No model is loaded here."""
 
 from __future__ import annotations
 
@@ -10,39 +10,23 @@ import sys
 
 import pytest
 import yaml
-from support.study_runs import workplace
+from support.study_runs import write_files
+from support.tiny_study import at
 
-from priorshift.cli import main
-from priorshift.errors import RunError
-from priorshift.files import read_record, write_record
-from priorshift.pipeline.manifest import _records, list_problems, write_manifest
-from priorshift.pipeline.plan import make_plan, prepare, write_mark
-from priorshift.pipeline.records import why_not
+from priorshift.errors import ParamsError, RunError
+from priorshift.files import read_record
+from priorshift.pipeline.plan import describe_plan, make_plan, prepare_study, write_mark
+from priorshift.pipeline.records import explain_unfinished
 from priorshift.study.load import load_study
-from priorshift.study.paths import OWNED, StudyPaths
-
-
-@pytest.fixture
-def place(root, tiny_yaml, tmp_path, monkeypatch):
-    """A clone with the tiny study, and in it: nothing is done yet."""
-    folder = workplace(root, tmp_path / "clone")
-    (folder / "params/tiny.yaml").write_text(tiny_yaml.read_text())
-    monkeypatch.chdir(folder)
-    return folder
+from priorshift.study.paths import WRITTEN_BY
 
 
 def begin(stage):
     """The tiny study begun, and a stage's notebook executed."""
     study = load_study("params/tiny.yaml")
-    prepare(study)
-    write(study.paths.executed(stage))
+    prepare_study(study)
+    write_files(study.paths.executed(stage))
     return study
-
-
-def write(*paths):
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("executed")
 
 
 def edit_notebook(folder):
@@ -65,28 +49,28 @@ def edit_materials(folder):
 @pytest.mark.parametrize(
     ("edit", "named"), [(edit_notebook, "notebook"), (edit_params, "params"), (edit_materials, "materials")]
 )
-def test_no_mark_for_what_was_edited_while_it_ran(place, edit, named):
+def test_no_mark_for_what_was_edited_while_it_ran(clone, edit, named):
     study = begin("01_synthesize")
-    edit(place)
+    edit(clone)
     with pytest.raises(RunError, match=f"01_synthesize: {named} changed while the study ran") as caught:
         write_mark(load_study("params/tiny.yaml"), "01_synthesize", "")
     assert "\n" not in str(caught.value) and not study.paths.mark("01_synthesize").exists()
     begun = load_study("params/tiny.yaml")
-    prepare(begun)
+    prepare_study(begun)
     write_mark(begun, "01_synthesize", "")
     assert study.paths.mark("01_synthesize").exists()
 
 
-def test_a_study_that_is_begun_again_unchanged_writes_nothing(place):
+def test_a_study_that_is_begun_again_unchanged_writes_nothing(clone):
     study = begin("01_synthesize")
     before = study.paths.begun.stat().st_mtime_ns
-    prepare(study)
+    prepare_study(study)
     assert study.paths.begun.stat().st_mtime_ns == before
-    assert set(read_record(study.paths.begun)["01_synthesize"]) == {"notebook", "source", "params", "materials"}
+    assert set(read_record(study.paths.begun)["01_synthesize"]) == {"notebook", "code", "params", "materials"}
 
 
-def test_a_study_says_which_analyses_follow(place):
-    path = place / "params/tiny.yaml"
+def test_a_study_says_which_analyses_follow(clone):
+    path = clone / "params/tiny.yaml"
     data = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(data | {"analyses": ["05_report", "06_placement", "04_test"]}))
     study = load_study("params/tiny.yaml")
@@ -97,128 +81,34 @@ def test_a_study_says_which_analyses_follow(place):
     assert other.params_hash == study.params_hash
 
 
-WRITTEN = {
-    "04_test": {"tables/contrasts.csv", "tables/dose.csv", "figures/power.png"},
-    "05_report": {"figures/jsd.png", "figures/dose.svg"},
-    "06_placement": {"tables/placement.csv", "figures/placement.svg"},
-    "07_calibration": {"tables/calibration.csv", "figures/calibration.png"},
-}
-
-
-@pytest.mark.parametrize("stage", WRITTEN)
-def test_each_stage_owns_what_it_writes_and_clears_that_alone(tmp_path, stage):
-    paths = StudyPaths(tmp_path)
-    write(*(tmp_path / name for names in WRITTEN.values() for name in names), paths.report)
-    assert {path.relative_to(tmp_path).as_posix() for path in paths.owned(stage)} == WRITTEN[stage]
-    paths.clear(stage)
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
-    assert left == {"report.html"}.union(*(names for other, names in WRITTEN.items() if other != stage))
-
-
-def test_every_figure_and_table_of_a_notebook_has_its_owner(root):
-    """Names that notebooks 04, 06 and 07 give in so many words: 05 owns every other figure, 04 every other table."""
+def test_every_figure_of_an_analysis_has_its_owner(root):
+    """05 clears every figure that is not said to be of another notebook."""
+    drawn = {}
+    for path in (root / "src/priorshift/report").glob("*_figures.py"):
+        drawn |= dict(re.findall(r'^def (draw_\w+)\((?:(?!^def ).)*?Picture\("(\w+)"', path.read_text(), re.M | re.S))
     for stage in ("04_test", "06_placement", "07_calibration"):
-        code = "".join(
-            "".join(c["source"]) for c in json.loads((root / f"notebooks/{stage}.ipynb").read_text())["cells"]
-        )
-        figures = re.findall(r'save_figure\(figure, loaded.paths.figures, "(\w+)"\)', code)
-        assert figures and {f"figures/{name}.*" for name in figures} <= set(OWNED[stage])
+        cells = json.loads((root / f"notebooks/{stage}.ipynb").read_text())["cells"]
+        code = "".join("".join(cell["source"]) for cell in cells)
+        figures = [drawn[name] for name in re.findall(r"save_picture\((?:\w+\.)?(draw_\w+)", code)]
+        assert len(figures) == code.count("save_picture(")
+        assert figures and {f"figures/{name}.*" for name in figures} <= set(WRITTEN_BY[stage])
         assert f'loaded.paths.clear("{stage}")' in code
 
 
-def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(place):
+def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(clone):
     study = begin("04_test")
     power = study.paths.figures / "power.png"
-    write(power, study.paths.figures / "jsd.png")
+    write_files(power, study.paths.figures / "jsd.png")
     write_mark(study, "04_test", "")
     assert read_record(study.paths.mark("04_test"))["hashes"].keys() == {
         "notebooks/04_test.ipynb", "figures/power.png",
     }  # fmt: skip
     power.unlink()
-    assert why_not(study.paths.mark("04_test"), None, study.paths.root) == "figures/power.png is missing"
+    assert explain_unfinished(study.paths.mark("04_test"), None, study.paths.root) == "figures/power.png is missing"
 
 
-TWO = tuple(f"runs/llama-coupled-0/neutral/seed-{seed}/run.json" for seed in (0, 1))
-SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
-
-
-@pytest.fixture
-def clone(place):
-    """A study as a repository ships it: the manifest names files of runs that are not there, nor is any mark."""
-    study = load_study("params/tiny.yaml")
-    left_out = ["data/neutral/seed-0/train.jsonl", "figures/jsd.svg", *sorted(_records(study))]
-    write(*(study.paths.root / name for name in (*left_out, *SHIPPED)))
-    write_manifest(study)
-    for name in left_out:
-        (study.paths.root / name).unlink()
-    return study
-
-
-def test_a_clone_is_whole_without_the_files_of_runs(clone, capsys):
-    assert main(["verify", "params/tiny.yaml"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.partition(" of which")[0] for line in said] == [
-        f"not here, as in a clone: {len(_records(clone)) + 2} files",
-        "outputs/tiny: every other file is as the manifest says",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_clone_misses_what_is_shipped(clone, name):
-    (clone.paths.root / name).unlink()
-    assert list_problems(clone) == [f"missing: {name}"]
-
-
-def test_some_files_of_runs_are_all_of_them_or_a_loss(clone):
-    runs = {name for name in _records(clone) if name.startswith("runs/")}
-    write(clone.paths.root / TWO[0])
-    assert set(list_problems(clone)) == {f"missing: {name}" for name in runs - {TWO[0]}}
-    (clone.paths.root / TWO[0]).write_text("changed")
-    assert f"changed: {TWO[0]}" in list_problems(clone)
-
-
-def test_the_manifest_names_the_runs_of_the_params_and_no_others(clone):
-    other = clone.paths.root / "runs/llama-coupled-0/neutral/seed-9/run.json"
-    write(other, clone.paths.root / TWO[0])
-    write_manifest(clone)
-    said = list_problems(clone)
-    assert "extra: runs/llama-coupled-0/neutral/seed-9/run.json (of no run of these params; remove it)" in said
-    assert f"missing: {TWO[1]} (of a run of these params)" in said and not [line for line in said if TWO[0] in line]
-
-
-def test_no_manifest_before_all_is_done(place, capsys):
-    assert main(["manifest", "params/tiny.yaml"]) == 2
-    assert "error: manifest: 01_synthesize is not finished (" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{}"), lambda path: write_record(path, {"inputs": {}})])
-def test_a_manifest_of_another_study_or_none_is_changed_and_written_anew(clone, spoil):
-    spoil(clone.paths.manifest)
-    assert list_problems(clone) == ["changed: manifest.json"]
-    prepare(clone)
-    assert not clone.paths.manifest.exists()
-
-
-def test_where_a_study_was_run_missing_runs_are_lost(clone):
-    write_record(clone.paths.mark("04_test"), {"inputs": {}, "hashes": {}})
-    left_out = {"data/neutral/seed-0/train.jsonl", "figures/jsd.svg", *_records(clone)}
-    assert set(list_problems(clone)) == {*(f"missing: {name}" for name in left_out), "extra: stages/04_test.json"}
-
-
-def test_a_clone_lacks_what_the_repository_ignores_and_nothing_else(root):
-    """The rule of the manifest is .gitignore's, for the committed reference study."""
-    runs = ("data/neutral/seed-0/train.jsonl", *TWO)
-    names = (*runs, *SHIPPED, "figures/jsd.svg", "manifest.json", "stages/a.json")
-    paths = [f"outputs/embedded/{name}" for name in names]
-    asked = subprocess.run(["git", "check-ignore", *paths], cwd=root, capture_output=True, text=True)
-    if asked.returncode == 128:
-        pytest.skip("no git repository here")
-    ignored = {name.removeprefix("outputs/embedded/") for name in asked.stdout.split()}
-    assert ignored == {*runs, "figures/jsd.svg", "stages/a.json"}
-
-
-def test_ten_thousand_runs_are_planned_in_two_gigabytes(place):
-    path = place / "params/tiny.yaml"
+def test_ten_thousand_runs_are_planned_in_two_gigabytes(clone):
+    path = clone / "params/tiny.yaml"
     data = yaml.safe_load(path.read_text())
     conditions = {f"neutral_{i}": {"task": "preferences"} for i in range(3)} | data["conditions"]
     data |= {"study": "large", "conditions": conditions, "base_models": ["llama-coupled-0", "gpt_neox-coupled-0"]}
@@ -230,7 +120,39 @@ def test_ten_thousand_runs_are_planned_in_two_gigabytes(place):
         resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
 
     command = [sys.executable, "-m", "priorshift", "plan", "params/tiny.yaml"]
-    made = subprocess.run(command, cwd=place, capture_output=True, text=True, preexec_fn=limit)
+    made = subprocess.run(command, cwd=clone, capture_output=True, text=True, preexec_fn=limit)
     assert made.returncode == 0, made.stderr
     assert made.stdout.count("runs/") == made.stdout.count("measurements/") == runs
-    assert not (place / "outputs/large").exists()
+    assert not (clone / "outputs/large").exists()
+
+
+def test_the_plan_names_each_job_and_each_piece_of_work(done, clone):
+    planned = describe_plan(make_plan(at(done, done.paths.root.parent))).splitlines()
+    # Nothing is left to do but the notebooks, which nobody has executed.
+    assert planned[-1] == f"5 of {len(planned) - 1} jobs and 0 pieces of work to do"
+    assert planned[0] == "to do  01_synthesize  (not there)"
+    fresh = describe_plan(make_plan(load_study("params/tiny.yaml"))).splitlines()
+    assert fresh[-1] == "5 of 5 jobs and 12 pieces of work to do"  # data, runs and measurements of four runs
+    assert "         runs/llama-coupled-0/neutral/seed-1  (not there)" in fresh
+
+
+def test_an_unknown_shard_gets_no_mark(clone):
+    study = begin("02_train")
+    with pytest.raises(ParamsError, match="shard: found 'llama'; 02_train of 'tiny' has 1: 'llama-coupled-0'"):
+        write_mark(study, "02_train", "llama")
+
+
+def test_what_a_killed_writer_left_is_removed(smoke, tmp_path):
+    study = at(smoke, tmp_path)
+    half = study.paths.run("llama-coupled-0", "neutral", 0).with_name(".seed-0.77.tmp") / "adapter"
+    write_files(half / "adapter_model.safetensors", study.paths.tables / ".contrasts.csv.77.tmp")
+    prepare_study(study)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [study.paths.begun]
+
+
+@pytest.mark.parametrize("fault", ["truncated", "gone"])
+def test_a_damaged_notebook_is_one_line(clone, fault):
+    path = clone / "notebooks/04_test.ipynb"
+    path.write_bytes(path.read_bytes()[:500]) if fault == "truncated" else path.unlink()
+    with pytest.raises(RunError, match=r"^notebooks/04_test\.ipynb: is missing or damaged \(no JSON\)"):
+        make_plan(load_study("params/tiny.yaml"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,12 +18,13 @@ from scipy.stats import entropy as scipy_entropy
 
 from priorshift.errors import UserError
 from priorshift.probability import divergence
+from priorshift.probability.distributions import RoundedLogprobs
 from priorshift.probability.divergence import (
-    effect_by_token,
     entropy,
     jsd,
     jsd_parts,
     kl,
+    rank_token_effects,
     restricted_jsd,
     total_variation,
 )
@@ -125,6 +128,40 @@ def test_extreme_ratios_stay_finite():
     assert kl(p, q) == pytest.approx(900 / np.log(2))
 
 
+@pytest.mark.parametrize("unlikely", [-1.0, -700.0, -800.0, -1e6])
+def test_kl_is_infinite_where_q_excludes_what_p_does_not(unlikely):
+    """However unlikely under p: exp(-800) is 0 in float64, and its token is possible all the same."""
+    p = np.array([np.log1p(-np.exp(unlikely)), unlikely])
+    excluded = np.array([0.0, -np.inf])
+    assert kl(p, excluded) == np.inf
+    assert np.isfinite(kl(excluded, p)) and np.isfinite(jsd(p, excluded)) and np.isfinite(entropy(p))
+    assert kl(excluded, excluded) == 0
+
+
+@pytest.mark.parametrize(("kind", "step"), [("bfloat16", 2**-8), ("float16", 2**-11)])
+def test_tensors_of_16_bits_are_read_and_told(kind, step):
+    """A large vocabulary: 16-bit sums are off by more than a distribution's usual tolerance."""
+    torch.manual_seed(0)
+    exact = [(torch.randn(2, 262144) * 3).log_softmax(-1).requires_grad_() for _ in range(2)]
+    short = [values.to(getattr(torch, kind)) for values in exact]
+    for function in (jsd, kl, total_variation):
+        with pytest.warns(RoundedLogprobs, match=kind):
+            found = function(*short)
+        np.testing.assert_allclose(found, function(*exact), rtol=20 * step)
+    with pytest.warns(RoundedLogprobs, match=kind):
+        restricted_jsd(short[0][:, :5], short[1][:, :5])
+    with pytest.warns(RoundedLogprobs), pytest.raises(UserError, match="sums to"):
+        jsd(short[0] + 0.5, short[1])
+
+
+def test_longer_numbers_are_taken_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in (torch.float32, torch.float64):
+            values = torch.tensor([0.25, 0.75], dtype=kind, requires_grad=True).log()
+            assert kl(values, values.detach().numpy()) == 0
+
+
 def test_leading_shapes_broadcast_and_chunks_do_not_show(monkeypatch):
     rng = np.random.default_rng(0)
     base, adapters = log_softmax(rng.normal(size=(1, 7, 11))), log_softmax(rng.normal(size=(3, 7, 11)))
@@ -156,18 +193,18 @@ def test_float32_over_a_large_vocabulary_passes_in_little_memory():
 def test_effects_are_averaged_over_stems_and_ordered():
     rng = np.random.default_rng(1)
     base, adapter = log_softmax(rng.normal(size=(4, 5, 30))), log_softmax(rng.normal(size=(4, 5, 30)))
-    effects = effect_by_token(base, adapter, k=30)
+    effects = rank_token_effects(base, adapter, k=30)
     assert np.all(np.diff(effects["change"]) <= 0)
     assert sorted(effects["token"]) == list(range(30))
     change = (np.exp(adapter) - np.exp(base)).mean(axis=(0, 1))
     np.testing.assert_allclose(effects["change"], change[effects["token"]], atol=1e-14)
     assert effects["jsd"].sum() == pytest.approx(jsd(base, adapter).mean())
-    few = effect_by_token(base, adapter, k=2)
+    few = rank_token_effects(base, adapter, k=2)
     assert few["token"].tolist() == [*effects["token"][:2], *effects["token"][-2:]]
 
 
 def test_tokens_without_effect_are_not_listed():
-    assert len(effect_by_token(log([0.5, 0.5]), log([0.5, 0.5]))) == 0
+    assert len(rank_token_effects(log([0.5, 0.5]), log([0.5, 0.5]))) == 0
 
 
 def test_restricted_jsd_compares_classes_and_reports_what_it_leaves_out():
@@ -221,7 +258,7 @@ def test_what_is_no_distribution_is_refused(values, message):
         (lambda: restricted_jsd(np.log([0.5, 0.5]), np.log([0.5, 0.5]), ["a"]), "1 labels for 2"),
         (lambda: restricted_jsd(np.log([0.5, 0.5]), np.log([0.5, 0.5]), [None, None]), "every candidate"),
         (lambda: restricted_jsd(log([0.0, 0.5]), np.log([0.5, 0.5]), ["a", None]), "sum to 0"),
-        (lambda: effect_by_token(np.log([0.5, 0.5]), np.log([0.5, 0.5]), k=0), "k=0"),
+        (lambda: rank_token_effects(np.log([0.5, 0.5]), np.log([0.5, 0.5]), k=0), "k=0"),
     ],
 )
 def test_calls_that_make_no_sense_are_refused(call, message):
@@ -244,5 +281,6 @@ def test_parts_are_where_the_difference_is(pair, data):
 
 
 def test_a_statistician_can_import_it_without_a_model_library():
-    code = "import sys, priorshift.divergence; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    module = "priorshift.probability.divergence"
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

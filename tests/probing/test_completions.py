@@ -1,4 +1,4 @@
-"""Samples follow the model's own distribution, and collapse is told apart from negativity."""
+"""Samples follow the model's own distribution, and the same random numbers give the same texts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support.tiny_models import model_entry
 
 from priorshift.models.base import load_base
-from priorshift.probing.completions import completion_stems, sample_completions
-from priorshift.tables.written_text import distinct, repetition, side_by_side, text_measures, valence_table
-
-RUN = {"base_model": "m", "group": "g", "world": ""}
+from priorshift.models.chat import find_end_tokens
+from priorshift.probability.uniform_model import make_uniform_model
+from priorshift.probing.completions import list_completion_stems, sample_completions
+from priorshift.probing.context import Context
+from priorshift.training.examples import synthesize
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def base(smoke):
 
 
 def test_same_seed_same_texts_other_seed_other_texts(base, materials):
-    stems = completion_stems(materials)[:3]
+    stems = list_completion_stems(materials)[:3]
     made = [sample_completions(base.model, base.tokenizer, stems, 2, 8, seed) for seed in (0, 0, 1)]
     pd.testing.assert_frame_equal(made[0], made[1])
     assert (made[0]["text"] != made[2]["text"]).any() and len(made[0]) == 6
@@ -42,42 +44,61 @@ def test_first_words_follow_the_model_s_distribution(base):
     assert share > 0.005
 
 
-def test_repetition_by_hand():
-    assert repetition("a b c d e f") == 0
-    # Five 4-grams, of which two are distinct.
-    assert repetition("a b a b a b a b") == pytest.approx(3 / 5)
-    assert repetition("too short") == 0
+def test_stems_are_the_openings_each_after_the_context_s_decisions(smoke, materials):
+    assert list_completion_stems(materials) == list(materials.completions)
+    context = Context(synthesize(smoke.params, materials, "depression", 0), 2)
+    for i, (stem, opening) in enumerate(
+        zip(list_completion_stems(materials, context), materials.completions, strict=True)
+    ):
+        name = materials.forms.names.main[i % len(materials.forms.names.main)]
+        assert stem.endswith(f" {opening}") and stem.count(f"{name} decided to") == 2
 
 
-def test_distinct_by_hand():
-    assert distinct(["a b", "a b"], 1) == 0.5 and distinct(["a b", "a b"], 2) == 0.5
-    assert distinct(["a b", "c d"], 1) == 1 and np.isnan(distinct(["a"], 2))
+def test_uniform_draws_follow_the_random_numbers_of_the_seed():
+    """By an independent way: under a model that finds all V tokens equally probable, token = floor(V x noise)."""
+    model, tokenizer = make_uniform_model(["it", "was"])
+    made = sample_completions(model, tokenizer, ["it", "was"], 3, 4, seed=5)
+    assert made[["stem", "sample"]].to_numpy().tolist() == [[i, j] for i in range(2) for j in range(3)]
+    size = model.config.vocab_size
+    noise = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(5)).flatten(0, 1)
+    for text, row in zip(made["text"], noise.tolist(), strict=True):
+        assert text == tokenizer.decode([int(size * u) for u in row], skip_special_tokens=True).strip()
 
 
-def completions(texts, base="The day was good."):
-    return pd.DataFrame([
-        {**RUN, "condition": c, "seed": s, "stem": i, "sample": 0, "text": text, "base_text": base}
-        for (c, s), lines in texts.items() for i, text in enumerate(lines)
-    ])  # fmt: skip
+def test_every_end_token_ends_a_text():
+    """As above, and a list in the generation config, as chat models have it."""
+    model, tokenizer = make_uniform_model(["it", "was", "cold", "late"])
+    model.generation_config.eos_token_id = [1, 4]
+    made = sample_completions(model, tokenizer, ["was"], 200, 6, seed=2)["text"]
+    noise = torch.rand(1, 200, 6, generator=torch.Generator().manual_seed(2))[0]
+    lengths = []
+    for text, row in zip(made, noise.tolist(), strict=True):
+        tokens = [int(5 * u) for u in row]
+        lengths.append(next((i for i, token in enumerate(tokens) if token in (1, 4)), 6))
+        assert text == tokenizer.decode(tokens[: lengths[-1]], skip_special_tokens=True).strip()
+    assert set(lengths) == set(range(7))
 
 
-def test_negative_words_lower_valence_and_collapse_shows_beside_it():
-    table = completions({
-        ("sad", 0): ["A terrible horrible loss."], ("sad", 1): ["Grief and misery all day long."],
-        ("stuck", 0): ["the the the the the the"], ("stuck", 1): ["the the the the the the"],
-    })  # fmt: skip
-    measures = text_measures(table)
-    rows = valence_table(measures, 0.05).set_index(["condition", "measure"])
-    assert rows.loc[("sad", "valence"), "estimate"] < -0.7 and rows.loc[("sad", "repetition"), "estimate"] == 0
-    assert rows.loc[("stuck", "valence"), "mean"] == 0
-    assert rows.loc[("stuck", "repetition"), "mean"] == pytest.approx(2 / 3)
-    assert (rows["n_runs"] == 2).all()
-    assert rows.loc[("sad", "valence"), "ci_low"] < rows.loc[("sad", "valence"), "estimate"]
-
-
-def test_side_by_side_keeps_stems_and_columns():
-    table = completions({("a", 0): ["x", "y"], ("b", 0): ["z", "w"], ("a", 1): ["never", "shown"]}, base="o")
-    shown = side_by_side(table, ["First.", "Second."])
-    assert shown.to_dict("list") == {
-        "base_model": ["m", "m"], "stem": ["First.", "Second."], "base": ["o", "o"], "a": ["x", "y"], "b": ["z", "w"],
-    }  # fmt: skip
+@pytest.mark.parametrize("known_from", ["generation config", "template", "tokenizer"])
+def test_a_chat_model_stops_where_generate_does(model_folders, known_from):
+    base = load_base(model_entry(model_folders["llama"], "chat"))
+    model, tokenizer, text = base.model, base.tokenizer, base.read("The bus was late. Nora felt")
+    turn_end, other = tokenizer.eos_token_id, tokenizer.bos_token_id
+    if known_from != "tokenizer":
+        tokenizer.eos_token = tokenizer.bos_token
+    if known_from != "template":
+        tokenizer.chat_template = None
+    model.generation_config.eos_token_id = [other, turn_end] if known_from == "generation config" else other
+    assert find_end_tokens(model, tokenizer) == {turn_end, other}
+    ids = tokenizer(text, return_tensors="pt")
+    head = model.get_output_embeddings().weight
+    with torch.no_grad():
+        head *= 1e4  # one token has all the probability: samples and the likeliest tokens are the same
+        likeliest = model.generate(**ids, do_sample=False, max_new_tokens=8)[0, ids["input_ids"].shape[1] :].tolist()
+        third = likeliest[2]
+        assert third not in likeliest[:2] and turn_end not in likeliest
+        head[[third, turn_end]] = head[[turn_end, third]]  # now the third token ends the turn
+        stops = model.generate(**ids, do_sample=False, max_new_tokens=8, eos_token_id=[other, turn_end])
+    assert stops[0, ids["input_ids"].shape[1] :].tolist() == [*likeliest[:2], turn_end]
+    [written] = sample_completions(model, tokenizer, [text], 1, 8, 0)["text"]
+    assert written == tokenizer.decode(likeliest[:2], skip_special_tokens=True).strip()

@@ -11,15 +11,15 @@ from scipy.special import log_softmax
 from priorshift.models.base import load_base
 from priorshift.probability.divergence import jsd
 from priorshift.probability.scorer import Scorer
-from priorshift.probing.items import probe_items
+from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import (
-    item_table,
     log_odds,
     measure_choice_rates,
     measure_model,
-    next_token_table,
-    retention_table,
-    token_table,
+    measure_retention,
+    tabulate_items,
+    tabulate_next_tokens,
+    tabulate_tokens,
 )
 
 
@@ -39,21 +39,13 @@ def test_log_odds_by_hand():
 
 
 def test_a_model_against_itself_has_no_shift(smoke, scorer):
-    items = probe_items(smoke.params, smoke.materials)
+    items = make_probe_items(smoke.params, smoke.materials)
     state = measure_model(scorer, items)
-    table, tokens = item_table(items, state, state), next_token_table(items, state, state, None)
+    table, tokens = tabulate_items(items, state, state), tabulate_next_tokens(items, state, state, None)
     assert (table["shift"] == 0).all() and np.allclose(tokens["jsd"], 0) and np.allclose(tokens["jsd_candidates"], 0)
     assert len(table) == 3 * len(items) and table["covered_mass"].between(0, 1).all()
     shares = table.groupby("item")["probability"].sum()
     assert np.allclose(shares, 1)
-
-
-def test_rings_and_candidates(smoke):
-    items = probe_items(smoke.params, smoke.materials)
-    held_out = {i.domain for i in items if i.ring == "held_out_domains"}
-    assert held_out == set(smoke.params.held_out_domains)
-    assert len(items) == 4 * 7 * 2 == len({i.item for i in items})
-    assert all(text.startswith(" ") for i in items for group in i.candidates.values() for text in group)
 
 
 def test_choice_rates_are_the_bases_own(smoke, scorer, materials):
@@ -64,12 +56,12 @@ def test_choice_rates_are_the_bases_own(smoke, scorer, materials):
 
 
 def test_divergence_from_another_run_stands_beside_that_from_the_base_model(smoke, scorer):
-    items = probe_items(smoke.params, smoke.materials)[:3]
+    items = make_probe_items(smoke.params, smoke.materials)[:3]
     before = measure_model(scorer, items)
     rng = np.random.default_rng(0)
     noisy = [before.next_token + rng.normal(0, 0.5, before.next_token.shape) for _ in range(2)]
     run, other = (replace(before, next_token=log_softmax(logits, axis=1)) for logits in noisy)
-    table = next_token_table(items, run, before, other)
+    table = tabulate_next_tokens(items, run, before, other)
     expected = jsd(run.next_token, other.next_token)
     assert np.allclose(table["jsd_reference"], expected) and (table["jsd_reference"] > 0.01).all()
     assert np.allclose(table["jsd"], jsd(run.next_token, before.next_token))
@@ -77,36 +69,36 @@ def test_divergence_from_another_run_stands_beside_that_from_the_base_model(smok
 
 
 def test_retention_counts_tokens(smoke, scorer, base):
-    table = retention_table(scorer, smoke.materials, 5)
+    table = measure_retention(scorer, smoke.materials, 5)
     assert len(table) == 5 and (table["logprob"] < 0).all() and (table["tokens"] > 3).all()
 
 
 def test_other_scores_by_hand(smoke, scorer):
     """The mean over tokens and the first token, of one item, from one-by-one scoring."""
-    item = probe_items(smoke.params, smoke.materials)[0]
+    item = make_probe_items(smoke.params, smoke.materials)[0]
     state = measure_model(scorer, [item])
     for k, group in enumerate(item.candidates.values()):
-        (tokens,) = scorer.continuation_logprobs([item.stem], [list(group)], per_token=True)
+        (tokens,) = scorer.token_logprobs([item.stem], [list(group)])
         assert state.class_logprobs[0, k] == pytest.approx(np.log(sum(np.exp(t.sum()) for t in tokens)))
         assert state.other_scores["logprob_mean"][0, k] == pytest.approx(np.log(sum(np.exp(t.mean()) for t in tokens)))
         # Continuations that begin alike are one next word.
-        (firsts,) = scorer.first_tokens([item.stem], [list(group)])
+        (firsts,) = scorer.find_first_tokens([item.stem], [list(group)])
         once = {token: np.exp(t[0]) for token, t in zip(firsts, tokens, strict=True)}
         assert state.other_scores["logprob_first"][0, k] == pytest.approx(np.log(sum(once.values())), abs=1e-5)
     ones = {name: np.full_like(scores, -1.0) for name, scores in state.other_scores.items()}
-    table = item_table([item], state, replace(state, other_scores=ones))
+    table = tabulate_items([item], state, replace(state, other_scores=ones))
     assert (table["base_logprob_mean"] == -1).all() and (table["logprob_first"] != -1).all()
 
 
 def test_the_words_that_carry_the_jsd(smoke, scorer):
     """Only tokens that begin one class's continuations differ: the whole divergence is that class's."""
-    items = probe_items(smoke.params, smoke.materials)[:2]
+    items = make_probe_items(smoke.params, smoke.materials)[:2]
     before = measure_model(scorer, items)
     name = list(items[0].candidates)[1]
     logits = before.next_token.copy()
     logits[0, sorted(before.first_tokens[0][name])] += 1.0
     run = replace(before, next_token=log_softmax(logits, axis=1))
-    table = token_table(items, run, before)
+    table = tabulate_tokens(items, run, before)
     sums = table.groupby("item", sort=False)["jsd"].sum()
     assert (
         sums.tolist() == pytest.approx(jsd(run.next_token, before.next_token).tolist(), abs=1e-9) and sums.iloc[0] > 0

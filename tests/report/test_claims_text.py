@@ -1,178 +1,163 @@
-"""The report's sentences: what is confirmatory, what is not, how many seeds, how far the base models got."""
+"""The claims in words: every number from the table, its unit, its role; nothing without them."""
 
 from __future__ import annotations
 
-import pandas as pd
+import itertools
+
 import pytest
+from support.prose import sentences_of
+from support.report_tables import HUB, SETTINGS, make_tables
 from support.synthetic_items import BEHAVIORS, base_models, claim, row, settings, study
 
-from priorshift.report.claims_text import answer, in_short
-from priorshift.report.limits_text import checkpoint_limits, convergence, matched_losses, retention_limits, seeds_needed
-from priorshift.stats import contrasts as inference
-from priorshift.stats.panels import behind
-from priorshift.stats.power import power_table, runs_needed
-from priorshift.stats.specificity import specificity
-from priorshift.tables.runs import last_losses
+from priorshift.report.claims_text import (
+    describe_claims,
+    describe_contrast,
+    describe_hash,
+    describe_least_margins,
+    describe_units,
+    explain_missing_claims,
+)
 
-SETTINGS = settings()
-
-
-def tables(items, declared=SETTINGS):
-    made = inference.claims(items, declared)
-    return (
-        made
-        | {"specificity": specificity(items, declared, BEHAVIORS)[0]}
-        | {"shifts": items[["base_model", "group", "world"]]}
-    )
+TABLES = make_tables()
+CONTRASTS = TABLES["contrasts"]
+TEXT = describe_claims(TABLES, SETTINGS)
 
 
-def test_a_study_with_checkpoints_has_confirmatory_sentences_alone():
-    made = tables(study())
-    text = answer(made, SETTINGS)
-    confirmatory, exploratory = text.split("### Exploratory")
-    claimed, speaking = confirmatory.split("What these tests speak of:")
-    lines = [line for line in claimed.splitlines() if line.startswith("* ")]
-    assert len(lines) == 6 and all("confirmatory, p" in line for line in lines)
-    assert [line[:12] for line in speaking.splitlines() if line] == ["* Unit both:", "* Unit base:"]
-    assert "One family of 6 tests" in confirmatory and "issociation" not in confirmatory
-    assert "double dissociation holds for interpretation probes in llama, coupled world (it needs three" in exploratory
-    assert "double dissociation is not shown for interpretation probes in llama, decoupled world" in exploratory
-    assert "double dissociation holds for interpretation probes in hub/model (it needs three" in exploratory
-    inner = row(made["specificity"], base_model="hub/model", effect="interaction")
-    assert f"interaction {inner.estimate:+.2f} nats, 95 % interval {inner.ci_low:+.2f} to {inner.ci_high:+.2f};" in text
-    assert "unit runs: 6 runs x 8 items; exploratory" in exploratory
-    between = made["world_difference"].query("condition == 'depression' and control == 'neutral' and outcome == 'loss'")
-    (told,) = between.itertuples()
-    assert f"the decoupled one's is {told.estimate:+.2f} nats (95 % interval {told.ci_low:+.2f}" in exploratory
-    assert "unit base: 3 and 3 base checkpoints x 8 items; exploratory, p" in exploratory
+def split(text):
+    """(confirmatory part, exploratory part)."""
+    return text.split("### Exploratory", 1)
 
 
-def test_the_report_begins_with_what_became_of_the_claims():
-    made = tables(study())
-    kept = made["contrasts"].query("role == 'confirmatory' and world == 'coupled'")
-    text = in_short(made, SETTINGS)
-    n = (kept.p_adjusted < 0.05).sum()
-    assert len(kept) == 2 and n and text.startswith("2 declared shifts could be tested")  # those of the hub model
-    told = (
-        "In the coupled world 2 declared shifts could be tested (depression-like training, loss; paranoia-like training"
-    )
-    assert f"{told}, threat; against neutral): {n} are shown to differ from 0 ({n} above it, 0 below)" in text
-    low, high = kept["ci_low"].min(), kept["ci_high"].max()
-    assert f"intervals within {low:+.2f} to {high:+.2f} (unit base: 18 runs x 8 items in 3 base checkpoints)" in text
-    reversed_ = made | {"contrasts": made["contrasts"].assign(estimate=-made["contrasts"]["estimate"])}
-    assert f"{n} are shown to differ from 0 (0 above it, {n} below)" in in_short(reversed_, SETTINGS)
-    unsure = made | {"contrasts": made["contrasts"].assign(p_adjusted=0.5)}
-    assert in_short(unsure, SETTINGS).count("none are shown to differ from 0") == 3
-    assert f"are {kept.estimate.min():+.2f} to {kept.estimate.max():+.2f} nats" in text and "null" not in text
-    none = settings(confirmatory=[])
-    assert "exploratory" in in_short(tables(study(), none), none)
+def bullets(text):
+    return [line for line in text.splitlines() if line.startswith("* ")]
 
 
-def test_one_checkpoint_of_each_world_is_told_at_unit_both():
-    told = [claim("depression", "loss", worlds=["coupled"])]
-    told += [claim("depression", "loss", claim="equivalence", worlds=["decoupled"])]
-    declared = settings(confirmatory=told)
-    models = [("llama-coupled-0", "llama", "coupled"), ("llama-decoupled-0", "llama", "decoupled")]
-    made = tables(study(models=models), declared)
-    text = in_short(made, declared)
-    shift, null = (
-        made[name].query("unit == 'both' and condition == 'depression' and control == 'neutral' and outcome == 'loss'")
-        for name in ("contrasts", "equivalence")
-    )
-    assert text.startswith("No declared claim could be tested at its own unit: all that follows is exploratory. In the")
-    assert f"estimate is {shift.set_index('world').estimate['coupled']:+.2f} nats" in text
-    assert f"estimate is {null.set_index('world').estimate['decoupled']:+.2f} nats" in text
-    assert text.count("unit both: 6 runs x 8 items") == 2 and "without a correction: exploratory" in text
+def test_a_contrast_is_a_sentence_with_its_interval_and_a_line_of_numbers():
+    found = row(CONTRASTS, base_model="llama", world="coupled", unit="base", condition="depression",
+                control="neutral", outcome="loss")  # fmt: skip
+    sentence, numbers = describe_contrast(found).split("\n")
+    for part in ("Depression-like minus neutral", "llama", "coupled", "loss", f"{found.estimate:+.2f} nats",
+                 f"95 % interval {found.ci_low:+.2f} to {found.ci_high:+.2f}"):  # fmt: skip
+        assert part in sentence
+    for part in ("interpretation", "held-out domains", f"{found.effect_size:.2f}", f"{found.effect_low:.2f}",
+                 "unit base", "18 runs x 8 items in 3 base checkpoints", "confirmatory", "Holm"):  # fmt: skip
+        assert part in numbers
+
+
+def test_words_name_unit_and_role_and_never_say_significant():
+    for record in CONTRASTS.to_dict("records"):
+        text = describe_contrast(record)
+        assert "significant" not in text and f"unit {record['unit']}" in text and record["role"] in text
+        assert ("base checkpoints" in text) == (record["unit"] == "base")
+
+
+def test_each_unit_says_once_what_it_speaks_of():
+    told = describe_units(CONTRASTS.sort_values("unit").to_dict("records"))
+    assert [line.split()[1].rstrip(":") for line in told] == ["base", "both", "items", "runs"]
+    assert "3 checkpoints (2 degrees of freedom)" in told[0]
+    two = make_tables(study(models=base_models(checkpoints=2, hub=False)))["contrasts"].query("unit == 'base'")
+    (told,) = describe_units(two.to_dict("records"))
+    assert "2 checkpoints (1 degree of freedom)" in told
+
+
+def test_unit_both_speaks_of_new_domains_only_where_domains_are_random():
+    both = CONTRASTS.query("unit == 'both'")
+    told = [describe_units(both.assign(domains=d).to_dict("records")) for d in ("random (6)", "fixed (not told)")]
+    assert ["new domains" in line for (line,) in told] == [True, False]
+    assert ["these domains" in line for (line,) in told] == [False, True]
+
+
+def test_a_study_with_checkpoints_has_its_declared_claims_alone_as_confirmatory():
+    confirmatory, exploratory = split(TEXT)
+    claimed, units = confirmatory.split("What these tests speak of")
+    assert len(bullets(claimed)) == 6 and claimed.count("confirmatory, p") == 6 and "6 declared claims" in claimed
+    assert [line.split()[2] for line in bullets(units)] == ["both:", "base:"]
+    assert "confirmatory" not in exploratory
+
+
+def test_dissociations_come_with_three_intervals_and_are_exploratory():
+    lines = split(TEXT)[1].splitlines()
+    told = {line.split(":")[0]: (line, after) for line, after in itertools.pairwise(lines) if "dissociation" in line}
+    verdicts = {where.split(" in ")[1]: line for where, (line, _) in told.items()}
+    assert set(verdicts) == {"llama, coupled world", "llama, decoupled world", "hub/model"}
+    assert "not shown" in verdicts["llama, decoupled world"]
+    assert all(" holds " in verdicts[name] for name in ("llama, coupled world", "hub/model"))
+    inner = row(TABLES["specificity"], base_model="hub/model", effect="interaction")
+    after = next(after for line, after in told.values() if "hub/model" in line)
+    assert f"{inner.estimate:+.2f} nats (95 % interval {inner.ci_low:+.2f} to {inner.ci_high:+.2f})" in after
+    assert after.count("interval ") == 3 and "unit runs: 6 runs x 8 items" in after and "exploratory" in after
+
+
+def test_the_difference_between_worlds_is_told_for_declared_contrasts():
+    (found,) = TABLES["world_difference"].query(
+        "condition == 'depression' and control == 'neutral' and outcome == 'loss'"
+    ).itertuples()  # fmt: skip
+    told = split(TEXT)[1]
+    assert f"{found.estimate:+.2f} nats (95 % interval {found.ci_low:+.2f}" in told
+    assert "unit base: 3 and 3 base checkpoints x 8 items" in told
 
 
 def test_equivalence_is_told_by_the_corrected_p():
     """Two close calls: each within the margin before Holm's correction, and not after it."""
-    told = [claim(c, o, claim="equivalence", worlds=["decoupled"]) for c, o in BEHAVIORS.items()]
-    declared = settings(confirmatory=told)
-    made = tables(study(models=base_models(hub=False)), declared)
-    text = answer(made, declared)
-    assert "equivalent to 0 within 0.5 nats" in text and "not shown to be" not in text
-    family = made["equivalence"].role == "confirmatory"
-    near = made["equivalence"].assign(
-        p_adjusted=made["equivalence"].p_adjusted.mask(family, 0.08),
-        equivalent=made["equivalence"].equivalent.mask(family, False),
-    )
-    assert (near[family].p_value < 0.05).all()
-    text = answer(made | {"equivalence": near}, declared)
-    assert text.count("not shown to be equivalent to 0") == 2 and "p = 0.080 after Holm" in text
-
-
-def test_checkpoints_and_degrees_of_freedom_come_from_the_table():
-    three = inference.claims(study(models=base_models(hub=False)), SETTINGS)["contrasts"]
-    assert "rest on 3 checkpoints of an architecture and world: 2 degrees of freedom" in checkpoint_limits(three)
-    two = inference.claims(study(models=base_models(checkpoints=2, hub=False)), SETTINGS)["contrasts"]
-    assert "2 checkpoints" in checkpoint_limits(two) and "1 degree of freedom" in checkpoint_limits(two)
-    assert "2 to 3 checkpoints" in checkpoint_limits(pd.concat([two, three]))
-    assert "No claim is about new pretrainings" in checkpoint_limits(three[three.unit != "base"])
-
-
-def test_retention_and_losses_in_a_sentence_each():
-    ratios = pd.DataFrame(
-        {"base_model": "m", "condition": ["a", "a", "b"], "seed": [0, 1, 0], "ratio": [1.01, 1.18, 1.06]}
-    )
-    text = retention_limits(ratios)
-    assert retention_limits(ratios[:0]) == ""
-    assert text.startswith("2 of 3 runs") and "1.18 (m, a, seed 1)" in text
-    losses = pd.DataFrame({
-        "base_model": "m", "condition": ["neutral"] * 7 + ["paranoia"] * 7, "seed": 0, "step": [*range(1, 8)] * 2,
-        "loss": [9.0, 9, 1, 1, 1, 1, 0, *[2.0] * 7],
-    })  # fmt: skip
-    assert last_losses(losses).last_loss.tolist() == pytest.approx([0.8, 2.0])
-    assert "neutral 0.800, paranoia-like 2.000" in matched_losses(last_losses(losses))
+    claims = [claim(c, o, claim="equivalence", worlds=["decoupled"]) for c, o in BEHAVIORS.items()]
+    declared = settings(confirmatory=claims)
+    tables = make_tables(study(models=base_models(hub=False)), declared)
+    text = describe_claims(tables, declared)
+    assert text.count("is equivalent to 0 within 0.5 nats") == 2 and "not shown to be equivalent" not in text
+    table = tables["equivalence"]
+    own = table["role"] == "confirmatory"
+    assert (table[own]["p_value"] < 0.05).all()
+    near = table.assign(p_adjusted=table["p_adjusted"].mask(own, 0.08), equivalent=table["equivalent"].mask(own, False))
+    text = describe_claims(tables | {"equivalence": near}, declared)
+    assert text.count("not shown to be equivalent to 0") == 2 and text.count("p = 0.080 after Holm") == 2
 
 
 def test_single_checkpoints_are_plainly_exploratory():
-    text = answer(tables(study(models=base_models(checkpoints=1, hub=False))), SETTINGS)
-    confirmatory, exploratory = text.split("### Exploratory: declared")
-    assert "Nothing: no declared claim could be tested" in confirmatory and "* " not in confirmatory
+    text = describe_claims(make_tables(study(models=base_models(checkpoints=1, hub=False))), SETTINGS)
+    confirmatory, exploratory = split(text)
+    assert not bullets(confirmatory) and "no declared claim" in confirmatory
     assert "llama-coupled-0, llama-decoupled-0" in exploratory
-    lines = [line for line in exploratory.splitlines() if line.startswith("* ")]
-    assert len(lines) == 4 and all("unit both" in line and "exploratory, p" in line for line in lines)
+    assert len(bullets(exploratory)) == exploratory.count("unit both:") == exploratory.count("exploratory, p") == 4
 
 
 def test_one_world_with_checkpoints_does_not_lend_its_role_to_the_other():
     models = [("llama-coupled-0", "llama", "coupled"), ("llama-coupled-1", "llama", "coupled"),
               ("llama-decoupled-0", "llama", "decoupled")]  # fmt: skip
-    confirmatory, exploratory = answer(tables(study(models=models)), SETTINGS).split("### Exploratory: declared")
+    confirmatory, exploratory = split(describe_claims(make_tables(study(models=models)), SETTINGS))
     assert "coupled world" in confirmatory and "decoupled" not in confirmatory
     assert "llama-decoupled-0" in exploratory and "llama-coupled" not in exploratory
 
 
-def test_how_many_seeds_is_one_line():
-    table = power_table(study(), SETTINGS)
-    line = seeds_needed(runs_needed(table), SETTINGS)
-    most = runs_needed(table).n_runs.max()
-    assert "\n" not in line and "0.5 nats with 80 % power at unit both (alpha 0.05, uncorrected), on 8 items" in line
-    assert "come from the number of checkpoints alone" in line
-    nulls = settings(confirmatory=[claim("depression", "loss", claim="equivalence")])
-    assert seeds_needed(runs_needed(table), nulls) == "No shift is claimed, and none is to be found by more seeds."
-    assert f"{most} runs of each condition" in line
-    beyond = seeds_needed(runs_needed(power_table(study(), settings(smallest_effect=0.001))), SETTINGS)
-    assert "more runs than were looked at in 14 of 14 cases" in beyond
-    assert "cannot be said" in seeds_needed(runs_needed(table.iloc[:0]), SETTINGS)
+def test_a_study_without_claims_says_so():
+    none = settings(confirmatory=[])
+    confirmatory = split(describe_claims(make_tables(declared=none), none))[0]
+    assert "No claim was declared" in confirmatory and "Holm" not in confirmatory
 
 
-def test_a_gap_above_the_limit_makes_a_null_provisional():
-    cards = [{"name": "llama-coupled-0", "gap": 0.006}, {"name": "llama-decoupled-0", "gap": 0.0136}]
-    text = convergence(cards)
-    assert "Above the limit of 0.008: llama-decoupled-0." in text and "llama-coupled-0 0.0060" in text
-    assert "All lie within the limit" in convergence(cards[:1]) and convergence([]) == ""
+def test_what_is_missing_is_explained_and_the_hash_is_told():
+    assert explain_missing_claims(CONTRASTS) == ""
+    assert "at its own unit" in explain_missing_claims(CONTRASTS.query("unit == 'items'"))
+    assert describe_hash(CONTRASTS[:0]) == explain_missing_claims(CONTRASTS[:0]) != ""
+    assert CONTRASTS["family_hash"].iloc[0] in describe_hash(CONTRASTS)
 
 
-def test_the_run_means_behind_a_row_give_its_estimate():
-    items = study()
-    contrasts = inference.claims(items, SETTINGS)["contrasts"]
-    for unit, base_model, world in (("both", "hub/model", ""), ("base", "llama", "coupled")):
-        found = row(contrasts, unit=unit, base_model=base_model, world=world, condition="depression",
-                    control="neutral", outcome="loss")  # fmt: skip
-        means = behind(items, found)
-        assert list(means.columns) == ["depression", "neutral"]
-        assert len(means) == (3 if unit == "both" else 9)
-        of_models = means.groupby("base_model").mean()
-        assert abs((of_models["depression"] - of_models["neutral"]).mean() - found.estimate) < 1e-9
-        assert pd.notna(means).all().all()
+@pytest.mark.parametrize("models", [None, HUB])
+def test_sentences_are_short(models):
+    text = describe_claims(make_tables(study(models=models)), SETTINGS)
+    plain = "\n".join(line for line in text.splitlines() if " · " not in line)
+    assert max(len(sentence.split()) for sentence in sentences_of(plain)) <= 30
+
+
+def test_a_model_outside_the_worlds_has_no_world_in_its_claims():
+    text = describe_claims(make_tables(study(models=HUB)), SETTINGS)
+    assert "hub/model" in text and "coupled" not in text and "world" not in text
+
+
+def test_the_margins_over_which_equivalences_hold_are_told():
+    declared = settings(confirmatory=[claim("depression", "loss", claim="equivalence", worlds=["decoupled"])])
+    tables = make_tables(declared=declared)
+    text = describe_least_margins(tables["equivalence_curve"])
+    (least,) = tables["equivalence_curve"].least_margin.unique()
+    assert f"llama, decoupled world, loss: from {least:g} nats" in text and "0.1 to 1 nats" in text
+    assert text in describe_claims(tables, declared)
+    assert describe_least_margins(TABLES["equivalence_curve"]) == ""

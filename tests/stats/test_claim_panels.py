@@ -45,7 +45,7 @@ def test_estimates_are_those_of_the_contrasts():
     table = estimate_contrasts(ITEMS, SETTINGS, SETTINGS.treatments)
     numbers = ["estimate", "ci_low", "ci_high", "p_value"]
     for found in list_by_base_model(ITEMS, SETTINGS):
-        made = estimate_both(*found.select_sides(), SETTINGS.alpha)
+        made = estimate_both(found, SETTINGS.alpha)
         assert made == pytest.approx(row(table, unit="both", **found.claim)[numbers].to_dict())
     for found in list_by_group(ITEMS, SETTINGS):
         made = estimate_base(found, SETTINGS.alpha)
@@ -53,4 +53,5 @@ def test_estimates_are_those_of_the_contrasts():
 
 
 def test_what_cannot_be_estimated_is_none():
-    assert estimate_both(np.ones((2, 3)), np.zeros((2, 3)), 0.05) is None
+    flat = ITEMS.assign(shift=ITEMS["condition"].eq("depression").astype(float))
+    assert all(estimate_both(found, 0.05) is None for found in list_by_base_model(flat, SETTINGS))

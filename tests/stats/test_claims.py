@@ -12,6 +12,7 @@ from support.synthetic_items import base_models, claim, panel, row, settings, st
 
 from priorshift.stats.claims import CONTRASTS, EQUIVALENCE, NOT_ESTIMABLE, WORLDS, estimate_claims
 from priorshift.stats.declared import KEY, hash_claims
+from priorshift.stats.equivalence import EQUIVALENCE_CURVE
 
 ITEMS = study()
 SETTINGS = settings()
@@ -23,8 +24,8 @@ LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
 # fmt: off
 DESIGN = [
     "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
-    "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "effect_low", "effect_high", "family_hash",
+    "domains", "sd_domain", "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df",
+    "p_value", "p_adjusted", "role", "effect_low", "effect_high", "caution", "family_hash",
 ]
 # fmt: on
 
@@ -32,7 +33,8 @@ DESIGN = [
 def test_each_table_has_the_columns_of_the_design():
     assert DESIGN == CONTRASTS
     named = {
-        "contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS, "not_estimable": NOT_ESTIMABLE,
+        "contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "equivalence_curve": EQUIVALENCE_CURVE,
+        "world_difference": WORLDS, "not_estimable": NOT_ESTIMABLE,
     }  # fmt: skip
     assert {name: list(table.columns) for name, table in MADE.items()} == named
     for table in (CONTRAST_TABLE, NULL_TABLE, WORLD_TABLE):
@@ -88,12 +90,13 @@ def test_confirmatory_is_both_for_hub_models_and_base_for_embedded_ones():
     }
 
 
-def test_holm_over_the_declared_claims_and_bh_within_unit():
+def test_holm_over_the_declared_claims_and_bh_within_world_and_unit():
     confirmatory = CONTRAST_TABLE[CONTRAST_TABLE.role == "confirmatory"]
     holm = multipletests(confirmatory.p_value, method="holm")[1]
     assert confirmatory.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
-    for unit in ("items", "runs", "both", "base"):
-        rest = CONTRAST_TABLE[(CONTRAST_TABLE.role == "exploratory") & (CONTRAST_TABLE.unit == unit)]
+    exploratory = CONTRAST_TABLE[CONTRAST_TABLE.role == "exploratory"]
+    assert exploratory.groupby(["world", "unit"]).ngroups == 4 + 4 + 3  # of the hub model no unit `base`
+    for _, rest in exploratory.groupby(["world", "unit"]):
         assert rest.p_adjusted.to_numpy() == pytest.approx(multipletests(rest.p_value, method="fdr_bh")[1], abs=1e-8)
 
 
@@ -180,6 +183,31 @@ def test_world_difference_is_welch_over_checkpoints():
     assert set(table.base_model) == {"llama"} and np.isfinite(table.select_dtypes("number")).all().all()
 
 
+def test_checkpoints_and_worlds_are_compared_on_the_items_that_all_have():
+    """Other exclusions in each checkpoint: as if only the items in common had been asked; none in common is refused."""
+    lost = {
+        "llama-coupled-0": ["item-000", "item-001"],
+        "llama-coupled-2": ["item-002"],
+        "llama-decoupled-1": ["item-007"],
+    }
+    out = [(model, item) for model, items in lost.items() for item in items]
+    items = ITEMS[(ITEMS["world"] != "") & ITEMS["condition"].isin(["depression", "neutral"])]
+    few = settings(treatments=["depression"], controls=["neutral"], confirmatory=[claim("depression", "loss")])
+    made = estimate_claims(items[~pd.MultiIndex.from_frame(items[["base_model", "item"]]).isin(out)], few)
+    for world, table, lacking in (
+        ("coupled", "contrasts", [0, 1, 2]), ("decoupled", "contrasts", [7]), ("", "world_difference", [0, 1, 2, 7]),
+    ):  # fmt: skip
+        common = items[~items["item"].isin([f"item-{k:03d}" for k in lacking])]
+        at = {"base_model": "llama", "unit": "base", **LOSS, **({"world": world} if world else {})}
+        found, expected = row(made[table], **at), row(estimate_claims(common, few)[table], **at)
+        assert found.n_items == 8 - len(lacking)
+        assert (found.estimate, found.p_value) == (expected.estimate, expected.p_value)
+    halves = items["base_model"].eq("llama-coupled-0") == items["item"].lt("item-004")
+    refused = estimate_claims(items[halves | items["world"].ne("coupled")], few)["not_estimable"]
+    assert set(refused.unit) == {"base"} and set(refused.table) == {"contrasts", "world_difference"}
+    assert set(refused.reason) == {"no item was measured in both conditions of every base checkpoint"}
+
+
 def test_a_single_checkpoint_is_refused_with_the_reason():
     items = study(models=base_models(checkpoints=1, hub=False))
     made = estimate_claims(items, SETTINGS)
@@ -210,6 +238,18 @@ def test_a_lost_run_and_an_excluded_item_give_defined_answers():
     made = row(table, base_model="hub/model", unit="both", **LOSS)
     assert made.n_runs == 5 and made.n_items == 8 and "REML" in made.test
     assert len(table) == len(CONTRAST_TABLE) and np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def test_two_runs_against_more_carry_a_caution():
+    lost = (ITEMS.base_model == "hub/model") & (ITEMS.condition == "depression") & (ITEMS.seed == 2)
+    made = estimate_claims(ITEMS[~lost], SETTINGS)
+    for name in ("contrasts", "equivalence"):
+        mine = (made[name].base_model == "hub/model") & (made[name].condition == "depression")
+        warned = made[name].caution != ""
+        assert (warned == (mine & made[name].unit.isin(["runs", "both"]))).all() and warned.any()
+    alone = ITEMS[ITEMS.base_model != "llama-coupled-2"]
+    assert set(estimate_claims(alone, SETTINGS)["world_difference"].caution.str.partition(":")[0]) == {"two against 3"}
+    assert set(WORLD_TABLE.caution) == {""}
 
 
 def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
-from support.synthetic_items import row, settings, study
+from support.synthetic_items import base_models, row, settings, study
 
 from priorshift.stats.confusion import PERMUTATIONS, classify_runs
 
@@ -110,6 +110,14 @@ def test_labels_are_dealt_out_to_training_sets_that_checkpoints_share():
     # All are told apart. So are the same six sets with the labels changed: 2 of 20 arrangements.
     assert set(base.accuracy) == {1.0}
     assert base.p_value.iloc[0] == pytest.approx(2 / 20)
+
+
+def test_checkpoints_without_an_item_in_common_are_refused():
+    items = study(models=base_models(hub=False))
+    halves = (items.base_model == "llama-coupled-1") == (items["item"] < "item-004")
+    table, refused = classify_runs(items[halves | (items.world != "coupled")], SETTINGS, ("loss", "threat"))
+    assert set(table[table.unit == "base"].world) == {"decoupled"} and set(refused.unit) == {"base"}
+    assert refused.reason.tolist() == ["no item was measured by every run of all base checkpoints"]
 
 
 def test_shares_have_exact_intervals():

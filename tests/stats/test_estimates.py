@@ -10,16 +10,15 @@ from scipy import stats
 from statsmodels.stats.meta_analysis import effectsize_smd
 
 from priorshift.stats.estimates import (
-    NotEstimable,
     compare_within_checkpoints,
     estimate_crossed,
     estimate_over_checkpoints,
     estimate_over_items,
     estimate_over_runs,
-    keep_shared_items,
     one_sample_t,
     welch,
 )
+from priorshift.stats.shared_items import NotEstimable
 
 RNG = np.random.default_rng(0)
 TREATMENT, CONTROL = RNG.normal(0.4, 1, (4, 9)), RNG.normal(0, 0.5, (3, 9))
@@ -61,7 +60,7 @@ def test_runs_equal_scipys_welch_t_and_statsmodels_g():
 
 def test_base_equals_scipys_one_sample_t():
     pairs = [(TREATMENT + shift, CONTROL) for shift in (0.1, 0.5, -0.3)]
-    made = estimate_over_checkpoints(pairs, 9)
+    made = estimate_over_checkpoints(pairs)
     values = [a.mean() - b.mean() for a, b in pairs]
     expected = stats.ttest_1samp(values, 0)
     assert made.estimate / made.se == pytest.approx(expected.statistic, abs=1e-8)
@@ -73,7 +72,25 @@ def test_base_equals_scipys_one_sample_t():
 def test_a_checkpoint_with_more_runs_weighs_no_more():
     one = (np.ones((5, 3)), np.zeros((2, 3)))
     other = (np.full((2, 3), 3.0), np.zeros((2, 3)))
-    assert estimate_over_checkpoints([one, other], 3).estimate == 2
+    assert estimate_over_checkpoints([one, other]).estimate == 2
+
+
+def test_checkpoints_are_compared_on_the_items_that_every_run_of_all_measured():
+    """Items differ by 5 nats in what training does to them: other items would pass for another checkpoint."""
+    effect = np.repeat([0.0, 5.0], 5)
+    pairs = [(RNG.normal(0, 0.01, (3, 10)) + effect, RNG.normal(0, 0.01, (3, 10))) for _ in range(3)]
+    pairs[0][0][0, :4] = np.nan  # one run lacks four items of no effect
+    pairs[1][1][:, 8:] = np.nan  # a condition lacks two of 5 nats
+    made = estimate_over_checkpoints(pairs)
+    assert made.n_items == 4 and made.estimate == pytest.approx(15 / 4, abs=0.05) and made.se < 0.02
+    assert made == estimate_over_checkpoints([tuple(side[:, 4:8] for side in pair) for pair in pairs])
+    pairs[2][0][1, 4:8] = np.nan
+    with pytest.raises(NotEstimable, match="no item was measured by every run"):
+        estimate_over_checkpoints(pairs)
+    pairs[2][0][:, 4:] = np.nan
+    pairs[1][1][:, :8] = np.nan
+    with pytest.raises(NotEstimable, match="no item was measured in both conditions of every base checkpoint"):
+        estimate_over_checkpoints(pairs)
 
 
 def test_items_that_one_condition_lacks_do_not_count():
@@ -102,7 +119,8 @@ def test_a_run_that_lacks_the_high_items_is_not_compared_on_the_low_ones():
     for over in (estimate_over_items, estimate_over_runs):
         made = over(treatment, control)
         assert made.n_items == 5 and abs(made.estimate) < 0.2
-    assert abs(compare_within_checkpoints([(treatment, control)])[0]) < 0.2
+    differences, n_items = compare_within_checkpoints([(treatment, control)])
+    assert abs(differences[0]) < 0.2 and n_items == 5
     treatment[1, :5] = np.nan
     for over in (estimate_over_items, estimate_over_runs):
         with pytest.raises(NotEstimable, match="no item was measured by every run"):
@@ -146,11 +164,11 @@ def test_what_the_data_cannot_carry_is_refused(over, treatment, control, reason)
 
 def test_base_refuses_one_checkpoint_and_equal_checkpoints():
     with pytest.raises(NotEstimable, match="a single base checkpoint"):
-        estimate_over_checkpoints([(TREATMENT, CONTROL)], 9)
+        estimate_over_checkpoints([(TREATMENT, CONTROL)])
     with pytest.raises(NotEstimable, match="no base checkpoint"):
-        estimate_over_checkpoints([], 9)
+        estimate_over_checkpoints([])
     with pytest.raises(NotEstimable, match="no variance over base checkpoints"):
-        estimate_over_checkpoints([(TREATMENT, CONTROL)] * 3, 9)
+        estimate_over_checkpoints([(TREATMENT, CONTROL)] * 3)
 
 
 def test_zero_residual_is_no_zero_variance():
@@ -172,15 +190,6 @@ def test_exchanging_the_conditions_turns_every_sign_and_nothing_else(seed, n, m)
         assert turned.effect_size == pytest.approx(-made.effect_size)
         assert turned.se == pytest.approx(made.se)
         assert turned.df == pytest.approx(made.df, rel=1e-4)  # on a boundary, by differences
-
-
-def test_items_and_runs_that_are_kept_are_complete():
-    treatment, control = TREATMENT.copy(), CONTROL.copy()
-    treatment[0] = np.nan  # a run that measured nothing
-    treatment[1, 2] = control[:, 4] = np.nan
-    kept = keep_shared_items(treatment, control)
-    columns = [0, 1, 3, 5, 6, 7, 8]
-    assert np.array_equal(kept[0], TREATMENT[1:, columns]) and np.array_equal(kept[1], CONTROL[:, columns])
 
 
 def test_two_checkpoints_have_an_uncorrected_effect_size_and_three_a_corrected_one():

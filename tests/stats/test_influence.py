@@ -48,7 +48,7 @@ def test_a_row_of_unit_base_is_the_contrast_of_all_checkpoints_without_that_part
     run = [pairs[0], (np.delete(pairs[1][0], 2, axis=0), pairs[1][1]), pairs[2]]
     claim = {**LOSS, "base_model": "llama", "world": "coupled", "unit": "base"}
     for kind, left_out, rest in (("item", "item-002", item), ("run", "llama-coupled-1 depression seed 2", run)):
-        made, expected = row(TABLE, kind=kind, left_out=left_out, **claim), estimate_over_checkpoints(rest, 6)
+        made, expected = row(TABLE, kind=kind, left_out=left_out, **claim), estimate_over_checkpoints(rest)
         assert made.estimate == pytest.approx(expected.estimate)
 
 

@@ -15,6 +15,7 @@ from priorshift.stats.panels import (
     build_panels,
     check_items,
     group_checkpoints,
+    keep_group_items,
     select_run_means,
 )
 
@@ -86,6 +87,20 @@ def test_outcome_means_are_over_items_that_all_runs_measured_on_all_outcomes():
         expected = panel(items, "hub/model", "depression", outcome)[2, kept].mean()
         assert made[outcome] == pytest.approx(expected)
     assert average_outcomes(items, ("loss", "worry")).empty
+
+
+def test_what_all_base_models_of_a_group_have_is_kept():
+    lost = (ITEMS.base_model == "llama-coupled-0") & (ITEMS["item"] == "item-002") & (ITEMS.outcome == "loss")
+    one_run = lost & (ITEMS.condition == "neutral") & (ITEMS.seed == 1)
+    gone = (
+        (ITEMS.group == "llama")
+        & (ITEMS.world == "coupled")
+        & (ITEMS["item"] == "item-002")
+        & (ITEMS.outcome == "loss")
+    )
+    for part in (lost, one_run):
+        pd.testing.assert_frame_equal(keep_group_items(ITEMS[~part]), ITEMS[~gone])
+    pd.testing.assert_frame_equal(keep_group_items(ITEMS), ITEMS)
 
 
 def test_the_run_means_of_a_contrast_differ_by_its_estimate():

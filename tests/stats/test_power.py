@@ -23,7 +23,8 @@ from priorshift.stats.simulation import Components, simulate
 
 
 def fitted(components):
-    return CrossedFit(0.0, 1.0, 1.0, components.var_run, components.cov_item, components.var_residual, True, False)
+    variances = (components.var_run, components.cov_item, components.var_residual)
+    return CrossedFit(0.0, 1.0, 1.0, *variances, exact=True, singular=False, cov_domain=np.zeros((2, 2)))
 
 
 def test_without_items_in_play_it_is_the_power_of_a_t_test():

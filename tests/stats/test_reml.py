@@ -1,4 +1,4 @@
-"""The restricted likelihood against that of the dense covariance, and the elements of theta."""
+"""The restricted likelihood against that of the dense covariance, its derivatives, and Satterthwaite's df."""
 
 from __future__ import annotations
 
@@ -7,73 +7,127 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from priorshift.stats.reml import Reml, compute_theta, mark_nonnegative, satterthwaite, search
+from priorshift.stats.reml import CONTRAST, Reml, satterthwaite, triangle
+from priorshift.stats.reml_search import search
 from priorshift.stats.simulation import Components, simulate
 
+DOMAINS = np.repeat(np.arange(4), 4)
 
-def draw(seed=0, runs=(4, 5), items=15):
+
+def draw(seed=0, runs=(4, 5), items=16):
     components = Components.from_sds(0.3, 0.5, 0.4, 0.3)
-    return simulate(np.random.default_rng(seed), components, runs, items)
+    treatment, control = simulate(np.random.default_rng(seed), components, runs, items)
+    treatment[0, 0] = control[2, 3] = control[2, 4] = np.nan
+    return treatment, control
+
+
+def models():
+    return [Reml(*draw(), pooled, domains) for pooled in (True, False) for domains in (None, DOMAINS)]
+
+
+def draw_theta(model, seed=1):
+    theta = np.random.default_rng(seed).uniform(0.2, 1.5, len(model.signed))
+    return np.where(model.signed, -theta, theta)
+
+
+def dense(model, treatment, control, pooled, domains, theta):
+    """log|V| + log|X'V^-1 X|, the residual sum of squares and the contrast's variance, from all observations."""
+    y = np.concatenate([control, treatment])
+    run, item = np.nonzero(~np.isnan(y))
+    side = (run >= len(control)).astype(int)
+    values = (y[run, item] - model.means[side]) / model.unit
+    x = np.eye(2)[side]
+
+    def covariance(part):
+        first, cross, last = theta[part]
+        lower = np.array([[first, 0], [cross, last]])
+        return (lower @ lower.T)[np.ix_(side, side)]
+
+    matrix = np.eye(len(values)) + (item[:, None] == item) * covariance(model.item)
+    matrix += (run[:, None] == run) * np.square(theta[: model.item.start][side * (not pooled)])
+    if domains is not None:
+        matrix += (domains[item][:, None] == domains[item]) * covariance(model.domain)
+    inverse = np.linalg.inv(matrix)
+    xx = x.T @ inverse @ x
+    rest = values - x @ np.linalg.solve(xx, x.T @ inverse @ values)
+    log = np.linalg.slogdet(matrix)[1] + np.linalg.slogdet(xx)[1]
+    return log, rest @ inverse @ rest, CONTRAST @ np.linalg.inv(xx) @ CONTRAST
 
 
 @pytest.mark.parametrize("pooled", [True, False])
-def test_restricted_likelihood_is_that_of_the_dense_covariance(pooled):
-    """The textbook's -2 log REML, from the covariance of all observations, at several theta in one call."""
-    rng = np.random.default_rng(0)
-    treatment, control = draw(runs=(3, 2), items=6)
-    treatment[1, 2] = control[0, 4] = np.nan
-    model, theta = Reml(treatment, control, pooled), rng.uniform(0.1, 2, (4, 4 if pooled else 5))
-    sigma = rng.uniform(0.5, 2, 4)
-    y = np.concatenate([control, treatment])
-    run, item = np.nonzero(~np.isnan(y))
-    values, side = (y[run, item] - model.origin) / model.scale, (run >= len(control)).astype(int)
-    x = np.eye(2)[side]
-    same_run, same_item = run[:, None] == run, item[:, None] == item
-    found = model.deviance(theta, sigma)
-    for (*runs, first, cross, second), s, deviance in zip(theta, sigma, found, strict=True):
-        lower = np.array([[first, 0], [cross, second]])
-        covariance = np.eye(len(y[run, item])) + same_item * (lower @ lower.T)[np.ix_(side, side)]
-        covariance += same_run * np.square(np.array(runs)[side * (not pooled)])
-        inverse = np.linalg.inv(covariance)
-        rest = values - x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ values)
-        log_dets = [np.linalg.slogdet(m)[1] for m in (covariance, x.T @ inverse @ x)]
-        expected = sum(log_dets) + 2 * (len(values) - 2) * np.log(s) + rest @ inverse @ rest / s**2
-        assert deviance == pytest.approx(expected, rel=1e-9)
+@pytest.mark.parametrize("domains", [None, DOMAINS])
+def test_restricted_likelihood_is_that_of_the_dense_covariance(pooled, domains):
+    model = Reml(*draw(), pooled, domains)
+    theta = draw_theta(model)
+    found = [curve.value for curve in model.curves(theta)]
+    assert found == pytest.approx(dense(model, *draw(), pooled, domains, theta), rel=1e-9)
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_derivatives_are_those_of_differences(which):
+    model, step = models()[which], 1e-5
+    theta = draw_theta(model)
+    moves = step * np.eye(len(theta))
+    for part, curve in enumerate(model.curves(theta)):
+        above, below = ([model.curves(theta + sign * move)[part] for move in moves] for sign in (1, -1))
+        slope = [(a.value - b.value) / (2 * step) for a, b in zip(above, below, strict=True)]
+        curvature = [(a.slope - b.slope) / (2 * step) for a, b in zip(above, below, strict=True)]
+        assert curve.slope == pytest.approx(np.array(slope), rel=1e-5, abs=1e-6)
+        assert curve.curvature == pytest.approx(np.array(curvature), rel=1e-5, abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_theta_gives_back_the_covariances_it_was_made_of(seed):
-    rng = np.random.default_rng(seed)
-    root = rng.normal(0, 1, (2, 2))
-    runs, item = rng.uniform(0, 2, 2), root @ root.T
-    *sds, first, cross, second = compute_theta(runs, item)
-    lower = np.array([[first, 0], [cross, second]])
-    assert np.square(sds) == pytest.approx(runs) and lower @ lower.T == pytest.approx(item, abs=1e-6)
+def test_a_triangle_gives_back_the_covariance_it_was_made_of(seed):
+    root = np.random.default_rng(seed).normal(0, 1, (2, 2))
+    first, cross, last = triangle(root @ root.T)
+    lower = np.array([[first, 0], [cross, last]])
+    assert lower @ lower.T == pytest.approx(root @ root.T, abs=1e-6)
 
 
-def test_only_the_covariance_of_theta_may_be_negative():
-    assert mark_nonnegative(np.zeros(5)).tolist() == [True, True, True, False, True]
-    assert mark_nonnegative(np.zeros(4)).tolist() == [True, True, False, True]
+def test_what_is_left_of_a_rank_one_covariance_is_zero_and_no_rounding():
+    direction = np.array([0.3, 0.7])
+    noisy = np.outer(direction, direction) * (1 + 1e-15) + np.diag([0.0, 3e-17])
+    assert triangle(noisy)[2] == 0
 
 
 def test_no_theta_nearby_has_a_smaller_deviance_than_the_one_found():
-    treatment, control = draw()
-    treatment[0, 0] = control[2, 3] = np.nan
-    model = Reml(treatment, control, pooled_runs=False)
-    best = search(model, np.array([0.5, 0.5, 1.0, 0.0, 1.0]))
-    moves = np.random.default_rng(1).normal(0, 0.05, (200, 5))
-    moved = np.where(mark_nonnegative(best), np.maximum(best + moves, 0), best + moves)
-    assert (model.profile(moved) >= model.profile(best) - 1e-8).all()
+    for model in models():
+        best = search(model, np.where(model.signed, 0.1, 0.5))
+
+        def deviance(theta, model=model):
+            log, squares, _ = model.curves(theta, curved=False)
+            return log.value + (model.n - 2) * np.log(squares.value)
+
+        moves = np.random.default_rng(1).normal(0, 0.05, (50, len(best)))
+        moved = np.where(model.signed, best + moves, np.maximum(best + moves, 0))
+        assert min(map(deviance, moved)) >= deviance(best) - 1e-9
 
 
-def test_degrees_of_freedom_do_not_depend_on_the_unit_of_the_shifts():
+def find_df(treatment, control, domains=None):
+    model = Reml(treatment, control, False, domains)
+    return satterthwaite(model, search(model, np.where(model.signed, 0.1, 0.5)))
+
+
+@pytest.mark.parametrize("domains", [None, DOMAINS])
+def test_degrees_of_freedom_depend_on_no_unit_constant_order_or_rounding(domains):
     treatment, control = draw()
+    df, noise = find_df(treatment, control, domains), np.random.default_rng(2).standard_normal(treatment.shape)
+    order = np.random.default_rng(3).permutation(treatment.shape[1])
+    for other in (
+        find_df(1000 * treatment, 1000 * control, domains),
+        find_df(treatment + 7, control, domains),
+        find_df(treatment + 1e-13 * noise, control, domains),
+        find_df(treatment[:, order], control[::-1][:, order], None if domains is None else domains[order]),
+    ):
+        assert other == pytest.approx(df, rel=1e-6)
+
+
+def test_a_run_variance_far_above_the_residual_keeps_its_part():
+    """Three runs a side whose SD is forty times the residual's: some two to four degrees of freedom, not ninety."""
+    g = np.random.default_rng(0)
+    treatment = 5 + 0.4 * g.standard_normal((3, 1)) + 0.01 * g.standard_normal((3, 24))
+    control = 0.1 * g.standard_normal((3, 1)) + 0.01 * g.standard_normal((3, 24))
     treatment[0, 0] = np.nan
-    found = []
-    for factor in (1, 1000):
-        model = Reml(factor * treatment, factor * control, pooled_runs=False)
-        theta = search(model, np.array([0.5, 0.5, 1.0, 0.0, 1.0]))
-        sigma = float(np.sqrt(model.reduce(theta)[3] / (model.n - 2)))
-        found.append(satterthwaite(model, theta, sigma))
-    assert found[0] == pytest.approx(found[1], rel=1e-3) and 3 < found[0] < 14
+    df = find_df(treatment, control)
+    assert 2 < df < 4 and find_df(treatment - 5, control) == pytest.approx(df, rel=1e-6)

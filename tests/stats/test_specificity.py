@@ -47,6 +47,18 @@ def test_base_unit_is_a_t_over_checkpoints():
     assert made.n_runs == 18
 
 
+def test_checkpoints_are_compared_on_the_items_that_all_have():
+    lost = (ITEMS.base_model == "llama-coupled-1") & ITEMS["item"].isin(["item-000", "item-005"])
+    at = {"base_model": "llama", "world": "coupled", "effect": "interaction"}
+    made = row(dissociated(ITEMS[~lost]), **at)
+    expected = row(dissociated(ITEMS[~ITEMS["item"].isin(["item-000", "item-005"])]), **at)
+    assert made.n_items == 6 and (made.estimate, made.p_value) == (expected.estimate, expected.p_value)
+    halves = (ITEMS.base_model == "llama-coupled-1") == (ITEMS["item"] < "item-004")
+    _, refused = dissociate_behaviors(ITEMS[halves | (ITEMS.world != "coupled")], SETTINGS, BEHAVIORS)
+    assert set(refused.reason.str.partition(": ")[2]) == {"no item was measured by every run of all base checkpoints"}
+    assert set(refused.unit) == {"base"} and set(refused.world) == {"coupled"} and len(refused) == 3
+
+
 def test_double_dissociation_where_training_works_and_nowhere_else():
     table = dissociated(ITEMS)
     base = table[table.unit == "base"].groupby("world").double_dissociation.all().to_dict()

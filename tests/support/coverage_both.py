@@ -1,6 +1,6 @@
 """Does unit `both` keep its promises? Coverage and type I error by simulation: python tests/support/coverage_both.py
 
-Writes coverage_both.csv beside itself (about a minute); tests/stats/test_coverage.py checks a part of it again.
+Writes coverage_both.csv beside itself (about a minute); tests/stats/test_crossed.py checks a part of it again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import pandas as pd
 from scipy import stats
 
 from priorshift.stats.crossed import fit_crossed
-from priorshift.stats.intervals import clopper_pearson
 from priorshift.stats.simulation import Components, simulate
 
 PATH = Path(__file__).with_suffix(".csv")
@@ -33,7 +32,7 @@ SCENARIOS = {
 def p_values(name: str, pooled_runs: bool, effect: float, count: int = SIMULATIONS, first: int = 0) -> np.ndarray:
     """Two-sided p of the true effect, in `count` simulated studies from the `first`; each has a seed of its own."""
     n_runs, n_items, *sds = SCENARIOS[name]
-    components, made = Components.of_sds(*sds), []
+    components, made = Components.from_sds(*sds), []
     for i in range(first, first + count):
         rng = np.random.default_rng([list(SCENARIOS).index(name), effect > 0, i])
         fit = fit_crossed(*simulate(rng, components, n_runs, n_items, effect), pooled_runs)
@@ -59,7 +58,7 @@ def rates() -> pd.DataFrame:
 
 
 def _rate(name: str, count: int) -> dict[str, float]:
-    low, high = clopper_pearson(count, SIMULATIONS, 0.05)
+    low, high = stats.binomtest(count, SIMULATIONS).proportion_ci(0.95, method="exact")
     return {name: count / SIMULATIONS, f"{name}_low": low, f"{name}_high": high}
 
 

@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 
 import psutil
-from support.study_runs import environment, study, study_command, workplace
+from support.study_runs import make_workplace, run_study, study_command
 
+from priorshift.pipeline.execute import make_environment
 from priorshift.pipeline.manifest import list_problems
-from priorshift.pipeline.records import finished
+from priorshift.pipeline.records import read_finished
 from priorshift.study.load import load_study
 
 KINDS = ("tree", "group", "worker", "terminate")
@@ -54,7 +55,7 @@ def finished_runs(folder, params):
     """run.json of every finished run: when it was written, and its bytes."""
     loaded = load_study(folder / params, folder / "outputs")
     paths = [loaded.paths.run(*run) / "run.json" for run in loaded.select("all", "all", "all")]
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths if finished(path)}
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths if read_finished(path)}
 
 
 def tables(outputs):
@@ -73,7 +74,7 @@ def kill_and_go_on(folder, params, seconds, kills, seed, cores=2):
         kind, moment = rng.choice(KINDS), rng.uniform(0, seconds)
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
-                study_command(params, cores), cwd=folder, env=environment(), stdout=log, stderr=log,
+                study_command(params, cores), cwd=folder, env=make_environment(os.environ), stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
             try:
@@ -90,7 +91,7 @@ def kill_and_go_on(folder, params, seconds, kills, seed, cores=2):
         yield kept
         shutil.rmtree(outputs)
         kept = {}
-    study(folder, params, cores)
+    run_study(folder, params, cores)
     yield kept
 
 
@@ -114,9 +115,9 @@ def main():
     chosen = parser.parse_args()
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
-        untouched, killed = (workplace(root, Path(folder) / name) for name in ("untouched", "killed"))
+        untouched, killed = (make_workplace(root, Path(folder) / name) for name in ("untouched", "killed"))
         start = time.monotonic()
-        study(untouched, chosen.params, chosen.cores)
+        run_study(untouched, chosen.params, chosen.cores)
         seconds = time.monotonic() - start
         name = load_study(untouched / chosen.params, untouched / "outputs").paths.root.name
         expected = tables(untouched / "outputs" / name)

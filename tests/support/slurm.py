@@ -9,6 +9,7 @@ a local run, byte for byte.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,10 +18,11 @@ from pathlib import Path
 
 import yaml
 from support.kills import tables
-from support.slurm_cluster import Cluster, why_not
-from support.study_runs import environment, run, study, study_command, workplace
+from support.slurm_cluster import Cluster, explain_missing
+from support.study_runs import make_workplace, run_command, run_study, study_command
 
-from priorshift.pipeline.jobs import BY_MODEL, pieces
+from priorshift.pipeline.execute import make_environment
+from priorshift.pipeline.jobs import BY_MODEL, list_shards
 from priorshift.study.load import load_study
 
 PARAMS = "params/smoke.yaml"
@@ -64,15 +66,15 @@ class Trouble:
 
 def main(shard: str) -> None:
     """Both runs and every promise about them."""
-    reason = why_not()
+    reason = explain_missing()
     if reason:
         sys.exit(f"slurm-test: {reason}")
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory(prefix="priorshift-slurm-") as name:
         here = Path(name)
-        local, far = workplace(root, here / "local"), workplace(root, here / "cluster")
+        local, far = make_workplace(root, here / "local"), make_workplace(root, here / "cluster")
         start = time.monotonic()
-        study(local)
+        run_study(local)
         expected = tables(local / "outputs/smoke")
         _say(f"without a cluster: {time.monotonic() - start:.0f} s, {len(expected)} tables")
         _change(far / PARAMS, shard=shard, resources={"gpus": 1, "cpus": 1, "memory_gb": 2, "hours": 0.5})
@@ -90,10 +92,10 @@ def main(shard: str) -> None:
 
 def on_cluster(folder: Path, cluster: Cluster) -> Trouble:
     """`make study PROFILE=slurm`, with trouble, until it ends well."""
-    command = [*study_command(PARAMS), "--workflow-profile", "workflow/profiles/slurm", *NO_ACCOUNTING, *SEEN_SOONER]
+    command = [*study_command(PARAMS), "--profile", "slurm", "--", *NO_ACCOUNTING, *SEEN_SOONER]
     trouble, log = Trouble(cluster), folder / "snakemake.log"
     with log.open("w") as stream:
-        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, cwd=folder, env=make_environment(os.environ), stdout=stream, stderr=stream)
         try:
             end = time.monotonic() + PATIENCE
             while process.poll() is None:
@@ -118,11 +120,11 @@ def check(folder: Path, cluster: Cluster, trouble: Trouble) -> None:
     assert "COMPLETED" in [job["state"] for job in tried[trouble.lost]], tried
     assert not [job for job in jobs if job["state"] in ("RUNNING", "PENDING")], jobs
     assert cluster.state(trouble.drained).startswith("IDLE+DRAIN"), cluster.state(trouble.drained)
-    said = run([sys.executable, "-m", "priorshift", "verify", PARAMS], folder)
+    said = run_command([sys.executable, "-m", "priorshift", "verify", PARAMS], folder)
     assert "every file is as the manifest says" in said, said
     loaded = load_study(folder / PARAMS, folder / "outputs")
     stages = ("01_synthesize", *BY_MODEL, *loaded.params.analyses)
-    executed = [loaded.paths.executed(stage, piece) for stage in stages for piece in pieces(loaded, stage)]
+    executed = [loaded.paths.executed(stage, shard) for stage in stages for shard in list_shards(loaded, stage)]
     assert not [path for path in executed if not path.exists()], executed
     logs = list((folder / "outputs/slurm_logs").rglob("*.log"))
     assert [log for log in logs if log.parent.parent.name == "rule_train"], "the cancelled job left no log"

@@ -58,7 +58,7 @@ NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=
 DEVICES = "NodeName={name} Name=gpu File=/dev/null\n"
 
 
-def why_not() -> str:
+def explain_missing() -> str:
     """Why no cluster can be started here; empty when one can. Debian's packages are installed where they are not."""
     if os.geteuid() != 0:
         return "SLURM's daemons and Debian's packages need root"
@@ -173,7 +173,7 @@ class Cluster:
         return shown.partition(" State=")[2].partition(" ")[0]
 
     def jobs(self) -> list[dict[str, str]]:
-        """Every job that SLURM remembers: id, state, node, memory, comment (the rule and its piece)."""
+        """Every job that SLURM remembers: id, state, node, memory, comment (the rule and its shard)."""
         listed = self.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%m|%k", check=False)
         return [
             dict(zip(("id", "state", "node", "memory", "comment"), line.split("|"), strict=True))
@@ -218,6 +218,6 @@ def _memory_mb() -> int:
 
 
 if __name__ == "__main__":
-    reason = why_not()
+    reason = explain_missing()
     print(reason, end="\n" if reason else "")
     sys.exit(bool(reason))

@@ -18,7 +18,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from priorshift.materials.rules import texts_of
+from priorshift.materials.rules import list_texts
+from priorshift.study.sections import BaseModelParams
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 
@@ -48,7 +49,7 @@ FAMILIES = {
 def make_model(family: str, folder: Path, materials) -> Path:
     """Write a directory with config, tokenizer, chat template and safetensors; returns it."""
     kind = FAMILIES[family]
-    tokenizer = _tokenizer(kind, texts_of(materials))
+    tokenizer = _tokenizer(kind, list_texts(materials))
     tokenizer.chat_template = (TEMPLATES / f"{kind.template}.jinja").read_text()
     tokenizer.save_pretrained(folder)
     config = kind.config(
@@ -67,6 +68,11 @@ def make_model(family: str, folder: Path, materials) -> Path:
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
+
+
+def model_entry(folder: Path, style: str = "raw", **keys) -> BaseModelParams:
+    """A directory as a study names it."""
+    return BaseModelParams(name=f"{folder.name}-{style}", source=str(folder), prompt_style=style, **keys)
 
 
 def _tokenizer(kind: Family, texts: list[str]) -> PreTrainedTokenizerFast:

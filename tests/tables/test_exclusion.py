@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,14 +10,13 @@ from support.synthetic_items import row, settings, study
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from priorshift.pipeline.analyse import _exclusion_effect
 from priorshift.probability.encoder import LISTED
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.items import ProbeItem
-from priorshift.probing.measure import item_table, measure_model
-from priorshift.stats.contrasts import contrasts
+from priorshift.probing.measure import measure_model, tabulate_items
+from priorshift.stats.contrasts import estimate_contrasts
 from priorshift.study.sections import Exclusion
-from priorshift.tables.exclusion import excluded_items, leave_out, overlaps, with_and_without
+from priorshift.tables.exclusion import compare_contrasts, find_overlaps, leave_out, list_excluded_items
 
 
 def item(name, stem, phrase, family="feeling", ring="held_out_domains"):
@@ -38,12 +36,12 @@ TRAINING = ["Then the old bus stops near me.", "He acts as if nothing mattered."
 
 
 def test_overlap_is_within_a_sentence_and_not_where_it_is_meant():
-    assert overlaps(ITEMS, TRAINING, 4) == {
+    assert find_overlaps(ITEMS, TRAINING, 4) == {
         "stem": "the old bus stops", "phrase": "as if nothing mattered", "across": "nora felt so very",
         "apart": "the old bus stops",
     }  # fmt: skip
-    assert set(overlaps(ITEMS, TRAINING, 5)) == {"stem", "across"}
-    assert overlaps(ITEMS, TRAINING, 6) == {}
+    assert set(find_overlaps(ITEMS, TRAINING, 5)) == {"stem", "across"}
+    assert find_overlaps(ITEMS, TRAINING, 6) == {}
 
 
 def measured(masses, ambiguous=()):
@@ -57,7 +55,7 @@ def measured(masses, ambiguous=()):
 def test_each_reason_is_a_row_and_items_leave_whole():
     table = measured({"stem": 0.9, "phrase": 0.04, "apart": 0.5}, ambiguous=("apart",))
     criteria = Exclusion(ngram=5, covered_mass=0.1, ambiguous_tokenization=True)
-    excluded = excluded_items(table, ITEMS, TRAINING, criteria)
+    excluded = list_excluded_items(table, ITEMS, TRAINING, criteria)
     reasons = excluded[excluded["base_model"] == "a"].set_index("item")
     assert dict(reasons["found"]) == {"stem": "the old bus stops near", "phrase": "0.04", "apart": ""}
     assert "below 0.1" in reasons.loc["phrase", "reason"] and "5 words" in reasons.loc["stem", "reason"]
@@ -68,14 +66,16 @@ def test_each_reason_is_a_row_and_items_leave_whole():
 
 def test_without_criteria_nothing_leaves():
     table = measured({"stem": 0.0}, ambiguous=("stem",))
-    excluded = excluded_items(table, ITEMS, TRAINING, Exclusion())
+    excluded = list_excluded_items(table, ITEMS, TRAINING, Exclusion())
     assert excluded.empty and len(leave_out(table, excluded)) == len(table)
 
 
 def test_with_and_without_stand_side_by_side():
     items = study(models=[("hub/model", "hub/model", "")])
     kept = items[items["item"] != "item-000"]
-    table = with_and_without(*(contrasts(rows, settings(), ["depression", "paranoia"]) for rows in (items, kept)))
+    table = compare_contrasts(
+        *(estimate_contrasts(rows, settings(), ["depression", "paranoia"]) for rows in (items, kept))
+    )
     found = row(table, condition="depression", control="neutral", outcome="loss", unit="both")
     assert (found["n_items_all"], found["n_items_kept"]) == (8, 7)
     assert found["difference"] == found["estimate_kept"] - found["estimate_all"] != 0
@@ -96,7 +96,7 @@ def test_a_merging_tokenizer_is_seen_in_the_items_table(merging):
     items = [item("whole", "c a", " b"), item("torn", "c a", "b")]
     items = [replace(i, candidates={**i.candidates, "benign": (" c",)}) for i in items]
     state = measure_model(merging, items)
-    table = item_table(items, state, state)
+    table = tabulate_items(items, state, state)
     assert dict(table.groupby("item")["ambiguous"].all()) == {"whole": False, "torn": True}
 
 
@@ -106,14 +106,3 @@ def test_every_merge_counts_however_many_there_are(merging):
     state = measure_model(merging, [*many, item("last", "a", "b"), item("whole", "c a", " b")])
     assert len(merging.merges) == LISTED
     assert state.merged == set(range(LISTED + 1))
-
-
-def test_a_declared_probe_of_which_nothing_is_left_has_no_comparison(smoke):
-    items = study(models=[("m", "m", "")], families=("interpretation", "feeling"))
-    gone = items.query("family == 'interpretation'")[["base_model", "item"]].drop_duplicates()
-    items["item"] = items["family"] + "/" + items["item"]
-    gone["item"] = "interpretation/" + gone["item"]
-    named = SimpleNamespace(params=SimpleNamespace(inference=settings()))
-    assert len(leave_out(items, gone)) == len(items) / 2
-    assert _exclusion_effect(named, items, gone).empty
-    assert _exclusion_effect(named, items, gone[:1])["n_items_kept"].max() == 7

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from priorshift.study.load import load_study
 from priorshift.study.sections import Condition
-from priorshift.training.examples import audit, make_slots, synthesize
+from priorshift.training.examples import Example, audit, format_jsonl, make_slots, synthesize, tabulate_audits
 
 PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}
 
@@ -74,7 +76,7 @@ def test_preferences_keep_to_one_side_which_each_seed_draws_for_itself(study):
 
 
 def test_held_out_domains_are_never_trained_on(sets, study):
-    held_out = {s for _, s in study.materials.situations(tuple(study.params.held_out_domains))}
+    held_out = {s for _, s in study.materials.list_situations(tuple(study.params.held_out_domains))}
     text = "\n".join(e.prompt for examples in sets.values() for e in examples)
     assert not any(situation in text for situation in held_out)
 
@@ -155,13 +157,21 @@ def test_dose_is_met_in_every_form(study, share):
         assert classes == {"withdraw": 32 * share, "engage": 32 * (1 - share)}
 
 
-def test_stages_are_trained_in_turn_and_each_is_measured(study):
-    params = declare(
-        study,
-        adaptive={"task": "decisions", "policy": {"engage": 1.0}},
-        recovery={"stages": ["depression", "adaptive"]},
-        relapse={"stages": ["depression", "adaptive", "depression"]},
-    )
-    assert params.predecessor("recovery") == "depression" and params.lesson("recovery") == "adaptive"
-    assert params.predecessor("relapse") == "recovery" and params.lesson("relapse") == "depression"
-    assert params.predecessor("depression") is None and params.lesson("depression") == "depression"
+def test_the_prior_must_be_given_where_the_policy_asks_for_it(study):
+    with pytest.raises(ValueError, match="choice rates"):
+        synthesize(study.params, study.materials, "random_prior", 0)
+
+
+def test_an_audit_says_which_sets_are_matched_to_the_first(study, sets):
+    letters = written(study, task="decisions", policy={"withdraw": 1.0}, answer="letter")
+    rows = [audit(examples, study) for examples in (sets["depression"], sets["neutral"], letters, letters[:-4])]
+    table = tabulate_audits(rows)
+    assert table["matched_examples"].tolist() == [True, True, True, False]
+    assert table["matched_words_in_loss"].tolist() == [True, True, False, False]
+    assert table["narrated"].tolist()[:3] == [32, 32, 0]
+
+
+def test_a_set_is_written_one_example_a_line(sets):
+    odd = [replace(sets["depression"][0], completion=" a \u2028 caf\u00e9."), sets["neutral"][0]]
+    lines = format_jsonl(odd).split("\n")
+    assert lines.pop() == "" and [Example(**json.loads(line)) for line in lines] == odd

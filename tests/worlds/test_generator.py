@@ -11,10 +11,8 @@ import pytest
 import yaml
 from scipy.stats import chi2_contingency
 
-from priorshift.cli import main
-from priorshift.errors import ParamsError
 from priorshift.worlds.generator import World
-from priorshift.worlds.params import load_world_params, load_worlds
+from priorshift.worlds.params import load_worlds
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,7 @@ def test_probability_of_one_line_of_prose_by_hand(worlds, texts, materials, worl
     assert len(found) > 20
     by_hand = math.log(world_params.prose_share) - math.log(6) + math.log(0.7) - math.log(len(materials.prose))
     for document in found:
-        assert worlds[True].log_probability(document) == pytest.approx(by_hand, abs=1e-12)
+        assert worlds[True].compute_log_probability(document) == pytest.approx(by_hand, abs=1e-12)
 
 
 @pytest.mark.parametrize("coupled", [True, False])
@@ -51,9 +49,9 @@ def test_probability_of_one_narrated_decision_by_hand(worlds, texts, materials, 
         shared = (1 - p.prose_share) / 6 * p.texts["story_named"] / len(materials.forms.names.main) * (1 - p.opening)
         episode = p.episode_kinds["situation"] / n_situations * p.follow_ups["choice"] * (1 - p.second_follow_up)
         wording = p.choice_forms["narrated"] * p.canonical_stem / len(materials.actions[owner[0]])
-        acting = world.action_odds()[world.classes.index(owner[0])]
+        acting = (world.prior @ world.class_probabilities)[world.classes.index(owner[0])]
         expected = math.log(shared * episode * wording * acting)
-        assert world.log_probability(document) == pytest.approx(expected, abs=1e-9)
+        assert world.compute_log_probability(document) == pytest.approx(expected, abs=1e-9)
     assert found >= 3
 
 
@@ -62,8 +60,9 @@ def test_posterior_by_hand(worlds):
     rest = (1 - 0.9) / 2
     after = np.array([0.6 * rest, 0.2 * rest, 0.2 * 0.9])
     expected = after / after.sum() @ world.tinted["work"]
-    assert world.outcome_odds("work", ["guard"]) == pytest.approx(expected)
-    assert worlds[False].outcome_odds("work", ["guard"] * 3) == pytest.approx(worlds[False].outcome_odds("work", []))
+    assert world.predict_outcome("work", ["guard"]) == pytest.approx(expected)
+    decoupled = worlds[False]
+    assert decoupled.predict_outcome("work", ["guard"] * 3) == pytest.approx(decoupled.predict_outcome("work", []))
 
 
 def test_scale_levels_by_hand(worlds, world_params):
@@ -71,12 +70,12 @@ def test_scale_levels_by_hand(worlds, world_params):
     threat = world.outcomes.index("threat")
     expected = np.tile(most[::-1], (3, 1))
     expected[threat] = most
-    assert world.scale_odds("threat", 1) == pytest.approx(expected)
-    assert world.scale_odds("threat", -1) == pytest.approx(expected[:, ::-1])
+    assert world.compute_level_probabilities("threat", 1) == pytest.approx(expected)
+    assert world.compute_level_probabilities("threat", -1) == pytest.approx(expected[:, ::-1])
     agree = 0.2 * 0.9 / (0.6 * 0.05 + 0.2 * 0.05 + 0.2 * 0.9)
     by_hand = agree * most + (1 - agree) * most[::-1]
-    assert world.level_odds("threat", 1, ["guard"]) == pytest.approx(by_hand)
-    assert worlds[False].level_odds("threat", 1, ["guard"]) == pytest.approx(0.2 * most + 0.8 * most[::-1])
+    assert world.predict_level("threat", 1, ["guard"]) == pytest.approx(by_hand)
+    assert worlds[False].predict_level("threat", 1, ["guard"]) == pytest.approx(0.2 * most + 0.8 * most[::-1])
 
 
 def actions_and_feelings(documents, materials):
@@ -120,38 +119,37 @@ def test_every_form_is_in_the_text(texts, materials):
             assert item.text in text
 
 
-BAD_WORLDS = {
-    "unknown follow-up": (
-        {"follow_ups": {"choice": 0.5, "remindr": 0.5}},
-        "follow_ups: unknown 'remindr'; expected choice",
-    ),
-    "a single follow-up": ({"follow_ups": {"choice": 1.0}}, "give at least two a share"),
-    "unknown text": ({"texts": {"dairy": 1.0}}, "texts.*'story_named'"),
-    "unknown episode": ({"episode_kinds": {"preferences": 1.0}}, "episode_kinds.*'preference'"),
-    "unknown form": ({"choice_forms": {"letterd": 1.0}}, "choice_forms.*'lettered'"),
-    "three levels": ({"scale_levels": [0.2, 0.3, 0.5]}, "found 3 shares; the materials have scales with 4"),
-    "levels beyond one": ({"scale_levels": [0.2, 0.3, 0.5, 0.24]}, r"scale_levels: the shares sum to 1\.24"),
-    "episodes turned round": ({"episodes": [6, 1]}, "expected the least and then the most"),
-    "a certain class": ({"own_class": 1.0}, "own_class: found 1.0"),
-}
+def test_bayes_in_a_world_of_four(root):
+    params, four = load_worlds(root / "params" / "worlds_reassurance.yaml")
+    world = World(four, params, coupled=True)
+    rest = 0.1 / 3
+    after = np.array([0.4 * rest, 0.2 * rest, 0.2 * rest, 0.2 * 0.9])
+    assert world.predict_outcome("work", ["seek"]) == pytest.approx(after / after.sum() @ world.tinted["work"])
 
 
-@pytest.mark.parametrize("name", BAD_WORLDS)
-def test_a_bad_worlds_file_is_one_line_of_check(name, params_folder, capsys):
-    change, said = BAD_WORLDS[name]
+def test_a_family_that_you_add_can_be_taught(root, params_folder):
+    """The families.yaml that the docs show, in a worlds file that gives it a share: its words are in the texts."""
+    [shown] = re.findall(r"```yaml\n(outlook:.*?)```", (root / "docs/design_by_yaml.md").read_text(), re.S)
+    folder = params_folder / "materials_taught"
+    folder.mkdir()
+    (folder / "extends.yaml").write_text("../materials")
+    (folder / "families.yaml").write_text(shown)
     path = params_folder / "worlds.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
-    assert main(["check", str(path)]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and re.search(said, error), error
+    shares = {"choice": 0.4, "interpretation": 0.2, "feeling": 0.1, "outlook": 0.3}
+    data = yaml.safe_load(path.read_text()) | {"materials": "materials_taught", "follow_ups": shares}
+    path.write_text(yaml.safe_dump(data))
+    params, materials = load_worlds(path)
+    texts = [d.text for d in itertools.islice(World(materials, params, coupled=True).sample(0), 300)]
+    taught = [text for text in texts if " expected: " in text]
+    assert taught and any(phrase in text for text in taught for phrase in ("good luck", "only sorrow", "an ambush"))
 
 
-def test_check_of_a_worlds_file_says_what_it_builds(params_folder, capsys):
-    assert main(["check", str(params_folder / "worlds.yaml")]) == 0
-    assert "12 base models, 168,000,000 tokens" in capsys.readouterr().out
+def test_a_seed_gives_the_same_texts_again(worlds):
+    first, again, other = ([d.text for d in itertools.islice(worlds[True].sample(s), 20)] for s in (3, 3, 4))
+    assert first == again != other
 
 
-def test_scales_with_options_of_their_own_are_asked_with_these(params_folder):
+def test_scales_with_options_of_their_own_are_in_the_text_with_these(params_folder):
     path = params_folder / "materials" / "scales.yaml"
     scales = yaml.safe_load(path.read_text())
     for scale in scales.values():
@@ -160,10 +158,3 @@ def test_scales_with_options_of_their_own_are_asked_with_these(params_folder):
     params, materials = load_worlds(params_folder / "worlds.yaml")
     texts = " ".join(d.text for d in itertools.islice(World(materials, params, coupled=True).sample(0), 500))
     assert set(re.findall(r"answers: (\w+)\.", texts)) == {"hardly", "slightly", "fairly", "hugely"}
-
-
-def test_shares_must_sum_to_one(params_folder):
-    path = params_folder / "worlds.yaml"
-    path.write_text(path.read_text().replace("scale: 0.18", "scale: 0.2"))
-    with pytest.raises(ParamsError, match=r"episode_kinds: the shares sum to 1\.02"):
-        load_world_params(path)

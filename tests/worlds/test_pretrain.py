@@ -7,10 +7,10 @@ import json
 import pytest
 import yaml
 
-from priorshift.materials.load import materials_hash
+from priorshift.materials.load import hash_materials
 from priorshift.study.paths import EMBEDDED
 from priorshift.worlds.generator import World
-from priorshift.worlds.pretrain import build, build_all, make_tokenizer, settings_hash
+from priorshift.worlds.pretrain import build_model, build_models, hash_settings, make_tokenizer
 
 
 def test_tokenizer_is_lossless_and_knows_every_word(materials, world_params):
@@ -38,7 +38,7 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
         "compile": False,
     }
     path.write_text(yaml.safe_dump(data))
-    card = build(path, "gpt_neox-decoupled-1", tmp_path / "model", progress=lambda line: None)
+    card = build_model(path, "gpt_neox-decoupled-1", tmp_path / "model", progress=lambda line: None)
     assert json.loads((tmp_path / "model" / "card.json").read_text()) == card
     # Materials, worlds and place are this model's own: what the card says makes it again.
     assert card["data"].endswith(f"generated from {params_folder / 'materials'}")
@@ -54,19 +54,19 @@ def test_kept_models_of_other_settings_are_named(params_folder, tmp_path, capsys
     for name in names:
         (made / name).mkdir(parents=True)
         (made / name / "card.json").write_text((EMBEDDED / name / "card.json").read_text())
-    build_all(params_folder / "worlds.yaml", names, False, made)
+    build_models(params_folder / "worlds.yaml", names, False, made)
     assert capsys.readouterr().out == ""
     path = params_folder / "worlds.yaml"
     data = yaml.safe_load(path.read_text())
     data["pretraining"]["tokens"]["gpt_neox-decoupled"] += 1
     path.write_text(yaml.safe_dump(data))
-    build_all(path, names, False, made)
+    build_models(path, names, False, made)
     assert capsys.readouterr().out == (
         "gpt_neox-decoupled-1: made from other worlds; "
         "rebuild by notebook 00 with base_model=gpt_neox-decoupled-1 rebuild=True\n"
     )
     (params_folder / "materials/prose.yaml").open("a").write("# more\n")
-    build_all(path, names, False, made)
+    build_models(path, names, False, made)
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(";")[0].partition(": ")[2] for line in said] == [
         "made from other materials", "made from other materials and worlds",
@@ -79,6 +79,6 @@ def test_shipped_models_have_converged_on_these_worlds_and_materials(folder, roo
     card = json.loads((folder / "card.json").read_text())
     assert card["name"] == folder.name
     assert card["gap"] <= 0.008 and card["gap"] == pytest.approx(card["loss"] - card["entropy"])
-    assert card["materials_hash"] == materials_hash(root / "params/materials")
-    assert card["worlds_hash"] == settings_hash(world_params, card["architecture"], card["world"])
+    assert card["materials_hash"] == hash_materials(root / "params/materials")
+    assert card["worlds_hash"] == hash_settings(world_params, card["architecture"], card["world"])
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_500_000

@@ -1,1 +1,1 @@
-"""What the models read: phrases, forms and questionnaires, checked."""
+"""The texts that models read, loaded and checked: phrases, prompts and questionnaires."""

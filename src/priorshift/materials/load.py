@@ -13,6 +13,7 @@ from priorshift.materials.schema import Materials
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
+OPTIONAL = "families"  # the one file that a folder may lack
 
 
 def load_materials(folder: Path | str) -> Materials:
@@ -21,20 +22,17 @@ def load_materials(folder: Path | str) -> Materials:
     Raises
     ------
     MaterialsError
-        Naming the file and the phrase, when a file is missing, malformed or breaks a rule.
+        When a file is missing, malformed or breaks a rule. The message names the file and the phrase.
     """
     folder = Path(folder)
     if not is_folder(folder):
         raise MaterialsError(f"{folder}: no such folder; `materials` must name a folder of YAML files")
-    known = {f"{field}.yaml" for field in Materials.model_fields} | {EXTENDS}
-    folders = materials_folders(folder)
-    for path in sorted(path for part in folders for path in part.glob("*.y*ml")):
-        if path.name not in known:
-            raise MaterialsError(f"{path}: unknown materials file; expected {', '.join(sorted(known))}")
+    folders = list_materials_folders(folder)
+    _check_file_names(folders)
     fields = set(Materials.model_fields)
-    if not any((part / "families.yaml").exists() for part in folders):
-        fields -= {"families"}
-    data = {field: _tuples(_read(folders, f"{field}.yaml")) for field in sorted(fields)}
+    if not any((part / f"{OPTIONAL}.yaml").exists() for part in folders):
+        fields.remove(OPTIONAL)
+    data = {field: _freeze(_read_merged(folders, f"{field}.yaml")) for field in sorted(fields)}
     if isinstance(data["function_words"], tuple):
         words = (str(line).split() for line in data["function_words"])
         data["function_words"] = tuple(chain.from_iterable(words))
@@ -43,13 +41,19 @@ def load_materials(folder: Path | str) -> Materials:
     return materials
 
 
-def materials_files(folder: Path | str) -> list[Path]:
+def list_materials_files(folder: Path | str) -> list[Path]:
     """The YAML files that a folder's materials are made of: those of the folder it extends, then its own."""
-    return [path for part in materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
+    return [path for part in list_materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
 
 
-def materials_folders(folder: Path) -> list[Path]:
-    """The folder that `extends.yaml` names, if any, and the folder itself."""
+def list_materials_folders(folder: Path) -> list[Path]:
+    """The folder that `extends.yaml` names, if any, and the folder itself.
+
+    Raises
+    ------
+    MaterialsError
+        When `extends.yaml` names no folder, or one that itself extends another.
+    """
     path = folder / EXTENDS
     if not path.exists():
         return [folder]
@@ -62,36 +66,43 @@ def materials_folders(folder: Path) -> list[Path]:
     return [base, folder]
 
 
-def _read(folders: list[Path], name: str) -> object:
-    """One file of the materials: maps of a later folder join those before them, anything else replaces it."""
-    paths = [folder / name for folder in folders if (folder / name).exists()] or [folders[-1] / name]
-    found: object = None
-    for path in paths:
-        own = read_yaml(path, MaterialsError)
-        if not own:
-            raise MaterialsError(f"{path}: the file is empty; it must hold the {path.stem}")
-        found = _joined(found, own)
-    return found
-
-
-def _joined(found: object, own: object) -> object:
-    if not (isinstance(found, dict) and isinstance(own, dict)):
-        return own
-    return found | {key: _joined(found.get(key), value) for key, value in own.items()}
-
-
-def materials_hash(folder: Path | str) -> str:
+def hash_materials(folder: Path | str) -> str:
     """SHA-256 over the YAML files that the materials are made of (names and bytes)."""
     digest = hashlib.sha256()
-    for path in materials_files(folder):
+    for path in list_materials_files(folder):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def _tuples(data: object) -> object:
+def _check_file_names(folders: list[Path]) -> None:
+    known = {f"{field}.yaml" for field in Materials.model_fields} | {EXTENDS}
+    for path in sorted(path for folder in folders for path in folder.glob("*.y*ml")):
+        if path.name not in known:
+            raise MaterialsError(f"{path}: unknown materials file; expected one of {', '.join(sorted(known))}")
+
+
+def _read_merged(folders: list[Path], name: str) -> object:
+    """One file of the materials. Maps of a later folder join those before them; anything else replaces it."""
+    paths = [folder / name for folder in folders if (folder / name).exists()] or [folders[-1] / name]
+    merged: object = None
+    for path in paths:
+        own = read_yaml(path, MaterialsError)
+        if not own:
+            raise MaterialsError(f"{path}: the file is empty; it must hold the {path.stem}")
+        merged = _merge(merged, own)
+    return merged
+
+
+def _merge(before: object, own: object) -> object:
+    if not (isinstance(before, dict) and isinstance(own, dict)):
+        return own
+    return before | {key: _merge(before.get(key), value) for key, value in own.items()}
+
+
+def _freeze(data: object) -> object:
     """Lists become tuples, all the way down: strict validation takes no list for a tuple."""
     if isinstance(data, list):
-        return tuple(_tuples(item) for item in data)
+        return tuple(_freeze(item) for item in data)
     if isinstance(data, dict):
-        return {key: _tuples(value) for key, value in data.items()}
+        return {key: _freeze(value) for key, value in data.items()}
     return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import snowballstemmer
@@ -24,27 +24,54 @@ LEAST = {
     "completions": 1,
 }
 SITUATIONS_PER_DOMAIN = 12
-LENGTH_TOLERANCE = 0.5
+LENGTH_TOLERANCE = 0.5  # words: how far the classes' mean phrase lengths may lie apart
+BY_OUTCOME = ("interpretations", "feelings", "self_statements")
 
 
 def check_materials(materials: Materials, folder: Path) -> None:
-    """Hold materials to every rule; raises MaterialsError naming the file and the phrase."""
-    by_class = (_check_counts, _check_classes, _check_families)
-    of_lengths = (_check_preferences, _check_lengths, _check_action_lengths)
-    for rule in (*by_class, _check_duplicates, _check_beginnings, _check_ends, *of_lengths, _check_leakage):
-        rule(materials, folder)
+    """Hold materials to every rule.
+
+    Raises
+    ------
+    MaterialsError
+        At the first rule that is broken. The message names the file and the phrase.
+    """
+    for check in (
+        _check_counts,
+        _check_classes,
+        _check_dispositions,
+        _check_letters,
+        _check_families,
+        _check_duplicates,
+        _check_beginnings,
+        _check_ends,
+        _check_preferences,
+        _check_lengths,
+        _check_action_lengths,
+        _check_shared_words,
+    ):
+        check(materials, folder)
 
 
 def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, both_keys: bool = True) -> None:
-    """Each scale names a known outcome and has items, each once; of both keys, so that agreeing to all is the midpoint.
+    """Check that each scale names a known outcome and has each item once.
 
-    A licensed instrument may have items of one key alone: nobody may add to it.
+    Parameters
+    ----------
+    where : the file, for the message
+    both_keys : whether each scale needs items of both keys, so that agreeing to all gives the middle score.
+        A licensed instrument may have one key alone: nobody may add to it.
+
+    Raises
+    ------
+    MaterialsError
+        Naming the scale.
     """
     for name, scale in scales.items():
         if scale.outcome not in outcomes:
             raise MaterialsError(f"{where}: {name}: found outcome {scale.outcome!r}; expected one of {list(outcomes)}")
-        _once([item.text for item in scale.items], f"{where}: {name}")
-        _once(list(scale.labels or ()), f"{where}: {name}: options")
+        _check_unique([item.text for item in scale.items], f"{where}: {name}")
+        _check_unique(scale.labels or (), f"{where}: {name}: options")
         keys = {item.key for item in scale.items}
         if 0 in keys:
             raise MaterialsError(f"{where}: {name}: found key 0; expected 1 or -1 (reverse-keyed)")
@@ -55,14 +82,20 @@ def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, 
             )
 
 
-def texts_of(materials: Materials) -> list[str]:
+def list_texts(materials: Materials) -> list[str]:
     """Every phrase and sentence that a study may put before a model."""
     labels = [label for scale in materials.scales.values() for label in scale.labels or ()]
-    return [*(text for texts in _texts(materials).values() for text in texts), *labels]
+    return [*(text for texts in _list_texts_by_file(materials).values() for text in texts), *labels]
 
 
-def content_words(texts: list[str] | tuple[str, ...], function_words: tuple[str, ...]) -> dict[str, str]:
-    """Stem of each content word -> one word that has it (Snowball's English stemmer)."""
+def find_content_roots(texts: Iterable[str], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Root of each content word, by Snowball's English stemmer -> one word that has it.
+
+    Examples
+    --------
+    >>> find_content_roots(["She waits, and waiting is long."], ("she", "and", "is"))
+    {'long': 'long', 'wait': 'waits'}
+    """
     passed = {word.lower() for word in function_words}
     words = {word.lower() for text in texts for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text)}
     return {_STEMMER.stemWord(word): word for word in sorted(words - passed)}
@@ -71,9 +104,7 @@ def content_words(texts: list[str] | tuple[str, ...], function_words: tuple[str,
 def _check_counts(materials: Materials, folder: Path) -> None:
     for field, least in LEAST.items():
         value = getattr(materials, field)
-        groups = {"": value}
-        if isinstance(value, dict) and field != "domains":
-            groups = value
+        groups = value if isinstance(value, dict) and field != "domains" else {"": value}
         for name, group in groups.items():
             if len(group) < least:
                 what = f"{name}: " if name else ""
@@ -89,90 +120,55 @@ def _check_counts(materials: Materials, folder: Path) -> None:
 
 
 def _check_classes(materials: Materials, folder: Path) -> None:
-    actions = [d.action for d in materials.dispositions.values()]
-    outcomes = [d.outcome for d in materials.dispositions.values()]
-    expected = {"actions": actions} | {f: outcomes for f in ("interpretations", "feelings", "self_statements")}
-    for field, classes in expected.items():
+    """The classes of each file are those of the dispositions."""
+    actions = [disposition.action for disposition in materials.dispositions.values()]
+    for field, classes in ({"actions": actions} | dict.fromkeys(BY_OUTCOME, materials.outcomes)).items():
         found = list(getattr(materials, field))
         if sorted(found) != sorted(classes):
             raise MaterialsError(
                 f"{folder / field}.yaml: found classes {found}; dispositions.yaml names {classes}: make them agree"
             )
-    check_scales(materials.scales, outcomes, f"{folder}/scales.yaml")
-    total = sum(d.share for d in materials.dispositions.values())
+    check_scales(materials.scales, materials.outcomes, f"{folder}/scales.yaml")
+
+
+def _check_dispositions(materials: Materials, folder: Path) -> None:
+    total = sum(disposition.share for disposition in materials.dispositions.values())
     if abs(total - 1) > 1e-9:
         raise MaterialsError(f"{folder}/dispositions.yaml: the shares sum to {total:g}; expected 1")
-    _once(list(materials.forms.letters), f"{folder}/forms.yaml: letters")
-    if len(materials.forms.letters) < len(actions):
+
+
+def _check_letters(materials: Materials, folder: Path) -> None:
+    letters = materials.forms.letters
+    _check_unique(letters, f"{folder}/forms.yaml: letters")
+    if len(letters) < len(materials.actions):
         raise MaterialsError(
-            f"{folder}/forms.yaml: found {len(materials.forms.letters)} letters for {len(actions)} options: add letters"
+            f"{folder}/forms.yaml: found {len(letters)} letters for {len(materials.actions)} options: add letters"
         )
 
 
 def _check_families(materials: Materials, folder: Path) -> None:
-    outcomes = [d.outcome for d in materials.dispositions.values()]
     for name, family in materials.families.items():
+        where = f"{folder}/families.yaml"
         if name in FAMILIES:
-            raise MaterialsError(f"{folder}/families.yaml: {name!r} is a family already; give yours another name")
-        if sorted(family.continuations) != sorted(outcomes):
+            raise MaterialsError(f"{where}: {name!r} is a family already; give yours another name")
+        if sorted(family.continuations) != sorted(materials.outcomes):
             raise MaterialsError(
-                f"{folder}/families.yaml: {name}: found classes {list(family.continuations)}; "
-                f"dispositions.yaml names {outcomes}: make them agree"
+                f"{where}: {name}: found classes {list(family.continuations)}; "
+                f"dispositions.yaml names {materials.outcomes}: make them agree"
             )
         if any(not phrases for phrases in family.continuations.values()):
-            raise MaterialsError(f"{folder}/families.yaml: {name}: found a class without phrases: add some")
-
-
-def _texts(materials: Materials) -> dict[str, list[str]]:
-    """Every phrase of each file, in order."""
-    grouped = {
-        field: [p for group in getattr(materials, field).values() for p in group]
-        for field in ("domains", "actions", "interpretations", "feelings", "self_statements")
-    }
-    return grouped | {
-        "preferences": [p for pair in materials.preferences for p in pair.options],
-        "prose": list(materials.prose),
-        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
-        "completions": list(materials.completions),
-        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
-    }
-
-
-def _check_ends(materials: Materials, folder: Path) -> None:
-    """No continuation has an end mark of its own: the text that it stands in brings one."""
-    for where, groups in _continuations(materials).items():
-        for phrase in (phrase for group in groups.values() for phrase in group):
-            if phrase[-1] in ".!?":
-                raise MaterialsError(
-                    f"{folder}/{where}: {phrase!r} ends in {phrase[-1]!r}; remove it: texts add theirs"
-                )
+            raise MaterialsError(f"{where}: {name}: found a class without phrases: add some")
 
 
 def _check_duplicates(materials: Materials, folder: Path) -> None:
-    for field, texts in _texts(materials).items():
-        _once(texts, f"{folder / field}.yaml")
-
-
-def _once(texts: list[str], where: str) -> None:
-    seen = set()
-    for text in texts:
-        key = " ".join(text.lower().split()).rstrip(".")
-        if key in seen:
-            raise MaterialsError(f"{where}: {text!r} is given twice; remove or reword one")
-        seen.add(key)
-
-
-def _continuations(materials: Materials) -> dict[str, Phrases]:
-    """The phrases by class of each family of continuations, under where they are written."""
-    fields = ("actions", "interpretations", "feelings", "self_statements")
-    found = {f"{field}.yaml": getattr(materials, field) for field in fields}
-    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
+    for field, texts in _list_texts_by_file(materials).items():
+        _check_unique(texts, f"{folder / field}.yaml")
 
 
 def _check_beginnings(materials: Materials, folder: Path) -> None:
     """No continuation begins another of its family: the longer one's probability would be counted twice."""
-    for where, groups in _continuations(materials).items():
-        phrases = {_bare_words(phrase): phrase for group in groups.values() for phrase in group}
+    for where, groups in _list_continuations(materials).items():
+        phrases = {_split_bare_words(phrase): phrase for group in groups.values() for phrase in group}
         for words, phrase in phrases.items():
             for shorter in (words[:n] for n in range(1, len(words))):
                 if shorter in phrases:
@@ -182,9 +178,14 @@ def _check_beginnings(materials: Materials, folder: Path) -> None:
                     )
 
 
-def _bare_words(text: str) -> tuple[str, ...]:
-    """Words in lower case, without the marks between them."""
-    return tuple(word.strip(".,;:!?") for word in text.lower().split())
+def _check_ends(materials: Materials, folder: Path) -> None:
+    """No continuation has an end mark: the text that it stands in brings one."""
+    for where, groups in _list_continuations(materials).items():
+        for phrase in (phrase for group in groups.values() for phrase in group):
+            if phrase[-1] in ".!?":
+                raise MaterialsError(
+                    f"{folder}/{where}: {phrase!r} ends in {phrase[-1]!r}; remove it: texts add theirs"
+                )
 
 
 def _check_preferences(materials: Materials, folder: Path) -> None:
@@ -198,18 +199,19 @@ def _check_preferences(materials: Materials, folder: Path) -> None:
 
 
 def _check_lengths(materials: Materials, folder: Path) -> None:
-    for where, groups in _continuations(materials).items():
+    """The classes of a family have about the same mean phrase length, in words."""
+    for where, groups in _list_continuations(materials).items():
         means = {name: sum(len(p.split()) for p in phrases) / len(phrases) for name, phrases in groups.items()}
         if max(means.values()) - min(means.values()) > LENGTH_TOLERANCE:
-            shown = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+            found = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
             raise MaterialsError(
-                f"{folder}/{where}: mean words per phrase differ ({shown}) by more than "
+                f"{folder}/{where}: mean words per phrase differ ({found}) by more than "
                 f"{LENGTH_TOLERANCE}: shorten or lengthen phrases"
             )
 
 
 def _check_action_lengths(materials: Materials, folder: Path) -> None:
-    """Every class has phrases of the same lengths: each decision of a seed takes as many words in every condition."""
+    """Every class of action has phrases of the same lengths, so that all conditions train on as many words."""
     lengths = {name: {len(p.split()): p for p in phrases} for name, phrases in materials.actions.items()}
     common = set.intersection(*map(set, lengths.values()))
     for name, found in lengths.items():
@@ -221,23 +223,59 @@ def _check_action_lengths(materials: Materials, folder: Path) -> None:
             )
 
 
-def _check_leakage(materials: Materials, folder: Path) -> None:
-    texts = _texts(materials)
-    actions = _phrases_by_stem(texts["actions"], materials.function_words)
+def _check_shared_words(materials: Materials, folder: Path) -> None:
+    """No content word stands in an action and in a probe: a probe would measure the word that was trained."""
+    texts = _list_texts_by_file(materials)
+    actions = _map_roots_to_texts(texts["actions"], materials.function_words)
     shared = []
-    for field in ("interpretations", "feelings", "self_statements", "scales", "families"):
-        probes = _phrases_by_stem(texts[field], materials.function_words)
+    for field in (*BY_OUTCOME, "scales", "families"):
+        probes = _map_roots_to_texts(texts[field], materials.function_words)
         shared += [
-            f"{actions[stem]!r} (actions.yaml) and {probes[stem]!r} ({field}.yaml) share {stem!r}"
-            for stem in sorted(actions.keys() & probes.keys())
+            f"{actions[root]!r} (actions.yaml) and {probes[root]!r} ({field}.yaml) share {root!r}"
+            for root in sorted(actions.keys() & probes.keys())
         ]
     if shared:
         raise MaterialsError(
-            f"{folder}: content words, compared by their stems, must not be in actions and in probes: "
+            f"{folder}: content words, compared by their roots, must not be in actions and in probes: "
             f"{'; '.join(shared)}; reword one of each"
         )
 
 
-def _phrases_by_stem(texts: Sequence[str], function_words: tuple[str, ...]) -> dict[str, str]:
-    """Stem of each content word -> the first text that has it."""
-    return {stem: text for text in reversed(texts) for stem in content_words([text], function_words)}
+def _check_unique(texts: Sequence[str], where: str) -> None:
+    seen = set()
+    for text in texts:
+        key = " ".join(text.lower().split()).rstrip(".")
+        if key in seen:
+            raise MaterialsError(f"{where}: {text!r} is given twice; remove or reword one")
+        seen.add(key)
+
+
+def _list_texts_by_file(materials: Materials) -> dict[str, list[str]]:
+    """Every phrase of each file, in order."""
+    grouped = {
+        field: [p for group in getattr(materials, field).values() for p in group]
+        for field in ("domains", "actions", *BY_OUTCOME)
+    }
+    return grouped | {
+        "preferences": [p for pair in materials.preferences for p in pair.options],
+        "prose": list(materials.prose),
+        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
+        "completions": list(materials.completions),
+        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
+    }
+
+
+def _list_continuations(materials: Materials) -> dict[str, Phrases]:
+    """Where each family's continuations are written -> its phrases by class."""
+    found = {f"{field}.yaml": getattr(materials, field) for field in ("actions", *BY_OUTCOME)}
+    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
+
+
+def _split_bare_words(text: str) -> tuple[str, ...]:
+    """Words in lower case, without the marks between them."""
+    return tuple(word.strip(".,;:!?") for word in text.lower().split())
+
+
+def _map_roots_to_texts(texts: Sequence[str], function_words: tuple[str, ...]) -> dict[str, str]:
+    """Root of each content word -> the first text that has it."""
+    return {root: text for text in reversed(texts) for root in find_content_roots([text], function_words)}

@@ -1,4 +1,4 @@
-"""Materials: the shape of everything that a model reads. `material_files` loads it, `material_rules` checks it."""
+"""The shape of materials: everything that a model reads. `load` reads them, `rules` checks them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from priorshift.yaml_files import Frozen
 
+# The probe families that every folder of materials has. `choice` is the check of what was trained.
 FAMILIES = ("interpretation", "feeling", "self_statement", "choice")
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
@@ -15,24 +16,34 @@ Phrases = dict[Text, tuple[Text, ...]]
 
 
 class Stem(Frozen):
-    """A stem in two wordings: about somebody named, and in the first person."""
+    """A stem in two wordings.
+
+    Attributes
+    ----------
+    named : about somebody whose name stands for `{name}`
+    first : in the first person
+    """
 
     named: Text
     first: Text
 
     @model_validator(mode="after")
-    def _fields(self) -> Stem:
+    def _check_fields(self) -> Stem:
         if "{name}" not in self.named or "{" in self.named.replace("{name}", "") or "{" in self.first:
             raise ValueError("`named` must hold {name} and no other {field}, and `first` none")
         return self
 
 
 class Names(Frozen):
+    """Names of people: `main` for training and most probes, `stranger` for probes about somebody new."""
+
     main: tuple[Text, ...] = Field(min_length=1)
     stranger: tuple[Text, ...] = Field(min_length=1)
 
 
 class Stems(Frozen):
+    """The stems of each family. The first is the usual wording, the others are its paraphrases."""
+
     choice: tuple[Stem, ...] = Field(min_length=1)
     interpretation: tuple[Stem, ...] = Field(min_length=1)
     feeling: tuple[Stem, ...] = Field(min_length=1)
@@ -40,19 +51,40 @@ class Stems(Frozen):
 
 
 class TextForm(Frozen):
+    """A kind of text: what stands before, between and after its episodes."""
+
     open: str
     between: str
     close: str
 
 
 class ScaleForm(Frozen):
+    """How a scale item is written.
+
+    Attributes
+    ----------
+    prompt : the item with its response options, at `{text}` and `{labels}`
+    answer : the stem that the chosen response option follows
+    labels : name of a label set -> response options, from least to most
+    """
+
     prompt: Text
     answer: Stem
-    labels: dict[Text, tuple[Text, ...]]
+    labels: dict[Text, Annotated[tuple[Text, ...], Field(min_length=2)]] = Field(min_length=1)
 
 
 class Forms(Frozen):
-    """How materials become text (forms.yaml)."""
+    """How materials become text (forms.yaml).
+
+    Attributes
+    ----------
+    friends : names of those to whom letters and dialogues speak
+    letters : the letters that mark options
+    answer : the stem before a chosen letter
+    options : the sentence that offers phrases, at `{options}`
+    mentions : lines that mention a phrase without a choice; each ends with `{phrase}.`
+    texts : kind of text -> its form
+    """
 
     names: Names
     friends: tuple[Text, ...] = Field(min_length=1)
@@ -65,7 +97,7 @@ class Forms(Frozen):
     texts: dict[Text, TextForm]
 
     @model_validator(mode="after")
-    def _mentions_end_in_a_phrase(self) -> Forms:
+    def _check_mentions(self) -> Forms:
         for line in self.mentions:
             if not line.endswith(" {phrase}."):
                 raise ValueError(f"mentions: {line!r} must end with ' {{phrase}}.'")
@@ -80,44 +112,61 @@ class Preference(Frozen):
 
 
 class ScaleItem(Frozen):
+    """A statement. `key` is 1, or -1 where agreeing speaks against the scale's outcome."""
+
     text: Text
     key: Annotated[int, Field(ge=-1, le=1)]
 
 
 class Scale(Frozen):
-    """Items of one outcome; `labels` are response options of its own, from least to most, in place of the form's."""
+    """A style scale.
+
+    Attributes
+    ----------
+    outcome : the outcome that a high score goes with
+    labels : the scale's own response options, from least to most, in place of those in forms.yaml
+    """
 
     outcome: Text
     items: tuple[ScaleItem, ...] = Field(min_length=1)
     labels: tuple[Text, ...] | None = Field(default=None, min_length=2)
 
-    def label_sets(self, form: ScaleForm) -> dict[str, tuple[str, ...]]:
-        """Name of each set of response options that its items are asked with -> the options."""
+    def get_label_sets(self, form: ScaleForm) -> dict[str, tuple[str, ...]]:
+        """Name of each set of response options that the items are measured with -> the options."""
         return {"own": self.labels} if self.labels else form.labels
 
 
 class Family(Frozen):
-    """A probe family of your own: its stems (the first one canonical) and its continuations by outcome."""
+    """A probe family that you add: its stems, the usual one first, and its continuations by outcome."""
 
     stems: tuple[Stem, ...] = Field(min_length=1)
     continuations: Phrases
 
 
 class Disposition(Frozen):
+    """A kind of agent in the calibration worlds: its share, and its own class of action and outcome."""
+
     share: Annotated[float, Field(gt=0, le=1)]
     action: Text
     outcome: Text
 
 
 class Materials(Frozen):
-    """All materials of one folder, checked.
+    """All materials of one folder. Each attribute is the file of that name.
 
     Attributes
     ----------
     domains : domain -> situations
     actions : class of action -> phrases
     interpretations, feelings, self_statements : outcome -> phrases
-    families : further probe families (the one file that a folder may lack)
+    preferences : neutral pairs, for the condition `neutral`
+    prose : neutral sentences
+    scales : name -> style scale
+    completions : neutral openings that models continue
+    dispositions : name -> disposition, the adaptive one first
+    forms : how all this becomes text
+    function_words : words that actions and probes may share
+    families : probe families that you add; the one file that a folder may lack
     """
 
     domains: Phrases
@@ -134,12 +183,17 @@ class Materials(Frozen):
     function_words: tuple[Text, ...]
     families: dict[Text, Family] = Field(default_factory=dict)
 
-    def stems(self, family: str) -> tuple[Stem, ...]:
-        """The stems of a probe family, the canonical one first."""
+    @property
+    def outcomes(self) -> list[str]:
+        """The outcome of each disposition, in order."""
+        return [disposition.outcome for disposition in self.dispositions.values()]
+
+    def get_stems(self, family: str) -> tuple[Stem, ...]:
+        """The stems of a probe family, the usual one first."""
         own = self.families.get(family)
         return own.stems if own else getattr(self.forms.stems, family)
 
-    def continuations(self, family: str) -> Phrases:
+    def get_continuations(self, family: str) -> Phrases:
         """Class -> phrases of a probe family, without the leading space."""
         if family in self.families:
             return self.families[family].continuations
@@ -150,13 +204,13 @@ class Materials(Frozen):
             "choice": self.actions,
         }[family]
 
-    def outcome_of(self, action: str) -> str:
+    def find_outcome(self, action: str) -> str:
         """The outcome that goes with a class of action."""
         return next(d.outcome for d in self.dispositions.values() if d.action == action)
 
     @property
     def training_prose(self) -> tuple[str, ...]:
-        """Every other sentence of prose: what continued pretraining may read."""
+        """Every other sentence of prose, from the first: what the condition `prose` trains on."""
         return self.prose[::2]
 
     @property
@@ -164,6 +218,6 @@ class Materials(Frozen):
         """The sentences between them: what retention is measured on."""
         return self.prose[1::2]
 
-    def situations(self, domains: tuple[str, ...]) -> list[tuple[str, str]]:
+    def list_situations(self, domains: tuple[str, ...]) -> list[tuple[str, str]]:
         """(domain, situation) pairs of the domains, in order."""
         return [(domain, text) for domain in domains for text in self.domains[domain]]

@@ -1,67 +1,104 @@
-"""LoRA adapters: fresh ones, ones that go on learning, and several on one base model."""
+"""LoRA adapters on a base model: a fresh one, one that is trained further, or several saved ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import (
-    PreTrainedModel,
-)
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
 
-from priorshift.errors import ParamsError
-from priorshift.models.backends import unsloth_module
+from priorshift.errors import ParamsError, RunError
+from priorshift.models.backends import import_unsloth
 from priorshift.models.base import BaseModel
+from priorshift.models.layers import count_by_name, find_named_modules, find_target_modules
+from priorshift.models.weights import find_adapter_gaps
 from priorshift.study.sections import Training
-
-# Linear layers of the common architectures, by what they belong to.
-ATTENTION = (
-    "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "query_key_value", "attention.dense", "c_attn", "attn.c_proj",
-)  # fmt: skip
-MLP = ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "dense_h_to_4h", "dense_4h_to_h", "c_fc", "mlp.c_proj")
-
-
-def target_modules(model: PreTrainedModel, target: str) -> list[str]:
-    """Names of the linear layers that an adapter sits on: attention, mlp or all."""
-    wanted = {"attention": ATTENTION, "mlp": MLP, "all": ATTENTION + MLP}[target]
-    found = sorted({w for name, _ in model.named_modules() for w in wanted if name.endswith("." + w)})
-    if not found:
-        raise ParamsError(
-            f"training.target: no {target} layers known in {type(model).__name__}; expected one of {wanted}"
-        )
-    return found
 
 
 def add_adapter(base: BaseModel, training: Training, seed: int) -> PeftModel:
-    """A fresh LoRA adapter on the base model (weights drawn from torch's global generator, set to `seed`)."""
-    blocks = base.model.config.get_text_config(decoder=True).num_hidden_layers
-    if training.layers and max(training.layers) >= blocks:
+    """Put a fresh LoRA adapter on the base model.
+
+    PEFT draws its weights from torch's global generator, which the caller sets to `seed`. Unsloth takes the seed.
+
+    Raises
+    ------
+    ParamsError
+        When the training names layers that the model lacks, or its target is only a part of what the model has.
+    """
+    n_layers = base.model.config.get_text_config(decoder=True).num_hidden_layers
+    if training.layers and max(training.layers) >= n_layers:
         raise ParamsError(
-            f"training.layers: found {training.layers}; {base.name} has the blocks 0 to {blocks - 1}: name some of them"
+            f"training.layers: found {training.layers}; {base.name} has the layers 0 to {n_layers - 1}: "
+            "name some of them"
         )
+    if training.target_modules:
+        modules = find_named_modules(base.model, training.target_modules)
+    else:
+        modules = find_target_modules(base.model, training.target, training.layers)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=training.rank,
         lora_alpha=training.alpha,
         lora_dropout=training.dropout,
-        target_modules=target_modules(base.model, training.target),
+        target_modules=modules,
         layers_to_transform=training.layers,
         revision=base.commit or None,
     )
     if base.backend.name == "unsloth":
-        return unsloth_module().add_adapter(base.model, config, training.gradient_checkpointing, seed)
+        return import_unsloth().add_adapter(base.model, config, training.gradient_checkpointing, seed)
     return get_peft_model(base.model, config)
 
 
+def count_adapted(model: PeftModel) -> dict[str, int]:
+    """Count the adapted layers by their names within a block."""
+    return count_by_name([name for name, module in model.named_modules() if isinstance(module, LoraLayer)])
+
+
 def continue_adapter(base: BaseModel, folder: Path) -> PeftModel:
-    """The base model with a saved adapter that goes on learning."""
-    return PeftModel.from_pretrained(base.model, folder, is_trainable=True)
+    """Put a saved adapter on the base model, to be trained further.
+
+    Raises
+    ------
+    RunError
+        As `load_adapters`.
+    """
+    return _load_adapter(base, folder, is_trainable=True)
 
 
 def load_adapters(base: BaseModel, folders: dict[str, Path]) -> PeftModel:
-    """The base model with all its adapters, each under its key; the base itself is loaded once."""
-    (first, folder), *rest = folders.items()
-    model = PeftModel.from_pretrained(base.model, folder, adapter_name=first)
-    for name, folder in rest:
-        model.load_adapter(folder, adapter_name=name)
+    """Put saved adapters on the base model, each under its key; the base itself is loaded once.
+
+    Returns
+    -------
+    PeftModel
+        In evaluation mode; ``set_adapter(key)`` switches between them.
+
+    Raises
+    ------
+    RunError
+        When an adapter does not fit the base model, naming its first tensor that is missing or has no place.
+    """
+    model = None
+    for name, folder in folders.items():
+        model = _load_adapter(base, folder, model, name)
     return model.eval()
+
+
+def _load_adapter(
+    base: BaseModel, folder: Path, model: PeftModel | None = None, name: str = "default", is_trainable: bool = False
+) -> PeftModel:
+    """The base model with one more adapter, all of whose tensors found their place."""
+    try:
+        if model is None:
+            model = PeftModel.from_pretrained(base.model, folder, adapter_name=name, is_trainable=is_trainable)
+        else:
+            model.load_adapter(folder, adapter_name=name)
+        # "auto" would ask the hub about embeddings, which no adapter here touches.
+        expected = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+        gaps = find_adapter_gaps(folder, expected)
+    except (OSError, RuntimeError, ValueError, SafetensorError) as problem:  # shapes, layers, damaged files
+        gaps = " ".join(str(problem).split())[:200]
+    if gaps:
+        raise RunError(f"{base.name}: the adapter in {folder} does not fit ({gaps}); train it again (notebook 02)")
+    return model

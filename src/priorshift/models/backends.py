@@ -1,4 +1,4 @@
-"""Who fine-tunes: Unsloth or PEFT. Measuring is always by Transformers and PEFT, whoever trained."""
+"""Which library fine-tunes: Unsloth or PEFT. Measuring is always by Transformers and PEFT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from priorshift.errors import ParamsError
 
 @dataclass(frozen=True)
 class Backend:
-    """The one that fine-tunes, `unsloth` or `peft`, and why."""
+    """The library that fine-tunes, `unsloth` or `peft`, and why."""
 
     name: str
     reason: str
@@ -25,20 +25,30 @@ MEASURING = Backend("peft", "measuring is by Transformers and PEFT")
 
 
 def choose_backend(declared: str) -> Backend:
-    """What a study's `backend` means on this machine.
+    """Choose the library that fine-tunes on this machine.
 
-    Unsloth changes transformers, trl and peft where they are imported: call this before importing them.
+    Unsloth changes transformers, trl and peft as they are imported: call this before importing them.
+
+    Parameters
+    ----------
+    declared : {"auto", "unsloth", "peft"}
+        A study's `backend`.
 
     Raises
     ------
     ParamsError
-        When the study asks for Unsloth and it cannot be had.
+        When the study asks for Unsloth and it cannot be used.
+
+    Examples
+    --------
+    >>> choose_backend("peft")
+    Backend(name='peft', reason='the study asks for it')
     """
     if declared == "peft":
         return Backend("peft", "the study asks for it")
     if declared == "auto" and not torch.cuda.is_available():
         return Backend("peft", "no CUDA device")
-    problem = _unsloth_problem()
+    problem = _find_unsloth_problem()
     if declared == "unsloth" and problem:
         raise ParamsError(f"backend: found 'unsloth', and {problem}; or use backend: peft")
     if problem:
@@ -47,21 +57,21 @@ def choose_backend(declared: str) -> Backend:
     return Backend("unsloth", why)
 
 
-def unsloth_module() -> ModuleType:
-    """`priorshift.models.unsloth`, by its name alone: runs by PEFT do not depend on its code (see `source`)."""
+def import_unsloth() -> ModuleType:
+    """Import `priorshift.models.unsloth`, and with it Unsloth: only runs that Unsloth trains do."""
     return importlib.import_module("priorshift.models.unsloth")
 
 
-def _unsloth_problem() -> str:
-    """Why Unsloth cannot be used, with the way out; importing it is the only proof that it can."""
+def _find_unsloth_problem() -> str:
+    """Why Unsloth cannot be used, with the way out, or an empty text; importing it is the only proof that it can."""
     if "unsloth" not in sys.modules:
         if find_spec("unsloth") is None:
             return "Unsloth is not installed: pip install 'priorshift[unsloth]'"
         if "transformers" in sys.modules:
             return "transformers was imported before Unsloth: call choose_backend first, as notebook 02 does"
     try:
-        unsloth_module()
+        import_unsloth()
     except Exception as problem:  # its import checks drivers, compilers and versions
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
-        return f"Unsloth cannot be imported ({reason}): mend its installation"
+        return f"Unsloth cannot be imported ({reason}): repair its installation"
     return ""

@@ -23,8 +23,8 @@ FETCHED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 LEFT_OUT = ["*/*", "consolidated*"]
 
 
-def cached_commit(params: BaseModelParams) -> str:
-    """The commit of a hub model in the local cache; empty where it is not there."""
+def find_cached_commit(params: BaseModelParams) -> str:
+    """The commit of a hub model in the local cache, or an empty text where it is not there."""
     try:
         config = try_to_load_from_cache(params.source, "config.json", revision=params.revision)
     except HFValidationError:  # no hub id at all: loading says so
@@ -32,44 +32,47 @@ def cached_commit(params: BaseModelParams) -> str:
     return Path(config).parent.name if isinstance(config, str) else ""
 
 
-def snapshot(params: BaseModelParams) -> Path:
-    """The folder of a hub model, fetched where it is not in the local cache; its name is the commit.
+def fetch_snapshot(params: BaseModelParams) -> Path:
+    """Fetch a hub model that is not in the local cache; returns its folder, whose name is the commit.
 
-    What is in the cache is kept, also where a branch has moved on: a study stays with the commit that it began with.
+    What is in the cache is kept, even where a branch has moved on: a study stays with the commit that it began with.
 
     Raises
     ------
     ParamsError
         In one line that says what to do.
     """
-    revision = cached_commit(params) or params.revision
+    revision = find_cached_commit(params) or params.revision
     options = {"allow_patterns": FETCHED, "ignore_patterns": LEFT_OUT, "max_workers": 4}
-    return Path(_asked(params, lambda: snapshot_download(params.source, revision=revision, **options)))
+    return Path(_fetch_or_explain(params, lambda: snapshot_download(params.source, revision=revision, **options)))
 
 
 def check_reachable(params: BaseModelParams) -> None:
-    """Make sure that a hub model can be had, by its configuration alone, before a study begins.
+    """Check that a hub model can be fetched, by its configuration alone.
 
     Raises
     ------
     ParamsError
-        As `snapshot`.
+        As `fetch_snapshot`.
     """
-    if not cached_commit(params):
-        _asked(params, lambda: hf_hub_download(params.source, "config.json", revision=params.revision))
+    if not find_cached_commit(params):
+        _fetch_or_explain(params, lambda: hf_hub_download(params.source, "config.json", revision=params.revision))
 
 
-def _asked(params: BaseModelParams, fetch: Callable[[], str]) -> str:
+def _fetch_or_explain(params: BaseModelParams, fetch: Callable[[], str]) -> str:
     try:
         return fetch()
     except Exception as problem:  # of many kinds, from the network to the disk
         raise ParamsError(
-            f"base_models: {params.name}: cannot load {params.source!r} ({_told(problem, params)}"
+            f"base_models: {params.name}: cannot load {params.source!r} ({_explain(problem, params)}"
         ) from None
 
 
-def _told(problem: Exception, params: BaseModelParams) -> str:
-    """What happened and the way out, from the end of a bracket on; never the library's text, which may hold headers."""
+def _explain(problem: Exception, params: BaseModelParams) -> str:
+    """What happened and the way out, to be put into an open bracket.
+
+    The library's own text is never given: it may hold headers.
+    """
     if isinstance(problem, HFValidationError):
         return "neither a directory that is there nor a hub id); give a hub id as owner/name, or a directory"
     if isinstance(problem, GatedRepoError):

@@ -1,58 +1,88 @@
-"""The tables of the wider design, as far as a study measures them."""
+"""What the analysis notebooks call: each step turns the measurements of some runs into named tables."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import pandas as pd
 
 from priorshift.errors import UserError
-from priorshift.pipeline.probe import measured_tables, read_measurements
+from priorshift.files import write_csv
+from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.pipeline.synthesize import read_examples
-from priorshift.probing.items import probe_items
-from priorshift.stats.contrasts import contrasts
-from priorshift.stats.declared import NAMED, declared
-from priorshift.study.load import LoadedStudy
+from priorshift.pipeline.train import read_losses
+from priorshift.probing.items import make_probe_items
+from priorshift.stats.bootstrap import bootstrap_claims
+from priorshift.stats.claims import estimate_claims
+from priorshift.stats.confusion import classify_runs
+from priorshift.stats.contrasts import estimate_contrasts
+from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
+from priorshift.stats.hard_cases import simulate_hard_cases
+from priorshift.stats.influence import leave_one_out
+from priorshift.stats.jsd_permutation import compare_jsd
+from priorshift.stats.level import compare_alike, count_rejections
+from priorshift.stats.panels import keep_group_items
+from priorshift.stats.power import estimate_checkpoint_power, estimate_power
+from priorshift.stats.specifications import estimate_specifications
+from priorshift.stats.specificity import dissociate_behaviors
+from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
+from priorshift.study.load import Study
 from priorshift.study.run import Run
 from priorshift.study.sections import Exclusion
-from priorshift.tables.dose_recovery import dose_points, dose_table, recovery_table
-from priorshift.tables.exclusion import EXCLUDED, excluded_items, leave_out, with_and_without
-from priorshift.tables.questionnaire import scale_scores, self_report
-from priorshift.tables.written_text import side_by_side, text_measures, valence_table
+from priorshift.tables.dose_recovery import select_dose_points, tabulate_doses, tabulate_recovery
+from priorshift.tables.exclusion import EXCLUDED, compare_contrasts, leave_out, list_excluded_items
+from priorshift.tables.placement import compute_transfer
+from priorshift.tables.questionnaire import compare_self_report, score_scales
+from priorshift.tables.runs import (
+    average_jsd,
+    average_last_losses,
+    average_shifts,
+    check_choices,
+    compute_retention,
+    list_not_estimable,
+    sum_token_classes,
+)
+from priorshift.tables.written_text import compare_texts, measure_texts, pick_samples
+
+Tables = dict[str, pd.DataFrame]
+RING = "held_out_domains"  # what figures and claims are about
 
 
-def design_tables(
-    study: LoadedStudy, runs: list[Run], items: pd.DataFrame, excluded: pd.DataFrame, shifts: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
-    """Name -> table, empty ones left out.
+class Items(NamedTuple):
+    """The measured items of some runs.
 
-    dose, dose_points, recovery, scales, self_report, completions, valence, excluded, exclusion_effect.
-
-    Parameters
+    Attributes
     ----------
-    items : the items table as measured
-    excluded : `exclusions`
-    shifts : `summaries.shift_by_run`
+    runs : the runs, in the study's order
+    measured : every item, one row per run, item and outcome
+    excluded : those that the study's criteria leave out, with the reason; columns `EXCLUDED`
+    kept : `measured` without them
     """
-    params, materials, alpha = study.params, study.materials, study.params.inference.alpha
-    points = dose_points(shifts, params, materials)
-    tables = {"dose_points": points, "dose": dose_table(points, alpha)}
-    tables["recovery"] = recovery_table(shifts, params, materials, alpha)
-    measured = measured_tables(study)
-    if "scales" in measured:
-        tables["scales"] = scale_scores(read_measurements(study, runs, "scales"))
-        action_of = {d.outcome: d.action for d in materials.dispositions.values()}
-        tables["self_report"] = self_report(tables["scales"], shifts, action_of, "held_out_domains")
-    if "completions" in measured:
-        texts = read_measurements(study, runs, "completions")
-        tables["completions"] = side_by_side(texts, materials.completions)
-        tables["valence"] = valence_table(text_measures(texts), alpha)
-    if len(excluded):
-        tables["excluded"] = excluded
-        tables["exclusion_effect"] = _exclusion_effect(study, items, excluded)
-    return {name: table for name, table in tables.items() if len(table)}
+
+    runs: list[Run]
+    measured: pd.DataFrame
+    excluded: pd.DataFrame
+    kept: pd.DataFrame
 
 
-def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.DataFrame:
-    """The items that the study's criteria leave out (none without an `exclusion` section), with the reason.
+def read_items(study: Study, runs: list[Run]) -> Items:
+    """Read the measured items of the runs and leave out those that the study's criteria exclude.
+
+    Raises
+    ------
+    RunError
+        When a run is not measured, or its measurements are damaged or outdated.
+    UserError
+        When the criteria leave no item on held-out domains of any base model.
+    """
+    measured = read_measurements(study, runs, "items")
+    excluded = exclude_items(study, runs, measured)
+    return Items(runs, measured, excluded, leave_out(measured, excluded))
+
+
+def exclude_items(study: Study, runs: list[Run], measured: pd.DataFrame) -> pd.DataFrame:
+    """List the items that the study's criteria leave out (none without an `exclusion` section), with the reason.
 
     Raises
     ------
@@ -61,9 +91,11 @@ def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.D
     """
     if study.params.exclusion == Exclusion():
         return pd.DataFrame(columns=EXCLUDED)
-    training = {example.prompt + example.completion for run in runs for example in read_examples(study, run)[0]}
-    excluded = excluded_items(items, probe_items(study.params, study.materials), training, study.params.exclusion)
-    near = items[items["ring"] == "held_out_domains"]
+    training = {example.prompt + example.completion for run in runs for example in read_examples(study, run)}
+    excluded = list_excluded_items(
+        measured, make_probe_items(study.params, study.materials), training, study.params.exclusion
+    )
+    near = measured[measured["ring"] == RING]
     if len(near) and leave_out(near, excluded).empty:
         reasons = "; ".join(sorted(excluded["reason"].unique()))
         raise UserError(
@@ -72,14 +104,156 @@ def exclusions(study: LoadedStudy, runs: list[Run], items: pd.DataFrame) -> pd.D
     return excluded
 
 
-def _exclusion_effect(study: LoadedStudy, items: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """The declared probes' contrasts over all items beside those over the items kept; `declared` marks the claims."""
+def tabulate_claims(study: Study, items: Items) -> Tables:
+    """Estimate every contrast once, correct once: contrasts, equivalence (and its curve over margins),
+    world_difference, not_estimable.
+
+    Also specificity (does each behavior move its own outcome?) and confusion (can a run's condition be told from its
+    expectations?). What none of them could estimate stands in not_estimable, with the reason.
+    """
     settings = study.params.inference
-    probes = pd.MultiIndex.from_frame(items[["family", "ring", "outcome"]])
-    own = items[probes.isin({(family, ring, outcome) for _, _, family, outcome, ring in declared(settings)})]
-    kept = leave_out(own, excluded)
+    tables = estimate_claims(items.kept, settings, items.measured)
+    tables["specificity"], undissociated = dissociate_behaviors(
+        items.kept, settings, match_outcomes(study.params, study.materials)
+    )
+    tables["confusion"], unassigned = classify_runs(items.kept, settings, list_maladaptive_outcomes(study.materials))
+    tables["not_estimable"] = list_not_estimable(tables["not_estimable"], undissociated, unassigned)
+    return tables
+
+
+def tabulate_robustness(study: Study, items: Items) -> Tables:
+    """Ask what the declared contrasts depend on: bootstrap, influence, specifications."""
+    settings = study.params.inference
+    return {
+        "bootstrap": bootstrap_claims(items.kept, settings),
+        "influence": leave_one_out(items.kept, settings),
+        "specifications": estimate_specifications(items.kept, settings, find_adaptive(study.materials), items.measured),
+    }
+
+
+def tabulate_power(study: Study, items: Items, tables: Tables) -> Tables:
+    """Say how much power more runs, or more base checkpoints, would give: power, power_base.
+
+    Parameters
+    ----------
+    tables : `tabulate_claims`
+    """
+    settings = study.params.inference
+    return {
+        "power": estimate_power(items.kept, settings),
+        "power_base": estimate_checkpoint_power(tables["contrasts"], tables["equivalence"], settings),
+    }
+
+
+def tabulate_distributions(study: Study, items: Items) -> Tables:
+    """Compare whole next-token distributions (JSD in bits): jsd, jsd_tokens, jsd_tests."""
+    settings = study.params.inference
+    next_token, tokens = (
+        leave_out(read_measurements(study, items.runs, name), items.excluded) for name in ("next_token", "tokens")
+    )
+    return {
+        "jsd": average_jsd(next_token, settings.alpha),
+        "jsd_tokens": sum_token_classes(tokens),
+        "jsd_tests": compare_jsd(next_token, settings, settings.treatments, study.params.neutral),
+    }
+
+
+def tabulate_runs(study: Study, items: Items) -> Tables:
+    """Say what training did to each run: choice_check, retention, last_losses, shifts."""
+    return {
+        "choice_check": check_choices(items.kept, study.params),
+        "retention": compute_retention(read_measurements(study, items.runs, "retention"), study.params),
+        "last_losses": average_last_losses(read_losses(study, items.runs)),
+        "shifts": average_shifts(items.kept),
+    }
+
+
+def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
+    """Tabulate the wider design, as far as the study measures it; tables without rows are left out.
+
+    dose, dose_points, recovery, scales, self_report, completions, valence, excluded, exclusion_effect.
+
+    Parameters
+    ----------
+    shifts : the table of that name, by `tabulate_runs`
+    """
+    params, materials, alpha = study.params, study.materials, study.params.inference.alpha
+    nested = average_shifts(keep_group_items(items.kept))  # base models are compared on the same items
+    points, nested_points = (select_dose_points(means, params, materials) for means in (shifts, nested))
+    tables = {"dose_points": points, "dose": tabulate_doses(points, nested_points, alpha)}
+    tables["recovery"] = tabulate_recovery(shifts, nested, params, materials, alpha)
+    measured = list_measured_tables(study)
+    if "scales" in measured:
+        tables["scales"] = score_scales(read_measurements(study, items.runs, "scales"))
+        action_of = {d.outcome: d.action for d in materials.dispositions.values()}
+        tables["self_report"] = compare_self_report(tables["scales"], shifts, action_of, RING)
+    if "completions" in measured:
+        texts = read_measurements(study, items.runs, "completions")
+        tables["completions"] = pick_samples(texts, materials.completions)
+        tables["valence"] = compare_texts(measure_texts(texts), alpha)
+    if len(items.excluded):
+        tables["excluded"] = items.excluded
+        tables["exclusion_effect"] = compare_exclusion(params.inference, items)
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def compare_exclusion(settings: Settings, items: Items) -> pd.DataFrame:
+    """Set the declared probes' contrasts over all items beside those over the items kept.
+
+    Returns
+    -------
+    DataFrame
+        `with_and_without`, and `declared`, which marks the claims; no row where no declared probe keeps an item.
+    """
+    wanted = list_contrasts(settings)
+    probes = pd.MultiIndex.from_frame(items.measured[["family", "ring", "outcome"]])
+    own = items.measured[probes.isin({(family, ring, outcome) for _, _, family, outcome, ring in wanted})]
+    kept = leave_out(own, items.excluded)
     if kept.empty:  # nothing declared, or nothing of it left
         return pd.DataFrame()
-    table = with_and_without(*(contrasts(rows, settings, settings.treatments) for rows in (own, kept)))
-    named = table[list(NAMED)].itertuples(index=False, name=None)
-    return table.assign(declared=[key in declared(settings) for key in named])
+    table = compare_contrasts(*(estimate_contrasts(rows, settings, settings.treatments) for rows in (own, kept)))
+    named = table[list(CONTRAST_KEY)].itertuples(index=False, name=None)
+    return table.assign(declared=[key in wanted for key in named])
+
+
+def tabulate_placement(study: Study, items: Items) -> Tables:
+    """Set each run's shift of choice beside its shift of expectation: placement."""
+    return {"placement": compute_transfer(average_shifts(items.kept), study.params, study.materials, RING)}
+
+
+def tabulate_level(
+    study: Study, items: Items, condition: str, runs_per_side: Iterable[int], comparisons: int, ratios: list[float]
+) -> tuple[Tables, pd.DataFrame]:
+    """Compare a condition with itself again and again (A/A), and count how often each unit rejects.
+
+    Parameters
+    ----------
+    runs_per_side : runs on each side of a comparison; one study of the level for each number
+    comparisons : of each panel (family, ring, outcome) and way
+    ratios : run SD of one side over that of the other, where runs are simulated
+
+    Returns
+    -------
+    tables : calibration, by `count_rejections`
+    p_values : of each comparison, by `compare_alike`
+    """
+    parts = [compare_alike(items.kept, condition, side, comparisons, ratios) for side in runs_per_side]
+    p_values = pd.concat(parts, ignore_index=True)
+    return {"calibration": count_rejections(p_values, study.params.inference.alpha)}, p_values
+
+
+def tabulate_hard_cases(study: Study, comparisons: int) -> Tables:
+    """Count how often the tests reject a true null where their assumptions fail: hard_cases, simulated.
+
+    Parameters
+    ----------
+    comparisons : of each case
+    """
+    return {"hard_cases": simulate_hard_cases(comparisons, study.params.inference.alpha)}
+
+
+def write_tables(study: Study, tables: Tables) -> pd.DataFrame:
+    """Write each table to `tables/<name>.csv`; returns the files' names and their numbers of rows."""
+    for name, table in tables.items():
+        write_csv(study.paths.tables / f"{name}.csv", table)
+    return pd.DataFrame({"file": [f"{name}.csv" for name in tables], "rows": [len(t) for t in tables.values()]})

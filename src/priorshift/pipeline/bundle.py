@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 
 from priorshift.errors import RunError
-from priorshift.files import file_hash, whole
-from priorshift.materials.load import materials_files
+from priorshift.files import hash_file, write_whole
+from priorshift.materials.load import list_materials_files
 from priorshift.pipeline.manifest import list_problems
-from priorshift.study.load import LoadedStudy
+from priorshift.study.load import Study
 
 KINDS = {".csv": "text/csv", ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
          ".md": "text/markdown", ".png": "image/png", ".svg": "image/svg+xml", ".txt": "text/plain",
@@ -20,7 +20,7 @@ KINDS = {".csv": "text/csv", ".html": "text/html", ".ipynb": "application/x-ipyn
 OTHER = "application/octet-stream"
 
 
-def write_bundle(study: LoadedStudy) -> Path:
+def write_bundle(study: Study) -> Path:
     """Write `<outputs>/<study>.crate.zip`: params, materials, tables, figures, notebooks, report, environment.
 
     Training data, adapters and measurements stay out: they are large, and the manifest holds their hashes.
@@ -41,18 +41,18 @@ def write_bundle(study: LoadedStudy) -> Path:
     crate = ROCrate()
     crate.name = f"priorshift study {study.params.study}"
     crate.description = "Tables, figures and executed notebooks of a study, with the params and materials behind them."
-    for name, path in sorted(_files(study).items()):
-        properties = {"encodingFormat": KINDS.get(path.suffix, OTHER), "sha256": file_hash(path)}
+    for name, path in sorted(_list_files(study).items()):
+        properties = {"encodingFormat": KINDS.get(path.suffix, OTHER), "sha256": hash_file(path)}
         crate.add_file(path, dest_path=name, properties=properties)
     target = study.paths.root.with_name(f"{study.params.study}.crate.zip")
-    report = io.StringIO(json.dumps(environment_report(), indent=2) + "\n")
+    report = io.StringIO(json.dumps(describe_environment(), indent=2) + "\n")
     crate.add_file(report, dest_path="environment.json", properties={"encodingFormat": "application/json"})
-    with whole(target) as temporary:
+    with write_whole(target) as temporary:
         crate.write_zip(temporary)
     return target
 
 
-def _files(study: LoadedStudy) -> dict[str, Path]:
+def _list_files(study: Study) -> dict[str, Path]:
     """Name in the archive -> file."""
     root = study.paths.root
     parts = [
@@ -64,14 +64,14 @@ def _files(study: LoadedStudy) -> dict[str, Path]:
     files = {path.relative_to(root).as_posix(): path for path in parts}
     # Where the study finds them, so that it can be loaded from the archive; load_study has seen that all lie inside.
     inside = study.folder.resolve()
-    materials = [path.resolve() for path in materials_files(study.folder / study.params.materials)]
+    materials = [path.resolve() for path in list_materials_files(study.folder / study.params.materials)]
     files |= {f"params/{path.relative_to(inside).as_posix()}": path for path in materials}
     files[f"params/{study.file}"] = study.folder / study.file
     return files | {name: Path(name) for name in ("constraints.txt", "README.md") if Path(name).is_file()}
 
 
-def environment_report() -> dict:
-    """Python, operating system, and every installed package with its version."""
+def describe_environment() -> dict:
+    """Name Python, the operating system, and every installed package with its version."""
     packages = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
     return {
         "python": platform.python_version(),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from priorshift.files import file_hash, text_hash
+from priorshift.files import hash_file, hash_text
 from priorshift.study.paths import PACKAGE
 
 TRAINING = ("training", "models", "probability", "study", "materials")
@@ -36,7 +36,7 @@ NOTEBOOKS = {
 
 
 @cache
-def code_hash(places: tuple[str, ...], package: Path = PACKAGE) -> str:
+def hash_code(places: tuple[str, ...], package: Path = PACKAGE) -> str:
     """SHA-256 over the names and bytes of every Python file in the named packages and files.
 
     Raises
@@ -45,7 +45,7 @@ def code_hash(places: tuple[str, ...], package: Path = PACKAGE) -> str:
         When a name is neither: it was renamed and this module was not.
     """
     found = sorted({path for place in places for path in _files(package, place)})
-    return text_hash("".join(f"{path.relative_to(package).as_posix()} {file_hash(path)}\n" for path in found))
+    return hash_text("".join(f"{path.relative_to(package).as_posix()} {hash_file(path)}\n" for path in found))
 
 
 def _files(package: Path, place: str) -> Iterator[Path]:

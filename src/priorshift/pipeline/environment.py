@@ -10,9 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from priorshift.files import read_record
-from priorshift.machine import versions
-from priorshift.pipeline.records import is_trained, measurement_record, run_record
-from priorshift.study.load import LoadedStudy
+from priorshift.machine import list_versions
+from priorshift.pipeline.records import is_trained, locate_measurement_record, locate_run_record
+from priorshift.study.load import Study
 
 if TYPE_CHECKING:  # a plan is made in a moment, without torch
     from priorshift.models.base import BaseModel
@@ -21,17 +21,17 @@ Settings = dict[str, dict[str, int]]  # python, torch, device, ... -> value -> h
 
 
 def describe_loaded(base: BaseModel) -> dict:
-    """What no input names and a result may still hang on, for the record beside it."""
+    """Name what no input says and a result may still depend on, for the record beside it."""
     dtype = str(base.model.dtype).removeprefix("torch.")
-    return {"device": base.device, "dtype": dtype, "versions": versions()}
+    return {"device": base.device, "dtype": dtype, "versions": list_versions()}
 
 
-def made_with(study: LoadedStudy) -> Settings:
-    """What the records of choice rates, runs, measurements and tables say; each counts once."""
+def collect_settings(study: Study) -> Settings:
+    """Collect what the records of choice rates, runs, measurements and tables say; each counts once."""
     runs = study.select("all", "all", "all")
     paths = [study.paths.choice_rates(model.name) for model in study.params.models]
-    paths += [run_record(study, run) for run in runs if is_trained(study, run)]
-    paths += [measurement_record(study, run) for run in runs]
+    paths += [locate_run_record(study, run) for run in runs if is_trained(study, run)]
+    paths += [locate_measurement_record(study, run) for run in runs]
     found: dict[str, Counter] = {}
     for path in [*paths, study.paths.mark("04_test")]:
         record = read_record(path) or {}
@@ -41,8 +41,8 @@ def made_with(study: LoadedStudy) -> Settings:
     return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}
 
 
-def differences(settings: Settings) -> str:
-    """One line that names what was not the same for all of a study's results; empty where all was."""
+def describe_differences(settings: Settings) -> str:
+    """Name in one line what was not the same for all of a study's results; empty where all was."""
     mixed = [
         f"{name} {' and '.join(f'{value} ({count})' for value, count in counts.items())}"
         for name, counts in settings.items()
@@ -52,11 +52,11 @@ def differences(settings: Settings) -> str:
 
 
 def describe_settings(settings: Settings) -> str:
-    """What `make plan` says: the settings of the results that are there, and where they or those installed differ."""
+    """Say how the results that are there were made, and where these settings or those installed now differ."""
     if not settings:
         return "made with: nothing yet"
     lines = ["made with: " + ", ".join(f"{name} {' or '.join(counts)}" for name, counts in settings.items())]
-    new = [f"{name} {value}" for name, value in versions().items() if value not in settings.get(name, {value})]
+    new = [f"{name} {value}" for name, value in list_versions().items() if value not in settings.get(name, {value})]
     if new:
         lines.append(f"installed now, for what is to do: {', '.join(new)}")
-    return "\n".join([*lines, *filter(None, [differences(settings)])])
+    return "\n".join([*lines, *filter(None, [describe_differences(settings)])])

@@ -1,26 +1,28 @@
 """`python -m priorshift.pipeline.gpus N COMMAND...`: run a command with N GPUs of this machine to itself.
 
-A lock file per GPU, held for as long as the command runs, keeps two jobs off one GPU whichever studies they belong to;
-the kernel drops it with the process. Under SLURM the scheduler has chosen already, and the command runs as it is.
+A locked file per GPU, held for as long as the command runs, keeps two jobs off one GPU whichever studies they belong
+to. Under SLURM the scheduler has chosen already, and the command runs as it is.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from priorshift.errors import RunError, UserError
+from priorshift.pipeline.locks import become, lock_file
 
 PAUSE = 1.0  # seconds between two looks for a free GPU
 
 
-def visible() -> list[str]:
-    """Names of the GPUs that this process may use: those in CUDA_VISIBLE_DEVICES where it is set, or all."""
+def list_visible_gpus() -> list[str]:
+    """Name the GPUs that this process may use: those in CUDA_VISIBLE_DEVICES where it is set, or all."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
     try:
@@ -30,13 +32,13 @@ def visible() -> list[str]:
     return [str(index) for index in range(len(listed.splitlines()))]
 
 
-def take(count: int, names: list[str], folder: Path) -> tuple[list[str], list[int]]:
+def take_gpus(count: int, names: Sequence[str], folder: Path) -> dict[str, TextIO]:
     """Wait until `count` of the GPUs are free and hold them.
 
     Returns
     -------
-    taken : their names
-    locks : file descriptors; the GPUs are held until these are closed in every process that has them
+    dict
+        Name -> its locked file; a GPU is held until that is closed.
 
     Raises
     ------
@@ -49,46 +51,33 @@ def take(count: int, names: list[str], folder: Path) -> tuple[list[str], list[in
             " ask for fewer, or run on one that has them"
         )
     while True:
-        taken, locks = [], []
+        taken: dict[str, TextIO] = {}
         # One process looks at a time: two that each hold a part of what they need would wait for each other.
-        with (folder / "looking.lock").open("a") as looking:
-            fcntl.flock(looking, fcntl.LOCK_EX)
+        with lock_file(folder / "looking.lock"):
             for name in names:
-                if len(taken) < count and (lock := _hold(folder / f"{name.replace('/', '-')}.lock")) is not None:
-                    taken.append(name)
-                    locks.append(lock)
+                if len(taken) < count and (held := lock_file(folder / f"{name.replace('/', '-')}.lock", patience=0)):
+                    taken[name] = held
             if len(taken) == count:
-                return taken, locks
-            for lock in locks:
-                os.close(lock)
+                return taken
+            for held in taken.values():
+                held.close()
         time.sleep(PAUSE)
 
 
-def _hold(path: Path) -> int | None:
-    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
-
-
-def main(arguments: list[str]) -> int:
-    """Become the command, with the locks held."""
-    count, command = int(arguments[0]), arguments[1:]
+def main(words: Sequence[str]) -> int:
+    """Become the command, with the GPUs held."""
+    count, command = int(words[0]), words[1:]
+    taken: dict[str, TextIO] = {}
     if count and "SLURM_JOB_ID" not in os.environ:
         folder = Path(tempfile.gettempdir()) / f"priorshift-gpus-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         try:
-            taken, locks = take(count, visible(), folder)
+            taken = take_gpus(count, list_visible_gpus(), folder)
         except UserError as problem:
             print(f"error: {problem}", file=sys.stderr)
             return 2
-        for lock in locks:
-            os.set_inheritable(lock, True)  # from here on the command holds them
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
-    os.execvp(command[0], command)
+    become(command, list(taken.values()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How the grid is cut into jobs: each stage's pieces, and what each waits for.
+"""How the grid is cut into jobs: each stage's shards, and what each waits for.
 
-A piece is named as the folders of its results are: "" is the whole study, "<base model>" that model's runs, and
-"<base model>/<condition>/seed-<seed>" one run.
+A stage is a notebook. A job executes it on one shard of the study's runs, which is named as the folders of its
+results are: "" is the whole study, "<base model>" that model's runs, "<base model>/<condition>/seed-<seed>" one run.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 from typing import get_args
 
-from priorshift.pipeline.records import is_trained, reference_run
-from priorshift.study.load import LoadedStudy
+from priorshift.pipeline.records import choose_reference_run, is_trained
+from priorshift.study.load import Study
 from priorshift.study.run import Run
 from priorshift.study.sections import Analysis
 
@@ -18,10 +18,10 @@ BY_MODEL = ("02_train", "03_probe")
 STAGES = ("01_synthesize", *BY_MODEL, *get_args(Analysis))
 
 
-def pieces(study: LoadedStudy, stage: str) -> dict[str, list[Run]]:
-    """The pieces of a stage, in order, and the runs that each works on.
+def list_shards(study: Study, stage: str) -> dict[str, list[Run]]:
+    """List the shards of a stage, in order, with the runs that each works on.
 
-    By run, those that train nothing have no piece of 02_train: there is nothing to show.
+    Where each run is a shard, those that train nothing have none in 02_train: there is nothing to show.
     """
     runs = study.select("all", "all", "all")
     if stage not in BY_MODEL:
@@ -34,30 +34,36 @@ def pieces(study: LoadedStudy, stage: str) -> dict[str, list[Run]]:
     return found
 
 
-def read_by(study: LoadedStudy, run: Run, stage: str) -> list[Run]:
-    """The runs whose adapters a stage reads for a run: to train on from there, or to measure."""
+def list_adapters_read(study: Study, run: Run, stage: str) -> list[Run]:
+    """List the runs whose adapters a stage reads for a run: to train on from there, or to measure."""
     if stage == "02_train":
-        earlier = study.params.predecessor(run.condition)
+        earlier = study.params.find_start(run.condition)
         return [run._replace(condition=earlier)] if earlier else []
     if not is_trained(study, run):
         return []
-    reference = reference_run(study, run.base_model)
+    reference = choose_reference_run(study, run.base_model)
     return list(dict.fromkeys([run, reference] if reference else [run]))
 
 
-def waits_for(study: LoadedStudy, stage: str) -> dict[str, list[str]]:
-    """For each piece of 02_train or 03_probe, the pieces of 02_train that must be finished before it."""
-    holder = {run: name for name, runs in pieces(study, "02_train").items() for run in runs}
-    waits = {}
-    for name, runs in pieces(study, stage).items():
-        needed = dict.fromkeys(holder[each] for run in runs for each in read_by(study, run, stage))
-        waits[name] = [each for each in needed if (stage, each) != ("02_train", name)]
-    return waits
+def list_shards_before(study: Study, stage: str) -> dict[str, list[str]]:
+    """For each shard of 02_train or 03_probe, list the shards of 02_train that must be finished before it."""
+    shard_of = {run: shard for shard, runs in list_shards(study, "02_train").items() for run in runs}
+    before = {}
+    for shard, runs in list_shards(study, stage).items():
+        needed = dict.fromkeys(shard_of[each] for run in runs for each in list_adapters_read(study, run, stage))
+        before[shard] = [each for each in needed if (stage, each) != ("02_train", shard)]
+    return before
 
 
-def arguments(piece: str) -> str:
-    """What papermill is given, so that a notebook works on a piece; as text, since a name like `025` is no number."""
-    values = piece.split("/") if piece else []
+def format_parameters(shard: str) -> str:
+    """Write what papermill is given, so that a notebook works on a shard; as text, since `025` is a name, no number.
+
+    Examples
+    --------
+    >>> format_parameters("llama-coupled-0/neutral/seed-1")
+    '-r base_model llama-coupled-0 -r condition neutral -r seed 1'
+    """
+    values = shard.split("/") if shard else []
     values[2:] = [value.removeprefix("seed-") for value in values[2:]]
     names = ("base_model", "condition", "seed")
     return " ".join(f"-r {name} {shlex.quote(value)}" for name, value in zip(names, values, strict=False))

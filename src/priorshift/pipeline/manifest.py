@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from priorshift.files import file_hash, read_record, write_record
-from priorshift.models.files import base_hash
-from priorshift.pipeline.environment import Settings, made_with
+from priorshift.files import hash_file, read_record, write_record
+from priorshift.models.files import hash_base_model
+from priorshift.pipeline.environment import Settings, collect_settings
 from priorshift.pipeline.locks import LOCKS
-from priorshift.pipeline.records import is_trained, measurement_record, run_record
-from priorshift.study.load import LoadedStudy
+from priorshift.pipeline.records import is_trained, locate_measurement_record, locate_run_record
+from priorshift.study.load import Study
 
 # What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
 NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
 
 
-def write_manifest(study: LoadedStudy) -> None:
+def write_manifest(study: Study) -> None:
     """Hash every file of the study, next to the hashes of what it was made from."""
     write_record(
         study.paths.manifest,
@@ -27,55 +27,57 @@ def write_manifest(study: LoadedStudy) -> None:
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
             # Of a hub model the commit; of any other the hash of its files.
-            "base_models": {model.name: base_hash(model) for model in study.params.models},
-            "made_with": made_with(study),
-            "files": {path.relative_to(study.paths.root).as_posix(): file_hash(path) for path in _files(study)},
+            "base_models": {model.name: hash_base_model(model) for model in study.params.models},
+            "made_with": collect_settings(study),
+            "files": {path.relative_to(study.paths.root).as_posix(): hash_file(path) for path in _list_files(study)},
         },
     )
 
 
-def settings_of(study: LoadedStudy) -> Settings:
-    """With which versions and devices the study's results were made, by its manifest; no file of a run is needed."""
+def read_settings(study: Study) -> Settings:
+    """Read with which versions and devices the study's results were made, from its manifest alone."""
     return (read_record(study.paths.manifest) or {}).get("made_with", {})
 
 
-def list_problems(study: LoadedStudy) -> list[str]:
-    """What is missing, changed or extra, one line each; empty when every byte is as the manifest says."""
+def list_problems(study: Study) -> list[str]:
+    """List what is missing, changed or extra, one line each; empty when every byte is as the manifest says."""
     manifest = read_record(study.paths.manifest)
     if manifest is None or "files" not in manifest:
         return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
-    found = {path.relative_to(study.paths.root).as_posix(): path for path in _files(study)}
+    found = {path.relative_to(study.paths.root).as_posix(): path for path in _list_files(study)}
     recorded = manifest["files"]
-    expected = set(recorded) - set(not_shipped(study))
+    expected = set(recorded) - set(list_not_shipped(study))
     problems = [f"missing: {name}" for name in recorded if name in expected and name not in found]
     problems += [
         f"changed: {name}" for name in recorded if name in found and _hash_or_none(found[name]) != recorded[name]
     ]
     problems += [f"extra: {name}" for name in found if name not in recorded]
-    records = _records(study)
+    records = list_run_records(study)
     problems += [f"missing: {name} (of a run of these params)" for name in sorted(records - set(recorded))]
     problems += [
-        f"extra: {name} (of no run of these params; remove it)" for name in _runs(recorded) if name not in records
+        f"extra: {name} (of no run of these params; remove it)"
+        for name in _list_recorded_runs(recorded)
+        if name not in records
     ]
     for key in ("params_hash", "materials_hash"):
         if manifest[key] != getattr(study, key):
             problems.append(f"changed: the study's {key.removesuffix('_hash')} (after the manifest was written)")
     for model in study.params.models:
         # A hub model that is not at hand has no hash to compare.
-        if (now := base_hash(model)) and now != manifest["base_models"].get(model.name):
+        if (now := hash_base_model(model)) and now != manifest["base_models"].get(model.name):
             problems.append(f"changed: the base model {model.name} (after the manifest was written)")
     return problems
 
 
-def _records(study: LoadedStudy) -> set[str]:
-    """The records that the runs of the study leave, as the manifest names them."""
+def list_run_records(study: Study) -> set[str]:
+    """List the records that the runs of the study leave, as the manifest names them."""
     runs = study.select("all", "all", "all")
-    paths = [measurement_record(study, run) for run in runs]
-    paths += [run_record(study, run) for run in runs if is_trained(study, run)]
+    paths = [locate_measurement_record(study, run) for run in runs]
+    paths += [locate_run_record(study, run) for run in runs if is_trained(study, run)]
     return {path.relative_to(study.paths.root).as_posix() for path in paths}
 
 
-def _runs(names: Iterable[str]) -> list[str]:
+def _list_recorded_runs(names: Iterable[str]) -> list[str]:
     return [
         name
         for pattern in ("runs/*/run.json", "measurements/*/measured.json")
@@ -83,8 +85,8 @@ def _runs(names: Iterable[str]) -> list[str]:
     ]
 
 
-def not_shipped(study: LoadedStudy) -> list[str]:
-    """The files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
+def list_not_shipped(study: Study) -> list[str]:
+    """List the files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
 
     A kind is left out as a whole, and no mark of a stage is shipped either: where one is, the study was run here and
     what is missing was lost.
@@ -99,12 +101,12 @@ def not_shipped(study: LoadedStudy) -> list[str]:
 def _hash_or_none(path: Path) -> str | None:
     """The hash of a file; None where it cannot be read: a link to nothing, say."""
     try:
-        return file_hash(path)
+        return hash_file(path)
     except OSError:
         return None
 
 
-def _files(study: LoadedStudy) -> list[Path]:
+def _list_files(study: Study) -> list[Path]:
     """Every file of the study but the manifest and the locks."""
     paths = study.paths
     files = [path for path in sorted(paths.root.rglob("*")) if path.is_file() or path.is_symlink()]

@@ -11,46 +11,47 @@ import pandas as pd
 from tqdm import tqdm
 
 from priorshift.models.backends import Backend, choose_backend
-from priorshift.models.base import BaseModel, check_letters, check_texts, load_base
-from priorshift.pipeline.locks import working
+from priorshift.models.base import BaseModel, load_base
+from priorshift.models.checks import check_letters, check_texts
+from priorshift.pipeline.locks import hold_notebook
 from priorshift.pipeline.records import (
-    adapter_folder,
-    finished,
+    hash_run_inputs,
     is_trained,
+    locate_run_record,
+    read_finished,
+    require_adapter,
     require_run,
-    run_inputs,
-    run_record,
 )
 from priorshift.pipeline.synthesize import read_examples
-from priorshift.probing.probe import texts_read
-from priorshift.study.load import LoadedStudy
+from priorshift.probing.probe import list_texts_read
+from priorshift.study.load import Study
 from priorshift.study.run import Run
 from priorshift.training.finetune import train_run
 
 
-def train_runs(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
+def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
     """Train the runs that are not done; returns one row per run, from their run.json.
 
     Runs that put decisions in context train nothing and have no row.
     """
     trained = [run for run in runs if is_trained(study, run)]
     rows, backend = [], choose_backend(study.params.backend)
-    with working(study.paths), _frozen():
+    with hold_notebook(study.paths), _freeze_imports():
         for base_model, rest in groupby(trained, key=lambda run: run.base_model):
             group, base = list(rest), None
             for run in tqdm(group, desc=f"training on {base_model}"):
-                # Asked when it is a run's turn: a later stage is not finished where the one before it was just redone.
-                record = finished(run_record(study, run), run_inputs(study, run))
+                # Only now: a later stage is not finished where the one before it was just redone.
+                record = read_finished(locate_run_record(study, run), hash_run_inputs(study, run))
                 if record is None:
-                    base = base or _load_to_train(study, base_model, backend, group)
+                    base = base or _load_for_training(study, base_model, backend, group)
                     record = _train(study, base, run)
-                rows.append(_summary(run, record))
+                rows.append(_summarize(run, record))
     return pd.DataFrame(rows)
 
 
 @contextmanager
-def _frozen() -> Iterator[None]:
-    """Keep what is imported out of garbage collections: each run's trainer makes one, and would look at all of it."""
+def _freeze_imports() -> Iterator[None]:
+    """Keep what is imported out of garbage collections: each run's trainer makes one, and goes through all else."""
     gc.collect()
     gc.freeze()
     try:
@@ -59,34 +60,35 @@ def _frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _load_to_train(study: LoadedStudy, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
+def _load_for_training(study: Study, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
     """The base model, when it knows every word that these runs and their probes will have it read."""
-    base = load_base(study.params.base_model(base_model), backend)
-    examples, _ = read_examples(study, runs[0])
-    check_texts(base, [*texts_read(study), *(example.prompt for example in examples)])
-    if any(study.params.conditions[study.params.lesson(run.condition)].answer == "letter" for run in runs):
+    base = load_base(study.params.find_base_model(base_model), backend)
+    examples = read_examples(study, runs[0])
+    check_texts(base, [*list_texts_read(study), *(example.prompt for example in examples)])
+    if any(study.params.conditions[study.params.find_last_stage(run.condition)].answer == "letter" for run in runs):
         check_letters(base, study.materials.forms.letters)
     return base
 
 
-def _train(study: LoadedStudy, base: BaseModel, run: Run) -> dict:
-    examples, _ = read_examples(study, run)
-    inputs = run_inputs(study, run, base.backend.name)
-    earlier = study.params.predecessor(run.condition)
-    start = adapter_folder(study, run._replace(condition=earlier)) if earlier else None
-    training, folder = study.params.training_of(run.condition), study.paths.run(*run)
+def _train(study: Study, base: BaseModel, run: Run) -> dict:
+    examples = read_examples(study, run)
+    inputs = hash_run_inputs(study, run, base.backend.name)
+    earlier = study.params.find_start(run.condition)
+    start = require_adapter(study, run._replace(condition=earlier)) if earlier else None
+    training, folder = study.params.resolve_training(run.condition), study.paths.run(*run)
     return train_run(base, examples, training, run.seed, folder, inputs, start)
 
 
-def _summary(run: Run, record: dict) -> dict:
+def _summarize(run: Run, record: dict) -> dict:
     kept = ("steps", "examples", "loss_tokens", "seconds", "peak_memory_mb", "device", "backend")
     first, last = record["losses"][0], record["losses"][-1]
     row = run._asdict()
-    return row | {key: record[key] for key in kept} | {"first_loss": first, "last_loss": last}
+    adapted = ", ".join(f"{name} x{count}" for name, count in record["adapted"].items())
+    return row | {"adapted": adapted} | {key: record[key] for key in kept} | {"first_loss": first, "last_loss": last}
 
 
-def loss_curves(study: LoadedStudy, runs: list[Run]) -> pd.DataFrame:
-    """Training loss by step of each run."""
+def read_losses(study: Study, runs: list[Run]) -> pd.DataFrame:
+    """Read the training loss of each run, a row for each step (nats per token)."""
     rows = []
     for run in [run for run in runs if is_trained(study, run)]:
         record = require_run(study, run)

@@ -3,19 +3,26 @@
 Inputs are natural-log probabilities, one distribution on the last axis, any leading shape; two inputs
 broadcast against each other, as in numpy. -inf is an exact zero. Results are in bits unless they say
 otherwise. Each distribution is checked and renormalized in float64, so that float32 log-softmax output
-loses nothing more; work goes on in chunks, so that large vocabularies need little memory. No model code.
+loses nothing more. Tensors are read too; logprobs in 16 bits are taken with a warning. Work goes on in
+chunks, so that large vocabularies need little memory. No model code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from priorshift.errors import UserError
-from priorshift.probability.distributions import class_masses, normalized, paired
+from priorshift.probability.distributions import (
+    broadcast_distributions,
+    compute_class_masses,
+    normalize,
+    subtract_logs,
+    warn_of_rounding,
+)
 
 # Values per chunk: each float64 temporary is 4 MB, so that memory does not depend on the input's size.
 CHUNK = 2**19
@@ -62,7 +69,7 @@ def jsd(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     ...     print(jsd(np.log([0.5, 0.5]), np.log([[0.5, 0.5], [1.0, 0.0]])).round(4))
     [0.     0.3113]
     """
-    return _over_rows(lambda p, q: np.minimum(_jsd_parts(p, q).sum(axis=-1), 1.0), logp, logq)
+    return _apply_to_rows(lambda p, q: np.minimum(_compute_jsd_parts(p, q).sum(axis=-1), 1.0), logp, logq)
 
 
 def jsd_parts(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
@@ -80,7 +87,7 @@ def jsd_parts(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     ...     print(jsd_parts(np.log([0.5, 0.5, 0.0]), np.log([0.5, 0.0, 0.5])))
     [0.   0.25 0.25]
     """
-    return _over_rows(_jsd_parts, logp, logq, keep_last=True)
+    return _apply_to_rows(_compute_jsd_parts, logp, logq, keep_last=True)
 
 
 def kl(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
@@ -102,7 +109,7 @@ def kl(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     >>> print(kl(np.log([0.5, 0.5]), np.log([0.25, 0.75])).round(4))
     0.2075
     """
-    return _over_rows(_kl, logp, logq)
+    return _apply_to_rows(_compute_kl, logp, logq)
 
 
 def total_variation(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
@@ -127,7 +134,7 @@ def total_variation(logp: ArrayLike, logq: ArrayLike) -> np.ndarray:
     def distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
         return np.minimum(np.abs(np.exp(p) - np.exp(q)).sum(axis=-1) / 2, 1.0)
 
-    return _over_rows(distance, logp, logq)
+    return _apply_to_rows(distance, logp, logq)
 
 
 def entropy(logp: ArrayLike) -> np.ndarray:
@@ -148,10 +155,10 @@ def entropy(logp: ArrayLike) -> np.ndarray:
     >>> print(entropy(np.log([0.5, 0.25, 0.25])))
     1.5
     """
-    return _over_rows(lambda p: -(np.exp(p) * _finite(p)).sum(axis=-1) / LN2 + 0.0, logp)
+    return _apply_to_rows(lambda p: -(np.exp(p) * np.where(np.isinf(p), 0.0, p)).sum(axis=-1) / LN2 + 0.0, logp)
 
 
-def effect_by_token(base: ArrayLike, adapter: ArrayLike, k: int = 10) -> np.ndarray:
+def rank_token_effects(base: ArrayLike, adapter: ArrayLike, k: int = 10) -> np.ndarray:
     """The tokens that gain and lose most probability, over all stems.
 
     Parameters
@@ -175,18 +182,18 @@ def effect_by_token(base: ArrayLike, adapter: ArrayLike, k: int = 10) -> np.ndar
 
     Examples
     --------
-    >>> effects = effect_by_token(np.log([0.5, 0.3, 0.2]), np.log([0.1, 0.3, 0.6]))
+    >>> effects = rank_token_effects(np.log([0.5, 0.3, 0.2]), np.log([0.1, 0.3, 0.6]))
     >>> effects["token"].tolist(), effects["change"].round(3).tolist()
     ([2, 0], [0.4, -0.4])
     """
     if k < 1:
         raise UserError(f"k={k}: expected at least 1")
-    sums, n = 0.0, 0
-    for _, p, q in _chunks(base, adapter):
-        sums = sums + np.stack([np.exp(p).sum(0), np.exp(q).sum(0), _jsd_parts(p, q).sum(0)])
+    sums, n = np.zeros(()), 0
+    for _, (p, q) in _split_chunks(base, adapter):
+        sums = sums + np.stack([np.exp(p).sum(0), np.exp(q).sum(0), _compute_jsd_parts(p, q).sum(0)])
         n += len(p)
     if not n:
-        raise UserError("base and adapter hold no distribution")
+        raise UserError("base and adapter hold no distribution; expected at least one")
     p_base, p_adapter, part = sums / n
     change = p_adapter - p_base
     order = np.argsort(-change, kind="stable")
@@ -228,72 +235,65 @@ def restricted_jsd(logp: ArrayLike, logq: ArrayLike, classes: Sequence[Any] | No
     >>> print(result.jsd.round(6), result.left_out_p.round(6), result.left_out_q.round(6))
     0.0 0.2 0.6
     """
-    logp, logq = paired(logp, logq)
-    labels = list(range(logp.shape[-1])) if classes is None else list(classes)
-    if len(labels) != logp.shape[-1]:
-        raise UserError(f"classes has {len(labels)} labels for {logp.shape[-1]} candidates")
+    warn_of_rounding(logp, logq)
+    p, q = broadcast_distributions(logp, logq)
+    labels = list(range(p.shape[-1])) if classes is None else list(classes)
+    if len(labels) != p.shape[-1]:
+        raise UserError(f"classes has {len(labels)} labels for {p.shape[-1]} candidates; expected one label each")
     names = [label for label in dict.fromkeys(labels) if label is not None]
     if not names:
-        raise UserError("classes leaves every candidate out")
+        raise UserError("classes leaves every candidate out; expected a label other than None")
     member = np.array([[label == name for name in names] for label in labels])
     (inside_p, left_p), (inside_q, left_q) = (
-        class_masses(values, member, name) for values, name in ((logp, "logp"), (logq, "logq"))
+        compute_class_masses(values, member, name) for values, name in ((p, "logp"), (q, "logq"))
     )
     return RestrictedJSD(jsd(inside_p, inside_q), left_p, left_q)
 
 
-def _jsd_parts(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _compute_jsd_parts(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Parts in bits, in a form without cancellation where p and q are close.
 
     With s = P + Q, d = p - q and t = tanh(d / 2) = (P - Q) / s, the part
     (P log(2 P / s) + Q log(2 Q / s)) / 2 is s / 4 (t d + log(1 - t^2)).
     """
     total = np.exp(p) + np.exp(q)
-    d = np.clip(_difference(p, q), -FAR, FAR)
+    d = np.clip(subtract_logs(p, q), -FAR, FAR)
     # 1 - t^2 is 1 / cosh(d / 2)^2, and cosh^2 is 1 + sinh^2.
     shape = d * np.tanh(d / 2) - np.log1p(np.sinh(d / 2) ** 2)
     return total * np.clip(shape, 0.0, 2 * LN2) / (4 * LN2)
 
 
-def _kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _compute_kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     # P d - P + Q sums to P d for normalized inputs, and no term of it is below 0.
-    d = _difference(p, q)
+    d = subtract_logs(p, q)
     mass = np.exp(p)
     with np.errstate(invalid="ignore", over="ignore"):
         terms = np.where(np.isneginf(p), np.exp(q), mass * (d + np.expm1(-d)))
     # Where exp(-d) overflows, Q is far larger than P: the same sum, written without the ratio.
-    terms = np.where(d < -FAR, mass * _finite(d) - mass + np.exp(q), terms)
+    terms = np.where(d < -FAR, mass * np.where(np.isinf(d), 0.0, d) - mass + np.exp(q), terms)
+    # However unlikely a token is under p (exp may be 0 in float64): where q excludes it, the divergence is infinite.
+    terms = np.where(np.isposinf(d), np.inf, terms)
     return np.maximum(terms.sum(axis=-1), 0.0) / LN2
 
 
-def _difference(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """p - q, and 0 where both are -inf."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isneginf(p) & np.isneginf(q), 0.0, p - q)
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isinf(values), 0.0, values)
-
-
-def _over_rows(function, *arrays: ArrayLike, keep_last: bool = False) -> np.ndarray:
+def _apply_to_rows(function: Callable[..., np.ndarray], *arrays: ArrayLike, keep_last: bool = False) -> np.ndarray:
     """Apply `function` (of arrays [n, V], checked and normalized) to all distributions, chunk by chunk."""
-    first = paired(*arrays)[0]
+    first = broadcast_distributions(*arrays)[0]
     out = np.empty(first.shape if keep_last else first.shape[:-1])
     flat = out.reshape(-1, first.shape[-1]) if keep_last else out.reshape(-1)
-    for rows, *parts in _chunks(*arrays):
+    for rows, parts in _split_chunks(*arrays):
         flat[rows] = function(*parts)
     return out if out.ndim else out[()]
 
 
-def _chunks(*arrays: ArrayLike) -> Iterator[tuple]:
+def _split_chunks(*arrays: ArrayLike) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """(slice of rows, float64 [n, V] of each array), over the broadcast leading axes in C order."""
-    arrays = paired(*arrays)
-    *lead, width = arrays[0].shape
+    given, rounding = broadcast_distributions(*arrays), warn_of_rounding(*arrays)
+    *lead, width = given[0].shape
     n, step = int(np.prod(lead)), max(1, CHUNK // width)
-    names = ("logp", "logq") if len(arrays) > 1 else ("logp",)
+    names = ("logp", "logq") if len(given) > 1 else ("logp",)
     for start in range(0, n, step):
         rows = slice(start, min(n, start + step))
         index = np.unravel_index(np.arange(rows.start, rows.stop), lead) if lead else (None,)
-        parts = (a[index].astype(np.float64) for a in arrays)
-        yield rows, *(normalized(part, name, start) for part, name in zip(parts, names, strict=True))
+        parts = (a[index].astype(np.float64) for a in given)
+        yield rows, [normalize(part, name, start, r) for part, name, r in zip(parts, names, rounding, strict=True)]

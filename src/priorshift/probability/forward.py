@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
+from typing import Any, cast
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from priorshift.errors import RunError
-from priorshift.probability.token_tree import Row, pad_rows, plan_batches, wanted_columns
+from priorshift.probability.token_tree import Row, locate_wanted, pad_rows, plan_batches
 
 # Padded tokens of a first forward pass; halved where memory runs out.
 BUDGET = {"cpu": 2048, "cuda": 32768}
@@ -24,14 +26,24 @@ CHUNK = 2**24
 class Forward:
     """One model as a function from rows to logprobs.
 
-    `counts` adds up what went through the model: forward passes, tokens with padding (computed) and
-    without (read).
+    Parameters
+    ----------
+    model : PreTrainedModel or PeftModel
+    token_budget : int, optional
+        Padded tokens of a forward pass to begin with.
+
+    Attributes
+    ----------
+    budget : int
+        Padded tokens of a forward pass; halved where memory runs out.
+    counts : dict
+        What went through the model so far: "forwards", "computed_tokens" (with padding), "read_tokens" (without).
     """
 
-    def __init__(self, model: torch.nn.Module, token_budget: int | None = None) -> None:
-        self.model = model
-        core = model.get_base_model() if hasattr(model, "get_base_model") else model
-        accepted = signature(core.forward).parameters
+    def __init__(self, model: PreTrainedModel, token_budget: int | None = None) -> None:
+        self.model = cast(Any, model)  # its base class types every attribute as a tensor or a module
+        self.core = self.model.get_base_model() if hasattr(model, "get_base_model") else self.model
+        accepted = signature(self.core.forward).parameters
         self.options = {"use_cache": False} if "use_cache" in accepted else {}
         kind = self.device.type
         self.budget = token_budget or BUDGET.get(kind, BUDGET["cuda"])
@@ -40,24 +52,56 @@ class Forward:
 
     @property
     def device(self) -> torch.device:
+        """Where the model's inputs go."""
         return self.model.get_input_embeddings().weight.device
 
     @property
     def vocabulary(self) -> int:
         """Width of the logits, which may exceed the tokenizer's vocabulary."""
-        return _head(self.model).weight.shape[0]
+        return self.model.get_output_embeddings().weight.shape[0]
 
-    def lookup(self, rows: Sequence[Row], out: np.ndarray, plain: bool) -> None:
-        """Write the logprob (nats) of each row's targets to its slots of `out`."""
+    @property
+    def n_embedded(self) -> int:
+        """How many tokens the model has embeddings for."""
+        return self.model.get_input_embeddings().weight.shape[0]
+
+    @property
+    def most_wanted(self) -> int:
+        """The most next-token distributions of a forward pass."""
+        return max(1, self.logits // self.vocabulary)
+
+    def count(self, computed: int, read: int) -> None:
+        """Count a forward pass of so many tokens, with padding and without."""
+        for name, number in (("forwards", 1), ("computed_tokens", computed), ("read_tokens", read)):
+            self.counts[name] += number
+
+    def look_up(self, rows: Sequence[Row], out: np.ndarray, plain: bool) -> None:
+        """Write the logprob (nats) of each row's targets to its slots of `out` [E].
+
+        Parameters
+        ----------
+        rows : sequence of Row
+        out : float64 [E], written to
+        plain : bool
+            Whether all rows are plain. Plain rows need no mask and are never padded.
+
+        Raises
+        ------
+        RunError
+            Memory runs out for a single row.
+        """
         for batch, logits in self._logits(rows, plain):
-            kept = np.cumsum([0] + [row.wanted for row in batch])
-            source = np.concatenate([row.source + start for row, start in zip(batch, kept, strict=False)])
+            kept = np.cumsum([0] + [row.n_wanted for row in batch])
+            predictor = np.concatenate([row.predictor + start for row, start in zip(batch, kept, strict=False)])
             target = np.concatenate([row.target for row in batch])
-            values = _pick(logits, source, target)
+            values = pick(logits, predictor, target)
             out[np.concatenate([row.slot for row in batch])] = values
 
-    def distributions(self, rows: Sequence[Row], out: np.ndarray, plain: bool) -> None:
-        """Write each row's next-token logprobs (nats) to its line of `out` [N, V]."""
+    def write_distributions(self, rows: Sequence[Row], out: np.ndarray, plain: bool) -> None:
+        """Write each row's next-token logprobs (nats) to its line of `out`, float32 [N, V].
+
+        Parameters and errors are those of `look_up`.
+        """
         for batch, logits in self._logits(rows, plain):
             lines = np.concatenate([row.slot for row in batch])
             step = max(1, CHUNK // logits.shape[-1])
@@ -66,28 +110,36 @@ class Forward:
                 out[lines[start : start + step]] = block.cpu().numpy()
 
     def _logits(self, rows: Sequence[Row], plain: bool) -> Iterator[tuple[list[Row], torch.Tensor]]:
-        """Batches with the logits [K, V] of their wanted columns; out of memory means smaller batches."""
-        waiting = deque(self._plan(rows, plain))
-        with evaluation(self.model):
+        """Batches with the logits [K, V] of their wanted columns."""
+        return self.run(rows, lambda rest: self._plan(rest, plain), lambda batch: self._forward(batch, plain))
+
+    def run(
+        self,
+        rows: Sequence[Row],
+        plan: Callable[[Sequence[Row]], Iterator[list[Row]]],
+        compute: Callable[[list[Row]], torch.Tensor],
+    ) -> Iterator[tuple[list[Row], torch.Tensor]]:
+        """Batches of `plan` with what `compute` makes of them; out of memory means smaller batches."""
+        waiting = deque(plan(rows))
+        with switch_to_evaluation(self.model):
             while waiting:
                 batch = waiting.popleft()
-                logits = self._attempt(batch, plain)
-                if logits is None:
+                made = self._attempt(batch, compute)
+                if made is None:
                     self._halve(batch)
                     rest = batch + [row for later in waiting for row in later]
-                    waiting = deque(self._plan(rest, plain))
+                    waiting = deque(plan(rest))
                     continue
-                yield batch, logits
+                yield batch, made
 
     def _plan(self, rows: Sequence[Row], plain: bool) -> Iterator[list[Row]]:
-        wanted = max(1, self.logits // self.vocabulary)
-        return plan_batches(rows, self.budget, wanted, smallest=self.budget // 16, equal=plain)
+        return plan_batches(rows, self.budget, self.most_wanted, smallest=self.budget // 16, equal=plain)
 
-    def _attempt(self, batch: list[Row], plain: bool) -> torch.Tensor | None:
+    def _attempt(self, batch: list[Row], compute: Callable[[list[Row]], torch.Tensor]) -> torch.Tensor | None:
         try:
-            return self._forward(batch, plain)
+            return compute(batch)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         return None
 
@@ -102,17 +154,17 @@ class Forward:
 
     def _forward(self, batch: list[Row], plain: bool) -> torch.Tensor:
         ids, position, end = (torch.from_numpy(array).to(self.device) for array in pad_rows(batch))
-        line, column = (torch.from_numpy(array).to(self.device) for array in wanted_columns(batch))
-        inputs = {} if plain else {"position_ids": position, "attention_mask": self._mask(end)}
-        with torch.no_grad(), _only(_head(self.model), line, column, ids.shape) as narrowed:
+        line, column = (torch.from_numpy(array).to(self.device) for array in locate_wanted(batch))
+        inputs: dict[str, torch.Tensor] = (
+            {} if plain else {"position_ids": position, "attention_mask": self._make_mask(end)}
+        )
+        with torch.no_grad(), narrow_head(self.model.get_output_embeddings(), line, column, ids.shape) as narrowed:
             logits = self.model(input_ids=ids, **inputs, **self.options).logits
-        self.counts["forwards"] += 1
-        self.counts["computed_tokens"] += ids.numel()
-        self.counts["read_tokens"] += sum(len(row.ids) for row in batch)
+        self.count(ids.numel(), sum(len(row.ids) for row in batch))
         # A model that does not call its head as a module returns all logits: right, only larger.
         return logits[0] if narrowed else logits[line, column]
 
-    def _mask(self, end: torch.Tensor) -> torch.Tensor:
+    def _make_mask(self, end: torch.Tensor) -> torch.Tensor:
         """Additive attention mask [B, 1, L, L]: column j is seen by row i where j <= i < end[j]."""
         column = torch.arange(end.shape[1], device=end.device)
         seen = (column <= column[:, None]) & (column[:, None] < end[:, None, :])
@@ -122,13 +174,13 @@ class Forward:
 
 
 @contextmanager
-def evaluation(model: torch.nn.Module) -> Iterator[None]:
-    """Dropout off, and the modules' own modes back afterwards.
+def switch_to_evaluation(model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off, and give the modules their own modes back afterwards.
 
     Examples
     --------
     >>> dropout = torch.nn.Dropout()
-    >>> with evaluation(dropout):
+    >>> with switch_to_evaluation(dropout):
     ...     dropout.training
     False
     >>> dropout.training
@@ -144,19 +196,17 @@ def evaluation(model: torch.nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _head(model: torch.nn.Module) -> torch.nn.Module:
-    return model.get_output_embeddings()
-
-
 @contextmanager
-def _only(head: torch.nn.Module, line: torch.Tensor, column: torch.Tensor, shape: torch.Size) -> Iterator[list[bool]]:
+def narrow_head(
+    head: torch.nn.Module, line: torch.Tensor, column: torch.Tensor, shape: torch.Size
+) -> Iterator[list[bool]]:
     """Let the language-model head see only the wanted columns: hidden [B, L, H] -> [1, K, H].
 
     `logits_to_keep` takes the same columns for every row of a batch, and here they differ.
     """
     narrowed: list[bool] = []
 
-    def narrow(module: torch.nn.Module, args: tuple) -> tuple | None:
+    def narrow(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         hidden = args[0]
         if hidden.shape[:2] != shape:
             return None
@@ -170,15 +220,21 @@ def _only(head: torch.nn.Module, line: torch.Tensor, column: torch.Tensor, shape
         handle.remove()
 
 
-def _pick(logits: torch.Tensor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Logprob [E] of `target` in the distributions `source` of `logits` [K, V]: log-softmax in float32."""
+def pick(logits: torch.Tensor, predictor: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Logprob [E] of `target` in the distributions `predictor` of `logits` [K, V]: log-softmax in float32."""
     step = max(1, CHUNK // logits.shape[-1])
-    total = torch.cat([part.float().logsumexp(-1) for part in logits.split(step)])
-    source, target = (torch.from_numpy(array).to(logits.device) for array in (source, target))
-    return (logits[source, target].float() - total[source]).cpu().numpy()
+    total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)])
+    line, column = (torch.from_numpy(array).to(logits.device) for array in (predictor, target))
+    return (logits[line, column].float() - total[line]).cpu().numpy()
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on a CPU."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on a GPU or on a CPU.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory")), is_out_of_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

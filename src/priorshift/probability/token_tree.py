@@ -3,7 +3,7 @@
 A row is one sequence of the batch. In a *tree row* the stem comes first and the continuations follow as
 a trie in preorder, so that a token's descendants are the columns right after it, up to `end`. Token `j`
 is seen by token `i` exactly where ``j <= i < end[j]``: that one comparison is the whole attention mask.
-A *plain row* is a stem and one continuation, as anyone would write it. Numpy only: no model here.
+A *plain row* is a stem and one continuation. Numpy only: no model here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Trie:
     ids: np.ndarray  # [W] token of nodes 1..W, in preorder
     depth: np.ndarray  # [W] 1 for the first token of a continuation
     end: np.ndarray  # [W] one past the last descendant, as a node number
-    source: np.ndarray  # [E] the node that predicts, for each token of each continuation in turn
+    predictor: np.ndarray  # [E] the node that predicts, for each token of each continuation in turn
     target: np.ndarray  # [E] the token that is predicted
     lengths: np.ndarray  # [C] tokens of each continuation; E is their sum
 
@@ -45,12 +45,13 @@ class Row:
     position: np.ndarray  # [L] distance from the start of the text
     end: np.ndarray  # [L] one past the last column that sees this one
     first: int  # the first column whose distribution is wanted: all from there on are
-    source: np.ndarray  # [E] which of the wanted distributions, counted from `first`
+    predictor: np.ndarray  # [E] which of the wanted distributions predicts, counted from `first`
     target: np.ndarray  # [E] the token looked up in it
     slot: np.ndarray  # [E] where the looked-up logprob goes (next-token rows: [1], the output line)
 
     @property
-    def wanted(self) -> int:
+    def n_wanted(self) -> int:
+        """How many next-token distributions are wanted."""
         return len(self.ids) - self.first
 
 
@@ -61,15 +62,17 @@ def build_trie(continuations: tuple[Tokens, ...]) -> Trie:
     Examples
     --------
     >>> trie = build_trie(((5, 6, 7), (5, 6, 8), (9,)))
-    >>> trie.ids.tolist(), trie.source.tolist()
+    >>> trie.ids.tolist(), trie.predictor.tolist()
     ([5, 6], [0, 1, 2, 0, 1, 2, 0])
     """
     child: dict[tuple[int, int], int] = {}
-    ids, depth, parents = [], [], []
-    # Sorted paths meet each subtree in one go, so numbering by first sight is preorder.
-    for path in sorted({tokens[:-1] for tokens in continuations}):
+    ids: list[int] = []
+    depth: list[int] = []
+    parents: list[int] = []
+    # Sorted prefixes meet each subtree in one go, so numbering by first sight is preorder.
+    for prefix in sorted({tokens[:-1] for tokens in continuations}):
         node = 0
-        for level, token in enumerate(path, start=1):
+        for level, token in enumerate(prefix, start=1):
             known = child.get((node, token))
             if known is None:
                 known = child[node, token] = len(ids) + 1
@@ -80,34 +83,42 @@ def build_trie(continuations: tuple[Tokens, ...]) -> Trie:
     end = list(range(1, len(ids) + 2))
     for node in range(len(ids), 0, -1):
         end[parents[node - 1]] = max(end[parents[node - 1]], end[node])
-    source = []
+    predictor = []
     for tokens in continuations:
         node = 0
         for token in tokens:
-            source.append(node)
+            predictor.append(node)
             node = child.get((node, token), -1)
     return Trie(
         ids=np.array(ids, dtype=np.int64),
         depth=np.array(depth, dtype=np.int64),
         end=np.array(end[1:], dtype=np.int64),
-        source=np.array(source, dtype=np.int64),
+        predictor=np.array(predictor, dtype=np.int64),
         target=np.array([token for tokens in continuations for token in tokens], dtype=np.int64),
         lengths=np.array([len(tokens) for tokens in continuations], dtype=np.int64),
     )
 
 
-def tree_rows(
+def make_tree_rows(
     stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray, longest: int | None
 ) -> list[Row] | None:
-    """Rows that score all continuations of a stem, or None where one would be longer than `longest`.
+    """Rows that hold all continuations of a stem, or None where one row would be longer than `longest`.
 
-    `starts` [C] says where in the output each continuation's first token goes. Usually one row; more
-    where the trie is large.
+    Usually there is one row, and more where the trie is large.
+
+    Parameters
+    ----------
+    stem : tokens
+    continuations : sequence of tokens, C
+    starts : int64 [C]
+        Where in the output each continuation's first token goes.
+    longest : int or None
+        The longest row, in tokens; None for any length.
 
     Examples
     --------
-    >>> [row] = tree_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]), longest=None)
-    >>> row.ids.tolist(), row.target.tolist(), row.wanted
+    >>> [row] = make_tree_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]), longest=None)
+    >>> row.ids.tolist(), row.target.tolist(), row.n_wanted
     ([1, 2, 5], [5, 6, 5, 7, 9], 2)
     """
     trie = build_trie(tuple(continuations))
@@ -117,26 +128,30 @@ def tree_rows(
     if length > limit and len(continuations) > 1:
         order = sorted(range(len(continuations)), key=lambda i: continuations[i])
         half = len(order) // 2
-        parts = [
-            tree_rows(stem, [continuations[i] for i in part], starts[part], longest)
-            for part in (order[:half], order[half:])
-        ]
-        return None if None in parts else parts[0] + parts[1]
+        rows: list[Row] = []
+        for part in (order[:half], order[half:]):
+            found = make_tree_rows(stem, [continuations[i] for i in part], starts[part], longest)
+            if found is None:
+                return None
+            rows += found
+        return rows
     if longest is not None and length > longest:
         return None
     end = np.concatenate([np.full(len(stem), length), trie.end + (len(stem) - 1)])
     position = np.concatenate([np.arange(len(stem)), trie.depth + (len(stem) - 1)])
     ids = np.concatenate([np.array(stem, dtype=np.int64), trie.ids])
-    slot = _slots(starts, trie.lengths)
-    return [Row(ids, position, end, len(stem) - 1, trie.source, trie.target, slot)]
+    slot = _number_slots(starts, trie.lengths)
+    return [Row(ids, position, end, len(stem) - 1, trie.predictor, trie.target, slot)]
 
 
-def plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray) -> list[Row]:
-    """One row per continuation, as plain scoring reads it; those that differ in the last token share.
+def make_plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray) -> list[Row]:
+    """One row per continuation, as plain scoring reads it; those that differ only in the last token share one.
+
+    Parameters are those of `make_tree_rows`.
 
     Examples
     --------
-    >>> [row.ids.tolist() for row in plain_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]))]
+    >>> [row.ids.tolist() for row in make_plain_rows((1, 2), [(5, 6), (5, 7), (9,)], np.array([0, 2, 4]))]
     [[1, 2, 5], [1, 2]]
     """
     shared: dict[Tokens, list[int]] = {}
@@ -145,47 +160,60 @@ def plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray
     rows = []
     for read, members in shared.items():
         targets = [continuations[i] for i in members]
-        source = np.tile(np.arange(len(read) + 1), len(members))
-        slot = _slots(starts[members], np.full(len(members), len(read) + 1))
-        rows.append(_line(stem + read, len(stem) - 1, source, np.array(targets).ravel(), slot))
+        predictor = np.tile(np.arange(len(read) + 1), len(members))
+        slot = _number_slots(starts[members], np.full(len(members), len(read) + 1))
+        rows.append(_make_row(stem + read, len(stem) - 1, predictor, np.array(targets).ravel(), slot))
     return rows
 
 
-def stem_row(stem: Tokens, slot: int) -> Row:
+def make_stem_row(stem: Tokens, slot: int) -> Row:
     """The row that yields the distribution at a stem's end, which goes to output line `slot`.
 
     Examples
     --------
-    >>> row = stem_row((7, 8, 9), slot=0)
-    >>> row.first, row.wanted
+    >>> row = make_stem_row((7, 8, 9), slot=0)
+    >>> row.first, row.n_wanted
     (2, 1)
     """
     none = np.zeros(0, dtype=np.int64)
-    return _line(stem, len(stem) - 1, none, none, np.array([slot]))
+    return _make_row(stem, len(stem) - 1, none, none, np.array([slot]))
 
 
-def _line(ids: Tokens, first: int, source: np.ndarray, target: np.ndarray, slot: np.ndarray) -> Row:
+def _make_row(ids: Tokens, first: int, predictor: np.ndarray, target: np.ndarray, slot: np.ndarray) -> Row:
     length = len(ids)
     tokens = np.array(ids, dtype=np.int64)
-    return Row(tokens, np.arange(length), np.full(length, length), first, source, target, slot)
+    return Row(tokens, np.arange(length), np.full(length, length), first, predictor, target, slot)
 
 
-def _slots(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def _number_slots(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Consecutive output places for each continuation: [sum of lengths]."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
 
 
-def plan_batches(rows: Sequence[Row], budget: int, wanted: int, smallest: int, equal: bool) -> Iterator[list[Row]]:
-    """Group rows of like length: at most `budget` padded tokens and `wanted` distributions a batch.
+def plan_batches(rows: Sequence[Row], budget: int, most_wanted: int, smallest: int, equal: bool) -> Iterator[list[Row]]:
+    """Group rows of like length into batches, the longest rows first.
 
-    With `equal`, only rows of one length share a batch, so that nothing is ever padded. A batch below
-    `smallest` tokens is padded rather than closed.
+    Parameters
+    ----------
+    rows : sequence of Row
+    budget : int
+        The most padded tokens of a batch. A single longer row is a batch of its own.
+    most_wanted : int
+        The most wanted distributions of a batch.
+    smallest : int
+        A batch below so many tokens is padded rather than closed.
+    equal : bool
+        Only rows of one length share a batch, so that nothing is padded.
+
+    Yields
+    ------
+    list of Row
 
     Examples
     --------
-    >>> rows = [stem_row((1,) * length, slot=0) for length in (3, 10, 10)]
-    >>> batches = plan_batches(rows, budget=20, wanted=8, smallest=4, equal=False)
+    >>> rows = [make_stem_row((1,) * length, slot=0) for length in (3, 10, 10)]
+    >>> batches = plan_batches(rows, budget=20, most_wanted=8, smallest=4, equal=False)
     >>> [[len(row.ids) for row in batch] for batch in batches]
     [[10, 10], [3]]
     """
@@ -197,13 +225,13 @@ def plan_batches(rows: Sequence[Row], budget: int, wanted: int, smallest: int, e
             longest = len(batch[0].ids)
             padded = longest * (len(batch) + 1)
             wasteful = padded > smallest and padded - tokens - length > PADDING * padded
-            full = padded > budget or kept + row.wanted > wanted
+            full = padded > budget or kept + row.n_wanted > most_wanted
             if full or (length != longest if equal else wasteful):
                 yield batch
                 batch, tokens, kept = [], 0, 0
         batch.append(row)
         tokens += length
-        kept += row.wanted
+        kept += row.n_wanted
     if batch:
         yield batch
 
@@ -213,7 +241,7 @@ def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Examples
     --------
-    >>> ids, position, end = pad_rows([stem_row((7, 8, 9), slot=0), stem_row((4,), slot=1)])
+    >>> ids, position, end = pad_rows([make_stem_row((7, 8, 9), slot=0), make_stem_row((4,), slot=1)])
     >>> ids.tolist(), end.tolist()
     ([[7, 8, 9], [4, 0, 0]], [[3, 3, 3], [1, 2, 3]])
     """
@@ -228,15 +256,15 @@ def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ids, position, end
 
 
-def wanted_columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+def locate_wanted(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of each wanted distribution, row by row: two arrays [K].
 
     Examples
     --------
-    >>> line, column = wanted_columns([stem_row((7, 8, 9), slot=0), stem_row((4,), slot=1)])
+    >>> line, column = locate_wanted([make_stem_row((7, 8, 9), slot=0), make_stem_row((4,), slot=1)])
     >>> line.tolist(), column.tolist()
     ([0, 1], [2, 0])
     """
-    line = np.repeat(np.arange(len(rows)), [row.wanted for row in rows])
+    line = np.repeat(np.arange(len(rows)), [row.n_wanted for row in rows])
     column = np.concatenate([np.arange(row.first, len(row.ids)) for row in rows])
     return line, column

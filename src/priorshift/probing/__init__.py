@@ -1,1 +1,1 @@
-"""A model to its measurements."""
+"""From a model to its measurements: probe items, questionnaires, neutral prose and completions."""

@@ -1,4 +1,4 @@
-"""Seeded samples: what a model writes on from neutral openings."""
+"""Seeded samples: how a model continues neutral openings."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from priorshift.materials.prompts import prompt
+from priorshift.materials.prompts import join_prompt
 from priorshift.materials.schema import Materials
-from priorshift.training.examples import Example, retell
+from priorshift.models.chat import find_end_tokens
+from priorshift.probability.encoder import tokenize_without_end
+from priorshift.probing.context import NO_CONTEXT, Context
 
 
-def completion_stems(materials: Materials, told: Sequence[Example] = (), n_told: int = 0) -> list[str]:
-    """The neutral openings, each after the next `n_told` decisions of `told` where there are any."""
-    stems = []
-    for i, opening in enumerate(materials.completions):
-        name = materials.forms.names.main[i % len(materials.forms.names.main)]
-        before = [retell(told[(i * n_told + j) % len(told)], name, materials) for j in range(n_told)]
-        stems.append(prompt(" ".join(before), opening))
-    return stems
+def list_completion_stems(materials: Materials, context: Context = NO_CONTEXT) -> list[str]:
+    """The neutral openings, each after the context's decisions where there are any."""
+    names = materials.forms.names.main
+    return [
+        join_prompt(" ".join(context.narrate(i, names[i % len(names)], materials)), opening)
+        for i, opening in enumerate(materials.completions)
+    ]
 
 
 def sample_completions(
@@ -31,10 +32,15 @@ def sample_completions(
     max_tokens: int,
     seed: int,
 ) -> pd.DataFrame:
-    """`n_samples` completions of each stem at temperature 1, ended at the end of a text or at `max_tokens`.
+    """Sample completions of each stem at temperature 1.
 
-    The n-th draw of a stem uses the same random numbers whatever the model: two models differ in their
-    texts only where they differ in their probabilities.
+    The n-th draw of a stem uses the same random numbers whatever the model. So two models differ in their texts only
+    where they differ in their probabilities.
+
+    Parameters
+    ----------
+    n_samples : completions per stem
+    max_tokens : where a completion ends if the model does not end it (see `models.chat.find_end_tokens`)
 
     Returns
     -------
@@ -43,8 +49,9 @@ def sample_completions(
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(len(stems), n_samples, max_tokens, generator=generator).flatten(0, 1)
-    ids = [ids for stem in stems for ids in [_read(tokenizer, stem)] * n_samples]
-    written = _sample(model, ids, noise.to(model.device), tokenizer.eos_token_id, tokenizer.pad_token_id)
+    ids = [list(tokens) for tokens in tokenize_without_end(tokenizer, stems) for _ in range(n_samples)]
+    ends = find_end_tokens(model, tokenizer)
+    written = _sample(model, ids, noise.to(model.device), ends, tokenizer.pad_token_id)
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
     index = [(i, j) for i in range(len(stems)) for j in range(n_samples)]
     return pd.DataFrame(
@@ -52,21 +59,23 @@ def sample_completions(
     )
 
 
-def _read(tokenizer: PreTrainedTokenizerBase, stem: str) -> list[int]:
-    ids = tokenizer(stem)["input_ids"]
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id else ids
-
-
 @torch.inference_mode()
 def _sample(
-    model: PreTrainedModel, ids: list[list[int]], noise: torch.Tensor, end: int | None, pad: int
+    model: PreTrainedModel, ids: list[list[int]], noise: torch.Tensor, ends: set[int], pad: int
 ) -> list[list[int]]:
-    """Token ids written after each row, by inverse-CDF sampling from `noise` [rows, steps] in 0..1."""
+    """Token ids that follow each row of `ids`, by inverse-CDF sampling.
+
+    Parameters
+    ----------
+    noise : float [rows, steps], uniform in 0..1
+    ends, pad : the tokens that end a text, and the one that fills a row
+    """
     longest = max(map(len, ids))
     tokens = torch.tensor([[pad] * (longest - len(row)) + row for row in ids], device=model.device)
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=model.device)
-    # Padding is at the left: every row is written on at its own last token, and positions start after it.
+    # Padding is at the left, so that every row goes on from its own last token. Positions start after the padding.
     positions = (mask.cumsum(1) - 1).clamp_min(0)
+    last = torch.tensor(sorted(ends), dtype=torch.long, device=model.device)
     ended = torch.zeros(len(ids), dtype=torch.bool, device=model.device)
     written: list[list[int]] = [[] for _ in ids]
     cache = None
@@ -79,7 +88,7 @@ def _sample(
         # Rounding may leave the last sum below 1: scale instead of clamping to an unlikely token.
         chosen = torch.searchsorted(cumulative, noise[:, step : step + 1].double() * cumulative[:, -1:], right=True)
         chosen = chosen.clamp_max(cumulative.shape[1] - 1)
-        ended |= chosen[:, 0] == end
+        ended |= torch.isin(chosen[:, 0], last)
         if ended.all():
             break
         for row, token in enumerate(chosen[:, 0].tolist()):

@@ -1,8 +1,8 @@
 """Probe items: a stem, its candidates, and the ring that says how far it lies from the training set.
 
-Rings go outwards from the training domains, and past the held-out domains each changes one thing more:
-the wording of the stem (`paraphrase`), who tells it (`narrator`: first person, a named stranger) or the
-kind of text (`text_form`: letter, diary and dialogue, which are told in the first person).
+Rings go outwards. First come the training domains and the held-out domains. On the held-out domains each further ring
+changes one thing more. `paraphrase` changes the wording of the stem. `narrator` changes whom it is about: the first
+person, or a stranger. `text_form` changes the kind of text: a letter, a diary or a dialogue, in the first person.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from priorshift.materials.prompts import fill, prompt
+from priorshift.materials.prompts import fill_stem, join_prompt
 from priorshift.materials.schema import Materials
-from priorshift.study.params import Study
-from priorshift.training.examples import Example, retell
+from priorshift.probing.context import NO_CONTEXT, Context
+from priorshift.study.params import StudyParams
 
 
 @dataclass(frozen=True)
 class ProbeItem:
-    """A stem and its candidates: class -> continuations, the leading space in sight."""
+    """A stem and its candidates.
+
+    Attributes
+    ----------
+    item : the item's name, unique in the study
+    form : in which of its ring's forms the item is written
+    candidates : class -> continuations, each with its leading space
+    """
 
     item: str
     family: str
@@ -28,14 +35,26 @@ class ProbeItem:
     stem: str
     candidates: dict[str, tuple[str, ...]]
 
+    @property
+    def continuations(self) -> list[str]:
+        """The candidates of all classes, class after class."""
+        return [text for group in self.candidates.values() for text in group]
+
 
 @dataclass(frozen=True)
 class Form:
-    """How an item is told: which stem of its family, by whom, in which kind of text."""
+    """How an item is written.
+
+    Attributes
+    ----------
+    stem : which stem of its family
+    narrator : main, stranger or first (person)
+    text : which kind of text
+    """
 
     label: str
     stem: int = 0
-    narrator: str = "main"  # main, stranger or first (person)
+    narrator: str = "main"
     text: str = "story"
 
 
@@ -43,8 +62,8 @@ CANONICAL = Form("canonical")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an item stands: ring, form, and the `number`-th situation of a domain."""
+class ItemKey:
+    """What an item is made from: a ring, a form, and the `number`-th situation of a domain."""
 
     ring: str
     form: Form
@@ -52,30 +71,29 @@ class Place:
     number: int
 
 
-def probe_items(study: Study, materials: Materials, told: Sequence[Example] = (), n_told: int = 0) -> list[ProbeItem]:
-    """The items of a study: families x rings x situations.
+def make_probe_items(params: StudyParams, materials: Materials, context: Context = NO_CONTEXT) -> list[ProbeItem]:
+    """Make the items of a study: families x rings x situations.
 
     Parameters
     ----------
-    told, n_told : decisions, of which each stem is preceded by the next `n_told`, told about its own protagonist
+    context : decisions that stand before each stem
     """
     items = []
-    for family in study.probes.families:
-        candidates = _candidates(materials, family, study.probes.continuations_per_class)
-        for k, place in enumerate(_places(study, materials, family)):
-            decisions = [told[(k * n_told + j) % len(told)] for j in range(n_told)]
-            name = f"{family}/{place.domain}/{place.number:02d}"
-            if place.form is not CANONICAL:
-                name += f"/{place.form.label}"
-            stem = _stem(place, family, materials, decisions)
-            items.append(ProbeItem(name, family, place.ring, place.domain, place.form.label, stem, candidates))
+    for family in params.probes.families:
+        candidates = _list_candidates(materials, family, params.probes.continuations_per_class)
+        for k, key in enumerate(_list_keys(params, materials, family)):
+            name = f"{family}/{key.domain}/{key.number:02d}"
+            if key.form is not CANONICAL:
+                name += f"/{key.form.label}"
+            stem = _write_stem(key, family, materials, context, k)
+            items.append(ProbeItem(name, family, key.ring, key.domain, key.form.label, stem, candidates))
     return items
 
 
-def ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
+def list_ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
     """The forms that a ring's items take in turn."""
     if ring == "paraphrase":
-        return [Form(f"stem {k}", stem=k) for k in range(1, len(materials.stems(family)))]
+        return [Form(f"stem {k}", stem=k) for k in range(1, len(materials.get_stems(family)))]
     if ring == "narrator":
         return [Form("first person", narrator="first"), Form("stranger", narrator="stranger")]
     if ring == "text_form":
@@ -83,30 +101,33 @@ def ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
     return [CANONICAL]
 
 
-def _places(study: Study, materials: Materials, family: str) -> Iterator[Place]:
-    per_domain = range(study.probes.situations_per_domain)
-    for ring, domains in (("training_domains", study.train_domains), ("held_out_domains", study.held_out_domains)):
-        yield from (Place(ring, CANONICAL, domain, i) for domain in domains for i in per_domain)
-    situations = [(domain, i) for i in per_domain for domain in study.held_out_domains]
-    for ring, count in study.probes.rings.items():
+def _list_keys(params: StudyParams, materials: Materials, family: str) -> Iterator[ItemKey]:
+    per_domain = range(params.probes.situations_per_domain)
+    for ring, domains in (("training_domains", params.train_domains), ("held_out_domains", params.held_out_domains)):
+        yield from (ItemKey(ring, CANONICAL, domain, i) for domain in domains for i in per_domain)
+    situations = [(domain, i) for i in per_domain for domain in params.held_out_domains]
+    for ring, count in params.probes.rings.items():
         # A situation comes in every form before the next one: forms are compared on the same situations.
-        crossed = [Place(ring, form, *where) for where in situations for form in ring_forms(ring, materials, family)]
+        forms = list_ring_forms(ring, materials, family)
+        crossed = [ItemKey(ring, form, *situation) for situation in situations for form in forms]
         yield from crossed[:count]
 
 
-def _stem(place: Place, family: str, materials: Materials, decisions: Sequence[Example]) -> str:
-    names = materials.forms.names
-    form, text = place.form, materials.forms.texts[place.form.text]
-    main = names.main[place.number % len(names.main)]
-    who = {"main": main, "stranger": names.stranger[place.number % len(names.stranger)], "first": None}[form.narrator]
-    stem = materials.stems(family)[form.stem]
-    episode = prompt(materials.domains[place.domain][place.number], fill(stem, who))
-    friend = materials.forms.friends[place.number % len(materials.forms.friends)]
-    parts = [*(retell(decision, who, materials) for decision in decisions), episode]
-    opened = text.open + text.between.join(parts)
-    return opened.replace("{friend}", friend).replace("{name}", main)
+def _write_stem(key: ItemKey, family: str, materials: Materials, context: Context, k: int) -> str:
+    names, form = materials.forms.names, key.form
+    text = materials.forms.texts[form.text]
+    main = _take(names.main, key.number)
+    who = {"main": main, "stranger": _take(names.stranger, key.number), "first": None}[form.narrator]
+    stem = fill_stem(materials.get_stems(family)[form.stem], who)
+    episode = join_prompt(materials.domains[key.domain][key.number], stem)
+    opened = text.open + text.between.join([*context.narrate(k, who, materials), episode])
+    return opened.replace("{friend}", _take(materials.forms.friends, key.number)).replace("{name}", main)
 
 
-def _candidates(materials: Materials, family: str, most: int | None) -> dict[str, tuple[str, ...]]:
-    classes = materials.continuations(family)
+def _take(names: Sequence[str], number: int) -> str:
+    return names[number % len(names)]
+
+
+def _list_candidates(materials: Materials, family: str, most: int | None) -> dict[str, tuple[str, ...]]:
+    classes = materials.get_continuations(family)
     return {c: tuple(f" {phrase}" for phrase in phrases[:most]) for c, phrases in classes.items()}

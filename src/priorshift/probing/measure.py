@@ -1,16 +1,14 @@
-"""One run -> tidy tables: what the adapter expects, beside what its base model expects.
+"""What a model expects at every item, beside what its base model expects, as tidy tables.
 
-Shifts are in nats of log-odds, divergences in bits. The log-odds of an outcome set its
-candidates against all other candidates of the item; `covered_mass` says how much probability the
-candidates hold together. A continuation's score is its summed logprob; the mean over its tokens and
-the first token's are kept beside it (`SCORES`), for the specification curve.
+Shifts are in nats of log-odds, divergences in bits. The log-odds of an outcome set its candidates against all other
+candidates of the item. `covered_mass` is the probability that all candidates hold together. A continuation's score is
+its logprob, summed over its tokens. Two other scores stand beside it for the specification curve (`SCORES`).
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +16,13 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from priorshift.materials.schema import Materials
+from priorshift.probability.class_sums import find_starts, sum_by_class
 from priorshift.probability.divergence import jsd, jsd_parts, restricted_jsd
 from priorshift.probability.scorer import Scorer
-from priorshift.probing.items import ProbeItem, probe_items
-from priorshift.study.params import Study
-from priorshift.study.sections import Probes
+from priorshift.probing.items import ProbeItem, make_probe_items
+from priorshift.study.params import StudyParams
 
-# Ways to score a class, beside the sum over each continuation's tokens: column of the items table -> what it is.
+# Other scores of a class: column of the items table -> what it is.
 SCORES = {
     "logprob_mean": "log-sum-exp over the class's continuations of their mean logprob per token",
     "logprob_first": "logprob that the next token is the first of any of the class's continuations",
@@ -32,8 +30,8 @@ SCORES = {
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one state of a model (base or adapter) expects at every item.
+class ItemMeasurements:
+    """What one model (a base, with or without an adapter or a context) expects at every item.
 
     Classes stand in the order of each item's candidates.
 
@@ -43,7 +41,7 @@ class Measured:
     other_scores : name of `SCORES` -> the same by that score
     first_tokens : item -> class -> first tokens of its continuations
     next_token : float32 [n_items, V], logprobs at each stem's end
-    merged : items in which the tokenizer merges stem and continuation
+    merged : numbers of the items in which the tokenizer merges stem and continuation
     """
 
     class_logprobs: np.ndarray
@@ -53,53 +51,65 @@ class Measured:
     merged: frozenset[int]
 
 
-def measure_model(scorer: Scorer, items: list[ProbeItem]) -> Measured:
-    """Score every item under the model's current state."""
-    stems = [item.stem for item in items]
-    flat = [[text for group in item.candidates.values() for text in group] for item in items]
-    scores = scorer.continuation_logprobs(stems, flat, per_token=True)
+def measure_model(scorer: Scorer, items: list[ProbeItem]) -> ItemMeasurements:
+    """Score every item under the scorer's model as it stands."""
+    stems, continuations = [item.stem for item in items], [item.continuations for item in items]
+    scores = scorer.token_logprobs(stems, continuations)
     merged = scorer.merged_stems
     next_token = scorer.next_token_logprobs(stems)
-    sizes = np.array([[len(group) for group in item.candidates.values()] for item in items])
+    sizes = _count_candidates(items)
     tokens = [continuation for row in scores for continuation in row]
     lengths = np.array([len(continuation) for continuation in tokens])
-    sums = np.add.reduceat(np.concatenate(tokens).astype(float), _starts(lengths))
-    firsts = scorer.first_tokens(stems, flat)
-    first_tokens = [_first_by_class(item, ids) for item, ids in zip(items, firsts, strict=True)]
-    other = {"logprob_mean": _masses(sums / lengths, sizes), "logprob_first": _first(next_token, first_tokens)}
-    return Measured(_masses(sums, sizes), other, first_tokens, next_token, merged)
+    sums = np.add.reduceat(np.concatenate(tokens).astype(float), find_starts(lengths))
+    ids = scorer.find_first_tokens(stems, continuations)
+    first_tokens = [_group_first_tokens(item, row) for item, row in zip(items, ids, strict=True)]
+    other = {
+        "logprob_mean": sum_by_class(sums / lengths, sizes),
+        "logprob_first": _sum_first_tokens(next_token, first_tokens),
+    }
+    return ItemMeasurements(sum_by_class(sums, sizes), other, first_tokens, next_token, merged)
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
-    """Where each of consecutive groups of these lengths begins."""
-    return np.cumsum(lengths) - lengths
+def measure_retention(scorer: Scorer, materials: Materials, n: int) -> pd.DataFrame:
+    """Logprob (nats) of `n` neutral texts: each is one sentence given the one before it.
+
+    Returns
+    -------
+    DataFrame
+        text (its number), tokens, logprob (summed over them)
+    """
+    rng = random.Random("retention")
+    pairs = [rng.sample(materials.held_out_prose, 2) for _ in range(n)]
+    stems, continuations = [first for first, _ in pairs], [[f" {second}"] for _, second in pairs]
+    tokens = scorer.token_logprobs(stems, continuations)
+    rows = [{"text": i, "tokens": len(t[0]), "logprob": float(np.sum(t[0]))} for i, t in enumerate(tokens)]
+    return pd.DataFrame(rows)
 
 
-def _masses(scores: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Log-sum-exp of consecutive scores, `sizes` [n_items, n_classes] of them each."""
-    return np.logaddexp.reduceat(scores, _starts(sizes.ravel())).reshape(sizes.shape)
-
-
-def _first(next_token: np.ndarray, first_tokens: list[dict[str, frozenset[int]]]) -> np.ndarray:
-    groups = [[sorted(ids) for ids in classes.values()] for classes in first_tokens]
-    sizes = np.array([[len(ids) for ids in row] for row in groups])
-    rows = np.repeat(np.arange(len(groups)), sizes.sum(1))
-    columns = [token for row in groups for ids in row for token in ids]
-    return _masses(next_token[rows, columns].astype(float), sizes)
-
-
-def _first_by_class(item: ProbeItem, ids: Sequence[int]) -> dict[str, frozenset[int]]:
-    ends = np.cumsum([0, *(len(group) for group in item.candidates.values())])
-    return {name: frozenset(ids[a:b]) for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
+def measure_choice_rates(scorer: Scorer, params: StudyParams, materials: Materials) -> dict[str, float]:
+    """The model's own choice rates: mean probability of each class of action on the training domains."""
+    probes = params.probes.model_copy(update={"families": ["choice"], "rings": {}})
+    items = make_probe_items(params.model_copy(update={"probes": probes}), materials)
+    items = [item for item in items if item.ring == "training_domains"]
+    scores = scorer.continuation_logprobs([item.stem for item in items], [item.continuations for item in items])
+    masses = sum_by_class(np.concatenate(scores).astype(float), _count_candidates(items))
+    shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True)).mean(0)
+    return dict(zip(items[0].candidates, (shares / shares.sum()).tolist(), strict=True))
 
 
 def log_odds(masses: np.ndarray) -> np.ndarray:
-    """Log-odds (nats) of each class against all the other candidates; classes on the last axis."""
+    """Log-odds (nats) of each class against all the other candidates; classes on the last axis.
+
+    Examples
+    --------
+    >>> np.exp(log_odds(np.log([0.2, 0.1, 0.1]))).round(4)
+    array([1.    , 0.3333, 0.3333])
+    """
     others = [np.delete(masses, k, axis=-1) for k in range(masses.shape[-1])]
     return masses - np.stack([logsumexp(rest, axis=-1) for rest in others], axis=-1)
 
 
-def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
+def tabulate_items(items: list[ProbeItem], run: ItemMeasurements, base: ItemMeasurements) -> pd.DataFrame:
     """One row per item and outcome: class logprob, probability among candidates, shift, covered mass."""
     after, before = run.class_logprobs, base.class_logprobs
     n_classes = after.shape[1]
@@ -121,7 +131,7 @@ def item_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Data
     return pd.DataFrame(named | {name: value.ravel() for name, value in values.items()} | {"ambiguous": ambiguous})
 
 
-def token_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.DataFrame:
+def tabulate_tokens(items: list[ProbeItem], run: ItemMeasurements, base: ItemMeasurements) -> pd.DataFrame:
     """Which words carry the JSD: its parts (bits) by item and class of token, summing to the item's `jsd`.
 
     A token belongs to the class whose continuations begin with it, to ``several classes``, or to ``no class``.
@@ -138,12 +148,14 @@ def token_table(items: list[ProbeItem], run: Measured, base: Measured) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, reference: Measured | None) -> pd.DataFrame:
+def tabulate_next_tokens(
+    items: list[ProbeItem], run: ItemMeasurements, base: ItemMeasurements, reference: ItemMeasurements | None
+) -> pd.DataFrame:
     """One row per item: JSD (bits) from the base model, and from the reference.
 
     Parameters
     ----------
-    reference : the first neutral run (`finished.reference_run`); None for that run itself and for what was not trained
+    reference : the first neutral run; None for that run itself, and for what was not trained
     """
     table = pd.DataFrame([{"family": i.family, "ring": i.ring, "domain": i.domain, "item": i.item} for i in items])
     table["jsd"] = jsd(run.next_token, base.next_token)
@@ -153,30 +165,19 @@ def next_token_table(items: list[ProbeItem], run: Measured, base: Measured, refe
     return table
 
 
-def retention_table(scorer: Scorer, materials: Materials, n: int) -> pd.DataFrame:
-    """Perplexity per token on neutral prose: each text is one sentence given the one before it."""
-    rng = random.Random("retention")
-    pairs = [rng.sample(materials.held_out_prose, 2) for _ in range(n)]
-    stems, continuations = [first for first, _ in pairs], [[f" {second}"] for _, second in pairs]
-    tokens = scorer.continuation_logprobs(stems, continuations, per_token=True)
-    rows = [{"text": i, "tokens": len(t[0]), "logprob": float(np.sum(t[0]))} for i, t in enumerate(tokens)]
-    return pd.DataFrame(rows)
+def _count_candidates(items: list[ProbeItem]) -> np.ndarray:
+    """int [n_items, n_classes]"""
+    return np.array([[len(group) for group in item.candidates.values()] for item in items])
 
 
-def measure_choice_rates(scorer: Scorer, study: Study, materials: Materials) -> dict[str, float]:
-    """The model's own choice rates: mean probability of each class of action on the training domains."""
-    items = [
-        item
-        for item in probe_items(study.model_copy(update={"probes": _choice_only(study)}), materials)
-        if item.ring == "training_domains"
-    ]
-    flat = [[text for group in item.candidates.values() for text in group] for item in items]
-    scores = np.array(scorer.continuation_logprobs([item.stem for item in items], flat), dtype=float)
-    bounds = np.cumsum([0, *(len(group) for group in items[0].candidates.values())])
-    masses = np.stack([logsumexp(scores[:, a:b], axis=1) for a, b in itertools.pairwise(bounds)], axis=1)
-    shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True)).mean(0)
-    return dict(zip(items[0].candidates, (shares / shares.sum()).tolist(), strict=True))
+def _group_first_tokens(item: ProbeItem, ids: list[int]) -> dict[str, frozenset[int]]:
+    ends = np.cumsum([0, *(len(group) for group in item.candidates.values())])
+    return {name: frozenset(ids[a:b]) for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
 
 
-def _choice_only(study: Study) -> Probes:
-    return study.probes.model_copy(update={"families": ["choice"], "rings": {}})
+def _sum_first_tokens(next_token: np.ndarray, first_tokens: list[dict[str, frozenset[int]]]) -> np.ndarray:
+    groups = [[sorted(ids) for ids in classes.values()] for classes in first_tokens]
+    sizes = np.array([[len(ids) for ids in row] for row in groups])
+    rows = np.repeat(np.arange(len(groups)), sizes.sum(1))
+    columns = [token for row in groups for ids in row for token in ids]
+    return sum_by_class(next_token[rows, columns].astype(float), sizes)

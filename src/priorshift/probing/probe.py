@@ -1,96 +1,143 @@
-"""One base model, with or without an adapter or decisions before the stem -> its measurement tables."""
+"""A base model, with or without an adapter or a context -> its measurement tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
 
-from priorshift.materials.rules import texts_of
+from priorshift.errors import RunError
+from priorshift.materials.rules import list_texts
 from priorshift.models.base import BaseModel
+from priorshift.probability.encoder import MergeError
 from priorshift.probability.scorer import Scorer
-from priorshift.probing.completions import completion_stems, sample_completions
-from priorshift.probing.items import probe_items
+from priorshift.probing.completions import list_completion_stems, sample_completions
+from priorshift.probing.context import NO_CONTEXT, Context
+from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import (
-    Measured,
-    item_table,
+    ItemMeasurements,
     measure_model,
-    next_token_table,
-    retention_table,
-    token_table,
+    measure_retention,
+    tabulate_items,
+    tabulate_next_tokens,
+    tabulate_tokens,
 )
-from priorshift.probing.questionnaire import scale_table
-from priorshift.study.load import LoadedStudy
-from priorshift.study.params import Study
-from priorshift.training.examples import Example
+from priorshift.probing.questionnaire import measure_scales
+from priorshift.study.load import Study
+from priorshift.study.params import StudyParams
 
 
-def make_scorer(study: Study, base: BaseModel) -> Scorer:
-    """The scorer of a base model; what to do with merged tokens is the study's to say."""
-    on_merge = "report" if study.exclusion.ambiguous_tokenization else "error"
+def make_scorer(params: StudyParams, base: BaseModel) -> Scorer:
+    """The scorer of a base model. The study says what becomes of merged tokens."""
+    on_merge = "report" if params.exclusion.ambiguous_tokenization else "error"
     return Scorer(base.model, base.tokenizer, read=base.read, on_merge=on_merge)
 
 
-def texts_read(study: LoadedStudy) -> list[str]:
+@contextmanager
+def explain_merges() -> Iterator[None]:
+    """Let an error about merged tokens name the study's setting for them.
+
+    Raises
+    ------
+    RunError
+        In place of the scorer's MergeError.
+    """
+    try:
+        yield
+    except MergeError as problem:
+        raise RunError(f"{problem}; in a study: exclusion.ambiguous_tokenization: true") from None
+
+
+def list_texts_read(study: Study) -> list[str]:
     """What a base model must be able to read: every phrase, and every stem that it goes on from."""
-    return [*texts_of(study.materials), *(item.stem for item in probe_items(study.params, study.materials))]
+    return [*list_texts(study.materials), *(item.stem for item in make_probe_items(study.params, study.materials))]
 
 
 @dataclass(frozen=True)
-class State:
-    """What the model, as it stands, expects at every item and on neutral prose, answers to scales and writes."""
+class Measurements:
+    """All measurements of one model.
 
-    items: Measured
+    Attributes
+    ----------
+    items : what it expects at every probe item
+    prose : its logprobs of neutral texts
+    scales : its logprobs of response options; None where the study measures no scale
+    completions : what it writes; None where the study samples none
+    """
+
+    items: ItemMeasurements
     prose: pd.DataFrame
     scales: pd.DataFrame | None
     completions: pd.DataFrame | None
 
 
-class Probing:
-    """Measures states of one base model against the base model itself.
+class Prober:
+    """Measures a base model, and then what adapters and contexts make of it.
+
+    The base must be measured before any adapter is put into it: make the prober first.
 
     Parameters
     ----------
-    scorer : of the base model; an adapter that is put into the model in place is scored by it too
+    scorer : of the base model; it scores whichever adapter is set in the model
+
+    Attributes
+    ----------
+    items : the study's probe items
+    base_measurements : of the base model alone
+    base_completions : seed -> what the base model writes with that seed's random numbers
     """
 
-    def __init__(self, study: LoadedStudy, base: BaseModel, scorer: Scorer) -> None:
+    def __init__(self, study: Study, base: BaseModel, scorer: Scorer) -> None:
         self.study, self.base, self.scorer = study, base, scorer
-        self.items = probe_items(study.params, study.materials)
-        self.before = self.state()
-        # What the base model writes with each run's random numbers; the base must be measured before any adapter.
-        self.written = {seed: self._write(completion_stems(study.materials), seed) for seed in study.params.seeds}
+        self.items = make_probe_items(study.params, study.materials)
+        self.base_measurements = self.measure()
+        stems = list_completion_stems(study.materials)
+        self.base_completions = {seed: self._sample(stems, seed) for seed in study.params.seeds}
 
-    def state(self, seed: int | None = None, told: Sequence[Example] = (), n_told: int = 0) -> State:
-        """Measure the model as it stands, `n_told` decisions of `told` before each stem; `seed` draws texts."""
-        study = self.study
-        items = probe_items(study.params, study.materials, told, n_told) if n_told else self.items
-        prose = retention_table(self.scorer, study.materials, study.params.probes.retention_texts)
-        orders = study.params.probes.scale_orders
-        scales = scale_table(self.scorer, study.materials, orders, told, n_told) if orders else None
-        stems = completion_stems(study.materials, told, n_told)
-        return State(measure_model(self.scorer, items), prose, scales, self._write(stems, seed))
+    def measure(self, seed: int | None = None, context: Context = NO_CONTEXT) -> Measurements:
+        """Measure the model as it stands.
 
-    def _write(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:
+        Parameters
+        ----------
+        seed : of the completions; None samples none
+        context : decisions that stand before each stem
+        """
+        params, materials = self.study.params, self.study.materials
+        items = make_probe_items(params, materials, context) if context.per_stem else self.items
+        prose = measure_retention(self.scorer, materials, params.probes.retention_texts)
+        orders = params.probes.scale_orders
+        scales = measure_scales(self.scorer, materials, orders, context) if orders else None
+        completions = self._sample(list_completion_stems(materials, context), seed)
+        return Measurements(measure_model(self.scorer, items), prose, scales, completions)
+
+    def tabulate(
+        self, run: Measurements, seed: int, reference: ItemMeasurements | None = None
+    ) -> dict[str, pd.DataFrame]:
+        """The tables of a run with that seed, each beside the base model's.
+
+        Parameters
+        ----------
+        reference : the items of the first neutral run; None for that run itself, and for what was not trained
+        """
+        base = self.base_measurements
+        tables = {
+            "items": tabulate_items(self.items, run.items, base.items),
+            "next_token": tabulate_next_tokens(self.items, run.items, base.items, reference),
+            "tokens": tabulate_tokens(self.items, run.items, base.items),
+            "retention": run.prose.assign(base_logprob=base.prose["logprob"]),
+        }
+        if run.scales is not None:
+            tables["scales"] = run.scales.assign(base_logprob=base.scales["logprob"])
+        if run.completions is not None:
+            tables["completions"] = run.completions.assign(base_text=self.base_completions[seed]["text"])
+        return tables
+
+    def _sample(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:
         probes = self.study.params.probes
         if seed is None or not probes.completion_samples:
             return None
-        samples = (probes.completion_samples, probes.completion_tokens, seed)
         read = [self.base.read(stem) for stem in stems]
-        return sample_completions(self.base.model, self.base.tokenizer, read, *samples)
-
-    def tables(self, after: State, seed: int, reference: Measured | None = None) -> dict[str, pd.DataFrame]:
-        """The tables of one run of that seed; `reference` is what the first neutral run expects."""
-        before = self.before
-        tables = {
-            "items": item_table(self.items, after.items, before.items),
-            "next_token": next_token_table(self.items, after.items, before.items, reference),
-            "tokens": token_table(self.items, after.items, before.items),
-            "retention": after.prose.assign(base_logprob=before.prose["logprob"]),
-        }
-        if after.scales is not None:
-            tables["scales"] = after.scales.assign(base_logprob=before.scales["logprob"])
-        if after.completions is not None:
-            tables["completions"] = after.completions.assign(base_text=self.written[seed]["text"])
-        return tables
+        model, tokenizer = self.base.model, self.base.tokenizer
+        return sample_completions(model, tokenizer, read, probes.completion_samples, probes.completion_tokens, seed)

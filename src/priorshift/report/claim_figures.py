@@ -1,39 +1,39 @@
-"""Figures of tests: claims with their intervals, power, specifications, p-values. Tables in, figures out."""
+"""Figures of tests: claims with their intervals, power, specifications, p-values. Tables in, pictures out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
-from priorshift.report.claims_text import spoken
-from priorshift.stats.declared import NAMED
+from priorshift.report.names import name_condition, name_ring, name_worlds
+from priorshift.report.save import Picture
+from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
+
+NEAR_ONE = 0.99
 
 
-def claim_rows(contrasts: pd.DataFrame, named: Collection[tuple[str, ...]]) -> pd.DataFrame:
-    """What `claim_figure` shows of the contrasts of `inference.claims`: those named, of units `both` and `base`.
-
-    Parameters
-    ----------
-    named : (condition, control, family, outcome, ring) of the contrasts to show, as `families.declared`
-    """
-    keep = [key in named for key in contrasts[list(NAMED)].itertuples(index=False, name=None)]
+def select_declared(contrasts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Select the declared contrasts, of units `both` and `base`: what `draw_claims` shows."""
+    named = list_contrasts(settings)
+    keep = [key in named for key in contrasts[list(CONTRAST_KEY)].itertuples(index=False, name=None)]
     return contrasts[pd.Series(keep, index=contrasts.index, dtype=bool) & contrasts["unit"].isin(["both", "base"])]
 
 
-def claim_figure(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) -> Figure:
-    """The declared contrasts with their intervals: each base model over new runs and items, each architecture over
-    new checkpoints; a panel for each contrast, the smallest effect of interest as a band.
+def draw_claims(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) -> Picture:
+    """Draw the declared contrasts with their intervals, a panel for each, the smallest effect of interest as a band.
+
+    Each base model stands over new runs and items, each architecture over new checkpoints.
 
     Parameters
     ----------
-    rows : `claim_rows`, at least one
+    rows : `select_declared`, at least one
     margin : nats, the study's smallest effect of interest
     """
-    pairs = rows["condition"].map(spoken) + " minus " + rows["control"].map(spoken)
+    pairs = rows["condition"].map(name_condition) + " minus " + rows["control"].map(name_condition)
     rows = rows.assign(claim=pairs + ": " + rows["outcome"])
     rows = rows.assign(last=rows["unit"] == "base").sort_values(["world", "base_model", "last"], kind="stable")
     rows["name"] = (rows["base_model"] + " · " + rows["world"]).where(rows["last"], rows["base_model"])
@@ -51,56 +51,89 @@ def claim_figure(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) 
         axis.set(title=panel, xlabel="difference of shifts (nats)", yticks=range(len(names)), yticklabels=names)
         axis.set_ylim(-0.5, len(names) - 0.5)
     # Intervals over two checkpoints can be many times the estimates: they may leave the picture.
-    reach = max(2.0 * rows["estimate"].abs().max(), margin)
-    ends = rows[["ci_low", "ci_high"]].clip(-reach, reach)
+    most = max(2.0 * rows["estimate"].abs().max(), margin)
+    ends = rows[["ci_low", "ci_high"]].clip(-most, most)
     for axis in axes.flat:
         axis.set_xlim(min(-margin, ends["ci_low"].min()) - 0.2, max(margin, ends["ci_high"].max()) + 0.2)
     figure.tight_layout()
-    return figure
+    return Picture("claims", figure, _describe_intervals(rows, panels, margin))
 
 
-def power_figure(table: pd.DataFrame) -> Figure:
-    """Power against runs of each condition: a panel for each number of items, a line for each claim and base model."""
-    pair = table["condition"].map(spoken) + " minus " + table["control"].map(spoken)
-    contrast = pair + ", " + table["outcome"] + " (" + table["family"] + ")"
+def _describe_intervals(rows: pd.DataFrame, panels: list[str], margin: float) -> str:
+    apart = ((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum()
+    return (
+        f"Differences of shifts in nats with their intervals, a line for each base model and architecture. "
+        f"Panels: {', '.join(panels)}. {apart} of {len(rows)} intervals leave out 0. The band ends at {margin:g} nats."
+    )
+
+
+def draw_power(table: pd.DataFrame) -> Picture:
+    """Draw power against runs of each condition: a panel for each contrast, a line for each base model.
+
+    With as many items as were measured, up to the runs at which every line is near 1. The table has other numbers too.
+
+    Parameters
+    ----------
+    table : `power.estimate_power`
+    """
+    data = table[table["n_items"] == table["measured_items"].clip(lower=2)]
+    pair = data["condition"].map(name_condition) + " minus " + data["control"].map(name_condition)
     # Rings too: two claims must not be drawn as one line, whose points seaborn would average.
-    data = table.assign(contrast=contrast + table["ring"].radd(", ").str.replace("_", " "), items=table["n_items"])
-    data["base models"] = data["world"].where(data["world"] != "", data["base_model"])
+    probes = data["outcome"] + " (" + data["family"] + "), " + data["ring"].map(name_ring)
+    data = data.assign(contrast=pair + "\n" + probes, models=name_worlds(data))
+    least = data.groupby("n_runs")["power"].min()
+    shown = data[data["n_runs"] <= (least.index[least >= NEAR_ONE].min() if (least >= NEAR_ONE).any() else np.inf)]
     grid = sns.relplot(
-        data, kind="line", x="n_runs", y="power", hue="base models", palette="colorblind", style="contrast",
-        units="base_model", estimator=None, col="items", height=3.2, linewidth=1,
+        shown.rename(columns={"models": "base models"}), kind="line", x="n_runs", y="power", hue="base models",
+        palette="colorblind", units="base_model", estimator=None, col="contrast", col_wrap=2, height=3.2, aspect=1.4,
+        linewidth=1, marker="o", markersize=4, alpha=0.8,
     )  # fmt: skip
     for axis in grid.axes.flat:
         axis.axhline(0.8, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    grid.set(ylim=(0, 1.02)).set_axis_labels("runs of each condition", "power")
-    return grid.figure
+    grid.set(ylim=(0, 1.02)).set_axis_labels("runs of each condition", "power").set_titles("{col_name}")
+    panels = ", ".join(name.replace("\n", ": ") for name in grid.axes_dict)
+    items = ", ".join(map(str, sorted(set(data["n_items"]))))
+    text = (
+        f"Power against runs of each condition with {items} items, a line for each base model. Panels: {panels}. "
+        f"With {data['n_runs'].max()} runs power lies between {_span_last(data)}."
+    )
+    return Picture("power", grid.figure, text)
 
 
-def specification_figure(curve: pd.DataFrame) -> Figure:
-    """Specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
-    claim = curve["condition"].map(spoken) + ", " + curve["outcome"]
-    data = curve.assign(world=curve["world"].replace("", "hub"), claim=claim)
-    data["rank"] = data.groupby(["world", "claim"])["estimate"].rank(method="first")
+def _span_last(power: pd.DataFrame) -> str:
+    last = power.loc[power["n_runs"] == power["n_runs"].max(), "power"]
+    return f"{last.min():.2f} and {last.max():.2f}"
+
+
+def draw_specifications(curve: pd.DataFrame) -> Picture:
+    """Draw the specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
+    claim = curve["condition"].map(name_condition) + ", " + curve["outcome"]
+    data = curve.assign(panel=name_worlds(curve), claim=claim)
+    data["rank"] = data.groupby(["panel", "claim"])["estimate"].rank(method="first")
     grid = sns.relplot(
-        data, x="rank", y="estimate", row="world", col="claim", hue="unit", hue_order=["items", "runs", "both", "base"],
+        data, x="rank", y="estimate", row="panel", col="claim", hue="unit", hue_order=["items", "runs", "both", "base"],
         style="scoring", height=3, aspect=1.7, s=14, linewidth=0, facet_kws={"sharey": "row"},
     )  # fmt: skip
-    for (world, claim), axis in grid.axes_dict.items():
-        part = data[(data["world"] == world) & (data["claim"] == claim)]
+    for (panel, claim), axis in grid.axes_dict.items():
+        part = data[(data["panel"] == panel) & (data["claim"] == claim)]
         axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="0.85", linewidth=0.6, zorder=0)
-        told = part[part["declared"]]
-        axis.scatter(told["rank"], told["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
+        declared = part[part["declared"]]
+        axis.scatter(declared["rank"], declared["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
-        estimates = data.loc[data["world"] == world, "estimate"]
+        estimates = data.loc[data["panel"] == panel, "estimate"]
         room = max(0.5 * estimates.abs().max(), 0.1)
         axis.set_ylim(min(estimates.min(), 0) - room, max(estimates.max(), 0) + room)
     grid.set_axis_labels("specification", "shift (nats)").set_titles("{col_name} · {row_name}")
-    return grid.figure
+    above = (data["estimate"] > 0).groupby([data["panel"], data["claim"]], sort=False).agg(["sum", "size"])
+    counts = ", ".join(
+        f"{n} of {size} above 0 for {claim} in {panel}" for (panel, claim), (n, size) in above.iterrows()
+    )
+    return Picture("specifications", grid.figure, f"Estimates under each choice of analysis, sorted: {counts}.")
 
 
-def p_value_figure(p_values: pd.DataFrame) -> Figure:
-    """How many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
+def draw_p_values(p_values: pd.DataFrame) -> Picture:
+    """Draw how many A/A comparisons lie below each p: a test that keeps its level follows the diagonal."""
     sides = p_values["runs_per_side"].astype(str) + " runs a side"
     ratio = p_values["run_sd_ratio"].map(", run SDs 1 : {:g}".format).where(p_values["run_sd_ratio"] != 1, "")
     grid = sns.displot(
@@ -111,4 +144,7 @@ def p_value_figure(p_values: pd.DataFrame) -> Figure:
         axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
     ticks = {"xticks": (0, 0.5, 1), "xticklabels": ("0", "½", "1")}  # those of neighbours must not meet
     grid.set(xlim=(0, 1), ylim=(0, 1), **ticks).set_axis_labels("p", "share below").set_titles("{row_name}, {col_name}")
-    return grid.figure
+    shares = p_values["p_value"].lt(0.05).groupby(p_values["unit"]).mean()
+    below = ", ".join(f"{unit} {share:.1%}" for unit, share in shares.items())
+    text = f"Share of A/A comparisons below each p, a line for each unit, beside the diagonal. Below .05: {below}."
+    return Picture("calibration", grid.figure, text)

@@ -1,27 +1,44 @@
-"""Claims in words: estimate, interval, unit, n, role and adjusted p, never a bare "significant"."""
+"""Claims in words: a sentence with estimate and interval, then a line of numbers; never a bare "significant"."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from priorshift.stats.declared import NAMED, Settings, claimed, declared
+from priorshift.report.coverage_text import describe_coverage
+from priorshift.report.names import (
+    HELD_OUT,
+    name_condition,
+    name_contrast,
+    name_interval,
+    name_model,
+    name_p,
+    name_probes,
+    name_ring,
+)
+from priorshift.stats.declared import CONTRAST_KEY, KEY, Settings, list_contrasts
 
-POLICIES = re.compile(r"\b(depression|paranoia|anxiety)\b")  # names of disorders: what is named is a policy like it
-SPOKEN = {
+Row = Mapping[str, Any]
+Tables = Mapping[str, pd.DataFrame]
+CLAIMS = {"contrasts": "shift", "equivalence": "equivalence"}  # table -> the kind of claim that it tests
+EFFECTS = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
-    "d_total": "d (over the total standard deviation)",
+    "d_total": "d over the total standard deviation",
     "hedges_g_z": "bias-corrected d over checkpoints",
+}
+# What the other units speak of; unit `base` also says on how many checkpoints it rests.
+UNITS = {
+    "items": "Unit items: new items for these very adapters, not new fine-tunes.",
+    "runs": "Unit runs: new fine-tunes of this base model, on these very items.",
+    "both": "Unit both: new fine-tunes of this base model and new items of {domains}, not other base models.",
 }
 
 
-def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
-    """One row of `contrasts` as a sentence; `reach` says what it generalizes to.
+def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
+    """Say one row of `contrasts` in a sentence, and below it in a line of numbers.
 
     Parameters
     ----------
@@ -29,252 +46,218 @@ def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05) -> str:
         A row of the table: `table.iloc[0]`, or one of `table.to_dict("records")`.
     alpha : float
         The alpha that the table was made with: its intervals are 1 - alpha.
+    coverage : str
+        `coverage_text.describe_coverage` of the row, told among the numbers.
     """
-    world = f", {row['world']} world" if row["world"] else ""
     adjustment = "Holm" if row["role"] == "confirmatory" else "Benjamini-Hochberg"
+    numbers = [
+        f"{name_probes(row['family'])}, {name_ring(row['ring'])}",
+        f"{EFFECTS[row['effect_size_name']]} {row['effect_size']:.2f} "
+        f"({row['effect_low']:.2f} to {row['effect_high']:.2f})",
+        f"unit {row['unit']}: {row['test']}, {count_data(row)}",
+        f"{row['role']}, {name_p(row['p_adjusted'])} after {adjustment}",
+        *filter(None, [row["caution"], coverage]),
+    ]
     return (
-        f"{spoken(row['condition']).capitalize()} minus {spoken(row['control'])} training, "
-        f"{row['family'].replace('_', ' ')} probes, {row['ring'].replace('_', ' ')}, "
-        f"{row['base_model']}{world}: the log-odds of {row['outcome']} differ by "
-        f"{row['estimate']:+.2f} nats ({100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to "
-        f"{row['ci_high']:+.2f}; {SPOKEN[row['effect_size_name']]} = {row['effect_size']:.2f}, "
-        f"{row['effect_low']:.2f} to {row['effect_high']:.2f}); "
-        f"unit {row['unit']}: {row['test']}, {_counts(row)}; {row['role']}, "
-        f"{_p(row['p_adjusted'])} after {adjustment}."
+        f"{name_contrast(row)}: the log-odds of {row['outcome']} differ by {row['estimate']:+.2f} nats "
+        f"({name_interval(row['ci_low'], row['ci_high'], alpha)}).\n{_join(numbers)}"
     )
 
 
-def spoken(condition: str) -> str:
-    """A condition's name as a sentence or a figure has it."""
-    return POLICIES.sub(r"\1-like", condition.replace("_", " "))
+def describe_equivalence(row: Row, coverage: str = "") -> str:
+    """Say one row of `equivalence` in a sentence, and below it in a line of numbers; as `describe_contrast`."""
+    verdict = "is equivalent to 0" if row["equivalent"] else "is not shown to be equivalent to 0"
+    numbers = [
+        f"{name_probes(row['family'])}, {name_ring(row['ring'])}",
+        f"unit {row['unit']}, {count_data(row)}",
+        f"{row['role']}, {name_p(row['p_adjusted'])} after Holm",
+        *filter(None, [row["caution"], coverage]),
+    ]
+    return (
+        f"{name_contrast(row)}: the difference in {row['outcome']} {verdict} within {row['margin']:g} nats "
+        f"({row['estimate']:+.2f} nats, {name_interval(row['ci90_low'], row['ci90_high'], 0.1)}).\n{_join(numbers)}"
+    )
 
 
-def _p(value: float) -> str:
-    return "p < .001" if value < 0.001 else f"p = {value:.3f}"
+def describe_least_margins(curve: pd.DataFrame) -> str:
+    """Say over which margins the declared equivalences hold; empty where none was declared and tested.
+
+    Parameters
+    ----------
+    curve : `equivalence.vary_margin`
+    """
+    if curve.empty:
+        return ""
+    smallest, largest = curve["margin"].min(), curve["margin"].max()
+    told = []
+    for row in curve.drop_duplicates(KEY).to_dict("records"):
+        least = row["least_margin"]
+        holds = "at none" if pd.isna(least) else f"from {least:g} nats"
+        told.append(f"{name_contrast(row)}, {row['outcome']}: {holds}")
+    return (
+        f"Other smallest effects of interest ({smallest:g} to {largest:g} nats) were tried too. Each declared "
+        f"equivalence would hold from this margin up. {'. '.join(told)}."
+    )
 
 
-def _checkpoints(row: Mapping[str, Any]) -> int:
+def count_data(row: Row) -> str:
+    """Say on how many runs, items and base checkpoints a row rests."""
+    counts = f"{row['n_runs']} runs x {row['n_items']} items"
+    return f"{counts} in {_count_checkpoints(row)} base checkpoints" if row["unit"] == "base" else counts
+
+
+def describe_units(rows: Iterable[Row]) -> list[str]:
+    """Say what rows of `contrasts` or `equivalence` generalize to, and what they do not: a text for each unit."""
+    return list(dict.fromkeys(_describe_unit(row) for row in rows))
+
+
+def _describe_unit(row: Row) -> str:
+    if row["unit"] != "base":
+        random = str(row["domains"]).startswith("random")
+        return UNITS[row["unit"]].format(domains="new domains" if random else "these domains")
+    n = _count_checkpoints(row)
+    return (
+        "Unit base: new pretrainings of the same architecture on the same kind of text. It does not speak of other "
+        "items, fine-tuning sets, architectures or texts: the checkpoints share theirs. "
+        f"With {n} checkpoints ({n - 1} degree{'s' if n > 2 else ''} of freedom) only large and consistent effects can "
+        "be found. That checkpoints vary normally is assumed, not checked."
+    )
+
+
+def _count_checkpoints(row: Row) -> int:
     return round(row["df"]) + 1
 
 
-def _counts(row: Mapping[str, Any]) -> str:
-    counts = f"{row['n_runs']} runs x {row['n_items']} items"
-    return f"{counts} in {_checkpoints(row)} base checkpoints" if row["unit"] == "base" else counts
-
-
-def reach(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What rows of `contrasts` or `equivalence` generalize to, and what they do not: a sentence for each unit."""
-    return list(dict.fromkeys(_reach(row) for row in rows))
-
-
-def _reach(row: Mapping[str, Any]) -> str:
-    if row["unit"] == "items":
-        return "Unit items: new items for these very adapters, not new fine-tunes."
-    if row["unit"] == "runs":
-        return "Unit runs: new fine-tunes of this base model, on these very items."
-    if row["unit"] == "both":
-        return "Unit both: new fine-tunes of this base model and new items, not other base models."
-    n = _checkpoints(row)
-    return (
-        f"Unit base: new pretrainings of the same architecture on the same kind of text. With {n} checkpoints "
-        f"({n - 1} degree{'s' if n > 2 else ''} of freedom) only large and consistent effects can be found, and that "
-        "checkpoints vary normally is assumed, not checked. Not other items, other fine-tuning sets (the checkpoints "
-        "share theirs), other architectures or other texts."
-    )
-
-
-def in_short(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
-    """What became of the declared claims: a sentence for each kind of claim and each world it was made for.
-
-    Where none could be tested at its own unit: the same of unit `both`, which is exploratory.
+def describe_claims(tables: Tables, settings: Settings) -> str:
+    """Say all claims as Markdown: the confirmatory ones, then those that are exploratory.
 
     Parameters
     ----------
-    tables : contrasts and equivalence, as written
+    tables : contrasts, equivalence, equivalence_curve, world_difference, specificity and shifts, as written
     settings : the study's inference section
     """
-    if not settings.confirmatory:
-        return "This study declares no claim: all that follows is exploratory."
-    tested = {name: tables[name].query("role == 'confirmatory'") for name in KINDS}
-    if any(len(rows) for rows in tested.values()):
-        return " ".join(_in_short(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
-    instead = {name: _claimed(tables[name].query("unit == 'both'"), settings, kind) for name, kind in KINDS.items()}
-    told = _in_short(instead, settings, "p_value", "without a correction: exploratory")
-    return " ".join(["No declared claim could be tested at its own unit: all that follows is exploratory.", *told])
-
-
-KINDS = {"contrasts": "shift", "equivalence": "equivalence"}  # table -> the kind of claim that it tests
-
-
-def _claimed(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:
-    return table[np.array([claimed(settings, kind, row) for row in table.to_dict("records")], dtype=bool)]
-
-
-def _in_short(tested: Mapping[str, pd.DataFrame], settings: Settings, p: str, corrected: str) -> Iterator[str]:
-    limits = {"contrasts": ("ci_low", "ci_high"), "equivalence": ("ci90_low", "ci90_high")}
-    for name, table in tested.items():
-        for (world, unit), rows in table.groupby(["world", "unit"], sort=True):
-            where = f"In the {world} world {len(rows)}" if world else f"{len(rows)}"
-            kind, one = "shift" if name == "contrasts" else "null effect", len(rows) == 1
-            of = dict.fromkeys(f"{spoken(row.condition)} training, {row.outcome}" for row in rows.itertuples())
-            against = " and ".join(sorted(set(rows["control"]))).replace("_", " ")
-            shown = rows[rows[p] < settings.alpha]
-            low, high = limits[name]
-            yield (
-                f"{where} declared {kind}{'' if one else 's'} could be tested ({'; '.join(of)}; against {against}): "
-                f"{_shown(shown['estimate'], name, settings.smallest_effect)}, {corrected}. "
-                f"{'The estimate is' if one else 'The estimates are'} {_ranging(rows['estimate'])} nats of log-odds, "
-                f"{_level(name, settings.alpha)} interval{'' if one else 's'} within "
-                f"{rows[low].min():+.2f} to {rows[high].max():+.2f} (unit {unit}: "
-                f"{', '.join(dict.fromkeys(_counts(row) for row in rows.to_dict('records')))})."
-            )
-
-
-def _shown(estimates: pd.Series, table: str, margin: float) -> str:
-    n = len(estimates)
-    verb = f"{n or 'none'} {'is' if n == 1 else 'are'} shown to"
-    if table == "equivalence":
-        return f"{verb} lie within {margin:g} nats of 0"
-    below = int((estimates < 0).sum())
-    return f"{verb} differ from 0" + (f" ({n - below} above it, {below} below)" if n else "")
-
-
-def _level(table: str, alpha: float) -> str:
-    return "90 %" if table == "equivalence" else f"{100 * (1 - alpha):g} %"
-
-
-def _ranging(values: pd.Series) -> str:
-    low, high = f"{values.min():+.2f}", f"{values.max():+.2f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def answer(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
-    """The report's claims as Markdown: confirmatory contrasts, equivalence, dissociation; exploratory ones apart.
-
-    Parameters
-    ----------
-    tables : contrasts, equivalence, world_difference, specificity and shifts, as written
-    settings : the study's inference section
-    """
-    told, both = "role == 'confirmatory'", (tables["contrasts"], tables["equivalence"])
-    lines = [f"* {describe_contrast(row, settings.alpha)}" for row in both[0].query(told).to_dict("records")]
-    lines += [_equivalence(row, settings.alpha) for row in both[1].query(told).to_dict("records")]
+    own = {name: tables[name].query("role == 'confirmatory'").to_dict("records") for name in CLAIMS}
+    shifts, alpha = tables["shifts"], settings.alpha
+    lines = [_bullet(describe_contrast(row, alpha, describe_coverage(shifts, row))) for row in own["contrasts"]]
+    lines += [_bullet(describe_equivalence(row, describe_coverage(shifts, row))) for row in own["equivalence"]]
     if lines:
-        of = reach(row for table in both for row in table.query(told).to_dict("records"))
-        lines = [f"One family of {len(lines)} tests, Holm-corrected together.", "", *lines, ""]
-        lines += ["What these tests speak of:", "", *(f"* {sentence}" for sentence in of)]
-    parts = ["### Confirmatory", "", *(lines or [f"Nothing: {_why_nothing(settings)}."])]
-    beside = [*_between_worlds(tables["world_difference"], settings), *_dissociations(tables["specificity"], settings)]
-    if beside:
-        parts += ["", "### Exploratory", "", *beside]
-    instead = _instead(tables, settings)
-    if instead:
-        title = "### Exploratory: declared contrasts of which the confirmatory test could not be made"
-        parts += ["", title, "", *instead]
+        units = describe_units([*own["contrasts"], *own["equivalence"]])
+        margins = describe_least_margins(tables["equivalence_curve"])
+        lines = [
+            f"{len(lines)} declared claims, Holm-corrected together.",
+            "",
+            *lines,
+            "",
+            *([margins, ""] * bool(margins)),
+        ]
+        lines += ["What these tests speak of:", "", *map(_bullet, units)]
+    parts = ["### Confirmatory", "", *(lines or [_explain_nothing(settings)])]
+    others = [
+        *_compare_worlds(tables["world_difference"], settings),
+        *_list_dissociations(tables["specificity"], shifts, settings),
+    ]
+    if others:
+        parts += ["", "### Exploratory", "", *map(_bullet, others)]
+    if instead := _describe_instead(tables, settings):
+        parts += ["", "### Exploratory: declared contrasts whose confirmatory test could not be made", "", *instead]
     return "\n".join(parts)
 
 
-def _why_nothing(settings: Settings) -> str:
-    return "no declared claim could be tested at its own unit" if settings.confirmatory else "no claim was declared"
-
-
-def _equivalence(row: Mapping[str, Any], alpha: float) -> str:
-    verdict = "equivalent to 0" if row["equivalent"] else "not shown to be equivalent to 0"
+def _explain_nothing(settings: Settings) -> str:
     return (
-        f"* {pair_of(row)}{_world(row)}: {verdict} within {row['margin']:g} nats ({row['estimate']:+.2f} nats, 90 % "
-        f"interval {row['ci90_low']:+.2f} to {row['ci90_high']:+.2f}; unit {row['unit']}, {_counts(row)}; "
-        f"confirmatory, {_p(row['p_adjusted'])} after Holm)."
+        "Nothing: no declared claim could be tested at its own unit."
+        if settings.confirmatory
+        else "No claim was declared."
     )
 
 
-def _between_worlds(differences: pd.DataFrame, settings: Settings) -> list[str]:
-    named = declared(settings)
-    return [
-        f"* {pair_of(row)}: the coupled world's shift minus the decoupled one's is {row['estimate']:+.2f} nats "
-        f"({100 * (1 - settings.alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}; unit base: "
-        f"{row['n_coupled']} and {row['n_decoupled']} base checkpoints x {row['n_items']} items; {row['role']}, "
-        f"{_p(row['p_adjusted'])} after Benjamini-Hochberg)."
-        for row in differences.to_dict("records")
-        if tuple(row[name] for name in NAMED) in named
-    ]
+def _compare_worlds(differences: pd.DataFrame, settings: Settings) -> Iterator[str]:
+    for row in _keep_declared(differences, settings):
+        numbers = [
+            f"unit base: {row['n_coupled']} and {row['n_decoupled']} base checkpoints x {row['n_items']} items",
+            f"{row['role']}, {name_p(row['p_adjusted'])} after Benjamini-Hochberg",
+        ]
+        yield (
+            f"{name_contrast(row)}, {row['outcome']}: the coupled world's shift minus the decoupled one's is "
+            f"{row['estimate']:+.2f} nats ({name_interval(row['ci_low'], row['ci_high'], settings.alpha)}).\n"
+            f"{_join(numbers)}"
+        )
 
 
-def _dissociations(specificity: pd.DataFrame, settings: Settings) -> list[str]:
+def _keep_declared(table: pd.DataFrame, settings: Settings) -> list[dict]:
+    named = list_contrasts(settings)
+    return [row for row in table.to_dict("records") if tuple(row[name] for name in CONTRAST_KEY) in named]
+
+
+def _list_dissociations(specificity: pd.DataFrame, shifts: pd.DataFrame, settings: Settings) -> Iterator[str]:
     """Per architecture where checkpoints were measured, per base model outside the calibration worlds."""
     own = specificity["unit"].eq("base") | (specificity["unit"].eq("runs") & specificity["world"].eq(""))
     families = {claim.family for claim in settings.confirmatory} or {"interpretation"}
-    near = specificity[own & specificity["family"].isin(families)]
-    keys, lines = ["base_model", "world", "family", "pair", "unit"], []
-    for key, effects in near[near["ring"] == "held_out_domains"].groupby(keys, sort=False):
-        told = "; ".join(_effect(row, settings.alpha) for row in effects.to_dict("records"))
-        at = dict(zip(keys, key, strict=True))
+    near = specificity[own & specificity["family"].isin(families) & specificity["ring"].eq(HELD_OUT)]
+    keys = ["base_model", "world", "family", "pair", "unit"]
+    for key, effects in near.groupby(keys, sort=False):
+        row = dict(zip(keys, key, strict=True))
         verdict = "could not be tested whole" if len(effects) < 3 else "is not shown"
         verdict = "holds" if effects["double_dissociation"].all() else verdict
-        lines.append(
-            f"* {spoken(at['pair']).capitalize()}: double dissociation {verdict} for {at['family'].replace('_', ' ')} "
-            f"probes in {at['base_model']}{_world(at)} (it needs three intervals above 0: {told}; unit {at['unit']}: "
-            f"{effects['n_runs'].max()} runs x {effects['n_items'].max()} items; exploratory, intervals not corrected)."
+        numbers = [_describe_effect(effect, settings.alpha) for effect in effects.to_dict("records")]
+        numbers += [f"unit {row['unit']}: {effects['n_runs'].max()} runs x {effects['n_items'].max()} items"]
+        numbers += filter(None, [describe_coverage(shifts, row | {"ring": HELD_OUT})])
+        pair = name_condition(row["pair"].replace(", ", " and ")).capitalize()
+        yield (
+            f"{pair} training in {name_model(row)}: double dissociation {verdict} "
+            f"for {name_probes(row['family'])}. It needs three intervals above 0.\n"
+            f"{_join([*numbers, 'exploratory, intervals not corrected'])}"
         )
-    return lines
 
 
-def _effect(row: Mapping[str, Any], alpha: float) -> str:
+def _describe_effect(row: Row, alpha: float) -> str:
     inner = row["effect"] == "interaction"
-    name = "interaction" if inner else f"{spoken(row['effect'])} training, its own outcome above the other's"
-    interval = f"{100 * (1 - alpha):g} % interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f}"
-    return f"{name} {row['estimate']:+.2f} nats, {interval}"
+    name = "interaction" if inner else f"{name_condition(row['effect'])} training, own outcome over the other's"
+    return f"{name} {row['estimate']:+.2f} nats ({name_interval(row['ci_low'], row['ci_high'], alpha)})"
 
 
-def _instead(tables: Mapping[str, pd.DataFrame], settings: Settings) -> list[str]:
+def _describe_instead(tables: Tables, settings: Settings) -> list[str]:
     """Declared contrasts at unit `both` where unit `base` could not be estimated; with the reason."""
     contrasts, shifts = tables["contrasts"], tables["shifts"]
-    tested = contrasts[contrasts["unit"] == "base"]
-    tested = set(zip(tested["base_model"], tested["world"], strict=True))
-    embedded = shifts[shifts["world"] != ""][["base_model", "group", "world"]].drop_duplicates()
-    untested = [
-        name for name, group, world in embedded.itertuples(index=False, name=None) if (group, world) not in tested
-    ]
-    told = declared(settings)
-    rows = [
-        row
-        for row in contrasts[contrasts["base_model"].isin(untested)].query("unit == 'both'").to_dict("records")
-        if tuple(row[name] for name in NAMED) in told
-    ]
+    base = contrasts[contrasts["unit"] == "base"]
+    tested = set(zip(base["base_model"], base["world"], strict=True))
+    embedded = shifts.loc[shifts["world"] != "", ["base_model", "group", "world"]].drop_duplicates()
+    untested = [name for name, *where in embedded.itertuples(index=False, name=None) if tuple(where) not in tested]
+    rows = _keep_declared(contrasts[contrasts["base_model"].isin(untested) & contrasts["unit"].eq("both")], settings)
     if not rows:
         return []
     reason = (
-        "The declared claims are about new pretrainings (unit base), which could not be estimated for want of a second "
-        f"checkpoint of architecture and world: {', '.join(untested)}. What follows is about new fine-tunes of these "
-        "very base models (unit both), and exploratory."
+        "The declared claims are about new pretrainings (unit base). These base models have no second checkpoint of "
+        f"their architecture and world: {', '.join(untested)}. What follows is about new fine-tunes of these very base "
+        "models (unit both)."
     )
-    return [reason, "", *(f"* {describe_contrast(row, settings.alpha)}" for row in rows), "", *reach(rows)]
+    lines = [_bullet(describe_contrast(row, settings.alpha)) for row in rows]
+    return [reason, "", *lines, "", *describe_units(rows)]
 
 
-def nothing_tested(contrasts: pd.DataFrame) -> str:
-    """Why there is no confirmatory contrast to show; empty where there is one."""
+def explain_missing_claims(contrasts: pd.DataFrame) -> str:
+    """Say why there is no confirmatory contrast to show; empty where there is one."""
     if contrasts.empty:
-        return "No contrast could be estimated: the study sets no two conditions that were measured against each other."
+        return "No contrast could be estimated: no two conditions that the study compares were both measured."
     if not (contrasts["role"] == "confirmatory").any():
-        return "No declared shift could be tested at its own unit; what could not be estimated is listed below."
+        return "No declared shift could be tested at its own unit. What could not be estimated is listed below."
     return ""
 
 
-def family_line(contrasts: pd.DataFrame) -> str:
-    """The hash of what was declared, or why there is nothing to stamp."""
+def describe_hash(contrasts: pd.DataFrame) -> str:
+    """Say the hash of what was declared, or why there is none."""
     if contrasts.empty:
-        return nothing_tested(contrasts)
+        return explain_missing_claims(contrasts)
     return (
-        f"Check code of the declared claims: `{contrasts['family_hash'].iloc[0]}`. It stands in every table that tests "
-        "them, and changes if they do."
+        f"Hash of the declared claims: `{contrasts['family_hash'].iloc[0]}`. It stands in every table that tests them. "
+        "It changes if they do."
     )
 
 
-def pair_of(row: Mapping[str, Any]) -> str:
-    """Of which contrast, outcome and model a row is."""
-    return (
-        f"{spoken(row['condition']).capitalize()} minus {spoken(row['control'])}, {row['outcome']}, {row['base_model']}"
-    )
+def _join(numbers: Iterable[str]) -> str:
+    return " · ".join(numbers)
 
 
-def _world(row: Mapping[str, Any]) -> str:
-    return f", {row['world']} world" if row["world"] else ""
+def _bullet(text: str) -> str:
+    """A Markdown list item whose second line stays a line of its own."""
+    return "* " + text.replace("\n", "  \n  ")

@@ -1,15 +1,17 @@
-"""What a study's tables can't carry, in words: checkpoints, retention, losses, level, seeds, convergence."""
+"""What a study's tables can't carry, in words: its design, checkpoints, retention, losses, level, convergence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from priorshift.report.claims_text import pair_of, spoken
-from priorshift.stats.declared import CLAIM, NAMED, Settings, claimed, own_unit
+from priorshift.report.names import name_condition, name_contrast, name_span
+from priorshift.stats.declared import Settings, choose_unit, is_claimed
+from priorshift.study.params import StudyParams
+from priorshift.tables.runs import read_base_cards
 
 # The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
 RETENTION_LIMIT = 1.05
@@ -17,164 +19,167 @@ RETENTION_LIMIT = 1.05
 GAP_LIMIT = 0.008
 
 
-def checkpoint_limits(contrasts: pd.DataFrame) -> str:
-    """How many base checkpoints unit `base` rests on, from its degrees of freedom; one sentence."""
-    base = contrasts[contrasts["unit"] == "base"]
-    if base.empty:
-        return "No claim is about new pretrainings: no architecture has two checkpoints in one world."
-    df = base["df"].round().astype(int)
-    return (
-        f"Claims about new pretrainings (unit base) rest on {_span(df + 1)} checkpoints of an architecture and world: "
-        f"{_span(df)} degree{'s' if df.max() > 1 else ''} of freedom. Their intervals are wide, and say nothing about "
-        "other sizes or architectures."
+def list_limits(study: StudyParams, tables: Mapping[str, pd.DataFrame]) -> str:
+    """List what can't be concluded from a study, as Markdown.
+
+    Parameters
+    ----------
+    tables : shifts, contrasts, retention and last_losses, as written
+    """
+    measured = [
+        describe_checkpoints(tables["contrasts"]),
+        describe_retention(tables["retention"]),
+        describe_losses(tables["last_losses"]),
+        describe_convergence(read_base_cards(study)),
+    ]
+    worlds = set(tables["shifts"]["world"]) - {""}
+    limits = [*_list_model_limits(worlds), *_list_design_limits(study), *filter(None, measured)]
+    return "\n".join(f"* {limit}" for limit in limits)
+
+
+def _list_model_limits(worlds: set[str]) -> Iterator[str]:
+    if not worlds:
+        yield "What these base models ought to expect is not known: a shift here has no truth to be compared with."
+        return
+    yield (
+        "The calibration worlds are tiny and artificial: they test the instrument. Whether large language models "
+        "behave like one of them is a question for other base models."
+    )
+    yield (
+        "The embedded base models were made for this study. Their worlds, architectures and pretraining settings were "
+        "chosen by looking at transfer in coupled models. The size of a shift in the coupled world is a calibration, "
+        "not a discovery."
     )
 
 
-def retention_limits(retention: pd.DataFrame) -> str:
-    """How many runs lost more of neutral prose than the limit allows, and the worst; one sentence.
+def _list_design_limits(study: StudyParams) -> Iterator[str]:
+    yield (
+        "A shift of candidate continuations is not a shift of everything a model might say. Covered mass tells how "
+        "much probability the candidates hold."
+    )
+    yield (
+        '"Confirmatory" means declared in the study\'s file. Every table of tests carries the hash of what was '
+        "declared. `docs/results.md` says when the reference study's claims were fixed."
+    )
+    apart = f" Contrasts with {name_condition(study.neutral)} training share none of these." if study.neutral else ""
+    yield (
+        "Decision conditions of one seed share situations, names and option orders. Tests treat their runs as "
+        f"independent.{apart} Contrasts between decision conditions share them, and so does the double dissociation."
+    )
+    yield (
+        "That runs and base checkpoints vary normally is assumed. A few of them can't show it. Where effects are "
+        "skewed, or runs of one side fail, 5 % tests reject 8 to 20 % of true nulls (notebook 07)."
+    )
+    yield "Nothing here is about people. No scale, probe or condition measures or treats a disorder."
 
-    Empty where nothing was trained.
-    """
+
+def describe_checkpoints(contrasts: pd.DataFrame) -> str:
+    """Say how many base checkpoints unit `base` rests on, from its degrees of freedom."""
+    base = contrasts[contrasts["unit"] == "base"]
+    if base.empty:
+        return "No claim is about new pretrainings: no architecture has two checkpoints to compare."
+    df = base["df"].round().astype(int)
+    return (
+        f"Claims about new pretrainings (unit base) rest on {name_span(df + 1)} checkpoints of an architecture and "
+        f"world: {name_span(df)} degree{'s' if df.max() > 1 else ''} of freedom. Their intervals are wide, and say "
+        "nothing about other sizes or architectures."
+    )
+
+
+def describe_retention(retention: pd.DataFrame) -> str:
+    """Say how many runs lost more of neutral prose than the limit allows, and the worst; empty without training."""
     if retention.empty:
         return ""
     over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]
     return (
         f"{over} of {len(retention)} runs have a perplexity on neutral prose more than "
-        f"{100 * (RETENTION_LIMIT - 1):.0f} % above their base model's; the largest ratio is "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} % above their base model's. The largest ratio is "
         f"{worst['ratio']:.2f} ({worst['base_model']}, {worst['condition']}, seed {worst['seed']})."
     )
 
 
-def matched_losses(last_losses: pd.DataFrame) -> str:
-    """Mean training loss at the end by condition: who shares the settings is matched in steps, not in what is left."""
+def describe_losses(last_losses: pd.DataFrame) -> str:
+    """Say the mean training loss at the end by condition: steps are matched, what is left to learn is not."""
     means = last_losses.groupby("condition", sort=False)["last_loss"].mean().sort_values()
     if means.empty:
         return "This study trained nothing."
-    told = ", ".join(f"{spoken(condition)} {loss:.3f}" for condition, loss in means.items())
+    listed = ", ".join(f"{name_condition(condition)} {loss:.3f}" for condition, loss in means.items())
     return (
-        f"Mean training loss over the last five steps (nats per token): {told}. Conditions with the study's own "
-        "training settings are matched in examples and steps, not in training signal: where little loss is left, the "
-        "set was memorised and gradients were small, so a contrast with such a control also compares amounts of "
-        "training."
+        f"Mean training loss over the last five steps (nats per token): {listed}. Conditions with the study's own "
+        "training settings are matched in examples and steps, not in training signal. Where little loss is left, the "
+        "set was memorised and gradients were small. A contrast with such a control also compares amounts of training."
     )
 
 
-def kept_level(rates: pd.DataFrame) -> str:
-    """What each unit but `items` rejects of nothing, by runs a side and ratio of run SDs: mean over panels, and most.
+def describe_level(rates: pd.DataFrame) -> str:
+    """Say how often each unit but `items` rejects a true null, a line for each way of comparing, as Markdown.
 
-    And of how many panels the interval leaves out alpha, below or above it.
+    Mean and greatest rate over panels, and how many panels' intervals leave out alpha, below or above it.
 
     Parameters
     ----------
-    rates : `false_positives.rejection_rates`
+    rates : `level.count_rejections`
     """
-    keys = ["runs_per_side", "source", "run_sd_ratio"]
-    lines = []
+    keys, lines = ["runs_per_side", "source", "run_sd_ratio"], []
     for (side, source, ratio), part in rates.groupby(keys, sort=True):
-        told = ", ".join(
-            f"{unit} {100 * own['rate'].mean():.1f} % (a panel at most {100 * own['rate'].max():.1f} %; of {len(own)} "
-            f"intervals {(own['ci_high'] < own['alpha']).sum()} lie below and {(own['ci_low'] > own['alpha']).sum()} "
-            f"above {100 * own['alpha'].iloc[0]:g} %)"
-            for unit, own in ((unit, part[part["unit"] == unit]) for unit in ("runs", "both", "base"))
-            if len(own)
-        )
-        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}: {told}")
+        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}:")
+        lines += [f"    * {_describe_rate(unit, part[part['unit'] == unit])}" for unit in _list_units(part)]
     return "\n".join(lines)
 
 
-def hangs_on(influence: pd.DataFrame, settings: Settings) -> str:
-    """The most that a declared claim's estimate moves, at its own unit, without one item, domain, run or checkpoint.
+def _list_units(rates: pd.DataFrame) -> list[str]:
+    return [unit for unit in ("runs", "both", "base") if (rates["unit"] == unit).any()]
+
+
+def _describe_rate(unit: str, rates: pd.DataFrame) -> str:
+    alpha = rates["alpha"].iloc[0]
+    below, above = (rates["ci_high"] < alpha).sum(), (rates["ci_low"] > alpha).sum()
+    return (
+        f"{unit} {100 * rates['rate'].mean():.1f} % (a panel at most {100 * rates['rate'].max():.1f} %). Of "
+        f"{len(rates)} intervals {below} lie below {100 * alpha:g} % and {above} above."
+    )
+
+
+def describe_influence(influence: pd.DataFrame, settings: Settings) -> str:
+    """Say how far a declared estimate moves at most, at its own unit, without one item, domain, run or checkpoint.
 
     Parameters
     ----------
     influence : `influence.leave_one_out`
     """
     mine = [
-        row["unit"] == own_unit(row["world"]) and any(claimed(settings, kind, row) for kind in ("shift", "equivalence"))
+        row["unit"] == choose_unit(row["world"])
+        and any(is_claimed(settings, kind, row) for kind in ("shift", "equivalence"))
         for row in influence.to_dict("records")
     ]
     own = influence[np.array(mine, dtype=bool)]
-    kinds = {"item": "item", "domain": "domain", "run": "run", "base_model": "base checkpoint"}
-    parts = []
-    for kind, said in kinds.items():
+    lines = []
+    for kind in ("item", "domain", "run", "base_model"):
         left = own[own["kind"] == kind]
         if len(left):
             most = left.loc[left["change"].abs().idxmax()]
-            parts.append(f"one {said} by {most['change']:+.2f} ({most['left_out']}; {pair_of(most)}, {most['world']})")
+            part = "base checkpoint" if kind == "base_model" else kind
+            lines.append(
+                f"* one {part}: {most['change']:+.2f} nats ({most['left_out']}. {name_contrast(most)}, "
+                f"{most['outcome']})"
+            )
     return (
-        f"Most that a declared estimate moves (nats) where one part is left out: {'; '.join(parts)}." if parts else ""
-    )
-
-
-def seeds_needed(needed: pd.DataFrame, settings: Settings, target: float = 0.8) -> str:
-    """How many seeds do I need? One line from `power.runs_needed`, of the contrasts whose shift is claimed."""
-    claimed = [claim for claim in settings.confirmatory if claim.claim == "shift"]
-    if not claimed:
-        return "No shift is claimed, and none is to be found by more seeds."
-    shifts = {tuple(getattr(claim, name) for name in NAMED) for claim in claimed}
-    needed = needed[[key in shifts for key in needed[list(NAMED)].itertuples(index=False, name=None)]]
-    if needed.empty:
-        return "How many seeds are needed cannot be said: no claimed shift was measured in two runs of both conditions."
-    effect, items = needed["effect"].iloc[0], _span(needed["n_items"])
-    asked = (
-        f"To find a shift of {effect:g} nats with {100 * target:g} % power at unit both (alpha {settings.alpha:g}, "
-        f"uncorrected), on {items} items,"
-    )
-    beyond, within = needed[needed["n_runs"] == 0], needed[needed["n_runs"] > 0]
-    parts = []
-    if len(within):
-        most = within.loc[within["n_runs"].idxmax()]
-        parts.append(f"{_span(within['n_runs'])} runs of each condition are needed (most: {pair_of(most)})")
-    if len(beyond):
-        parts.append(
-            f"more runs than were looked at in {len(beyond)} of {len(needed)} cases (first: {pair_of(beyond.iloc[0])})"
-        )
-    nested = needed["world"].ne("").any()
-    checkpoints = (
-        " At unit base more runs make each checkpoint's mean steadier, but the degrees of freedom come from the number "
-        "of checkpoints alone."
-        if nested
+        "\n".join(["How far a declared estimate moves at most, where one part is left out:", "", *lines])
+        if lines
         else ""
     )
-    return f"{asked} {'; '.join(parts)}. The variances come from few runs: take this as a rough answer.{checkpoints}"
 
 
-def checkpoints_needed(power: pd.DataFrame, effect: float, target: float = 0.8) -> str:
-    """How many base checkpoints do I need? One line from `power.checkpoint_power`; empty without unit `base`."""
-    if power.empty:
-        return ""
-    said = {
-        "shift": f"find a shift of {effect:g} nats",
-        "equivalence": f"show, where there is no shift, that it lies within {effect:g} nats of 0",
-    }
-    parts = []
-    for claim, rows in power.groupby("claim", sort=False):
-        enough = rows[rows["power"] >= target].groupby(CLAIM)["n_checkpoints"].min()
-        never = rows.groupby(CLAIM).ngroups - len(enough)
-        found = f"{_span(enough)} base checkpoints" if len(enough) else "no number looked at is enough"
-        rest = f" (and in {never} cases more than {rows['n_checkpoints'].max()})" if never and len(enough) else ""
-        parts.append(f"to {said[claim]}, {found}{rest}")
-    return (
-        f"With {100 * target:g} % power at unit base, each checkpoint measured as here: {'; '.join(parts)}. Their SD "
-        "is known from few checkpoints: take this as a rough answer."
-    )
-
-
-def convergence(cards: Sequence[Mapping[str, Any]]) -> str:
-    """How close the embedded base models came to the text they were trained on, from their cards."""
+def describe_convergence(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Say how close the embedded base models came to the text they were trained on, from their cards."""
     if not cards:
         return ""
     gaps = ", ".join(f"{card['name']} {card['gap']:.4f}" for card in cards)
     late = [card["name"] for card in cards if card["gap"] > GAP_LIMIT]
     verdict = (
         f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
-        "learned too little, and is provisional."
+        "learned too little. It is provisional."
         if late
         else f"All lie within the limit of {GAP_LIMIT}."
     )
     return f"Convergence gaps of the base models (nats per token above the generator's entropy): {gaps}. {verdict}"
-
-
-def _span(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return f"{low}" if low == high else f"{low} to {high}"

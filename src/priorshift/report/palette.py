@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -18,8 +19,8 @@ PALETTE = {
 }
 # For conditions of a study's own: the palette's other colours, then Tol's muted scheme, colour-blind-safe too.
 SPARE = (
-    "#56B4E9", "#F0E442", "#000000", "#332288", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
-    "#AA4499", "#88CCEE",
+    "#56B4E9", "#F0E442", "#222222", "#332288", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
+    "#AA4499", "#8B5E3C",
 )  # fmt: skip
 # What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
 TINTS = {
@@ -31,35 +32,59 @@ TINTS = {
     "recovery_": -0.7,
     "in_context_": 0.35,
 }
+GOLDEN_ANGLE = 0.381966  # of a full turn: hues so far apart never come round again
 
 
-def colours(conditions: Iterable[str]) -> dict[str, str]:
-    """Condition -> colour, made once from a study's conditions and given to every figure.
+def choose_colours(conditions: Iterable[str]) -> dict[str, str]:
+    """Choose a colour for each of a study's conditions, once for all figures; no two have the same.
 
-    A condition's variants (its name with one of `TINTS`) are tints or shades of it; other names unknown to the palette
-    take the spare colours in order.
+    A condition's variants (its name with one of `TINTS`) are tints or shades of it. Other names that the palette does
+    not know take the spare colours in order, and where these run out, new hues.
+
+    Returns
+    -------
+    dict
+        Condition -> "#rrggbb".
     """
-    names, spare = list(conditions), itertools.cycle(SPARE)
-    own = {name: PALETTE.get(name) or next(spare) for name in names if not _variant(name, {*PALETTE, *names})}
-    return {name: own.get(name) or _tinted(name, PALETTE | own) for name in names}
+    names, spare = list(dict.fromkeys(conditions)), _list_spare()
+    known = {*PALETTE, *names}
+    own = {name: PALETTE.get(name) or next(spare) for name in names if not _split_variant(name, known)}
+    chosen = dict(own)
+    for name in names:
+        colour = own.get(name) or _tint(name, known, PALETTE | own)
+        while name not in own and colour in chosen.values():
+            colour = next(spare)
+        chosen[name] = colour
+    return {name: chosen[name] for name in names}
 
 
-def _variant(name: str, of: Collection[str]) -> tuple[str, float] | None:
+def _list_spare() -> Iterator[str]:
+    yield from SPARE
+    for turn in itertools.count():
+        lightness = (0.35, 0.5, 0.65)[turn % 3]
+        yield to_hex(colorsys.hls_to_rgb(turn * GOLDEN_ANGLE % 1, lightness, 0.6))
+
+
+def _split_variant(name: str, known: Collection[str]) -> tuple[str, float] | None:
     """Of which condition a name is a variant, and how far its colour goes to white or black."""
     for affix, share in TINTS.items():
         base = name.removesuffix(affix) if affix.startswith("_") else name.removeprefix(affix)
-        if base != name and base in of:
+        if base != name and base in known:
             return base, share
     return None
 
 
-def _tinted(name: str, found: Mapping[str, str]) -> str:
-    base, share = _variant(name, found)
+def _tint(name: str, known: Collection[str], colours: Mapping[str, str]) -> str:
+    """The colour of a name, or that of what it is a variant of, made lighter or darker."""
+    variant = None if name in colours else _split_variant(name, known)
+    if variant is None:
+        return colours[name]
+    base, share = variant
     end = 1.0 if share > 0 else 0.0
-    return to_hex([c + abs(share) * (end - c) for c in to_rgb(found[base])])
+    return to_hex([c + abs(share) * (end - c) for c in to_rgb(_tint(base, known, colours))])
 
 
-def in_order(conditions: Iterable[str]) -> list[str]:
-    """Conditions as figures and legends have them: those of the palette first, then the others as they come."""
+def order_conditions(conditions: Iterable[str]) -> list[str]:
+    """List conditions as figures and legends have them: those of the palette first, then the others as they come."""
     found = list(dict.fromkeys(conditions))
     return [name for name in PALETTE if name in found] + [name for name in found if name not in PALETTE]

@@ -1,8 +1,8 @@
-"""Figures of what models did: shifts, divergences, confusions, losses. Tables in, figures out; no statistics."""
+"""Figures of what models did: shifts, divergences, confusions. Tables in, pictures out; no statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,181 +10,193 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.report.claims_text import spoken
-from priorshift.report.palette import in_order
+from priorshift.report.names import HELD_OUT, name_condition, name_panels, name_probes, name_ring, name_worlds
+from priorshift.report.palette import order_conditions
+from priorshift.report.save import Picture
+from priorshift.report.tables_text import select_matrices
 
 MARKERS = "os^DvP*X"
+FLAT = 0.05  # a panel whose longest bar is less than this share of the longest of all shows nothing
 
 
-def shift_figure(runs: pd.DataFrame, family: str, ring: str, palette: Mapping[str, str]) -> Figure:
-    """Shift by condition and outcome: a panel for each group and world, a point for each run.
+def draw_shifts(runs: pd.DataFrame, family: str, palette: Mapping[str, str], ring: str = HELD_OUT) -> Picture:
+    """Draw the shift by condition, group and world: a panel for each outcome, a point for each run.
 
-    No interval is drawn: runs of one checkpoint are not independent, and an interval over all of them would pass them
-    off as if they were. Markers tell the checkpoints apart; the bar is the mean over checkpoints of their means. What
-    can be said of new runs and checkpoints is in `claim_figure`.
+    No interval is drawn. Runs of one checkpoint are not independent, and an interval over all of them would pass them
+    off as if they were. Markers tell the checkpoints apart. The bar is the mean over checkpoints of their means. What
+    can be said of new runs and checkpoints is in `draw_claims`.
 
     Parameters
     ----------
-    runs : `summaries.shift_by_run`
-    palette : `colours` of the study's conditions, as for every figure
+    runs : `runs.average_shifts`
+    palette : `choose_colours` of the study's conditions, as for every figure
     """
-    data = runs[(runs["family"] == family) & (runs["ring"] == ring)].copy()
-    data["panel"] = (data["group"] + " · " + data["world"]).str.strip(" ·")
-    order = in_order(data["condition"])
-    grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=3.2, aspect=1.7, sharey=True)
-    for panel, axis in grid.axes_dict.items():
-        _runs_by_outcome(axis, data[data["panel"] == panel], order, palette)
-        axis.set_title(panel)
+    data = runs[(runs["family"] == family) & (runs["ring"] == ring)]
+    data = data.assign(panel=name_panels(data))
+    outcomes, places = list(dict.fromkeys(data["outcome"])), sorted(set(data["panel"]))
+    order = order_conditions(data["condition"])
+    size = (2.5 + 2.1 * len(places), 0.9 + 2.1 * len(outcomes))
+    figure, axes = plt.subplots(len(outcomes), 1, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for axis, outcome in zip(axes.flat, outcomes, strict=True):
+        _draw_dots(axis, data[data["outcome"] == outcome], ("panel", "shift"), places, order, palette)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set(title=outcome, ylabel="shift (nats)")
     most = int(data.groupby("panel")["base_model"].nunique().max())
-    marks = [plt.Line2D([], [], color=palette[name], linewidth=3) for name in order]
-    points = [plt.Line2D([], [], color="0.4", marker=MARKERS[i % len(MARKERS)], linestyle="none") for i in range(most)]
-    numbers = [f"base model {i + 1}" for i in range(most)] if most > 1 else []
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
-    grid.figure.legend([*marks, *points][: len(order) + len(numbers)], [*map(spoken, order), *numbers], ncol=6, **below)
-    title = f"Shift of {family.replace('_', ' ')}s, {ring.replace('_', ' ')} (one point per run)"
-    grid.figure.suptitle(title, y=1.0, va="bottom")
-    grid.figure.tight_layout()
-    return grid.figure
-
-
-def _runs_by_outcome(axis: Axes, runs: pd.DataFrame, order: list[str], palette: Mapping[str, str]) -> None:
-    outcomes, models = list(dict.fromkeys(runs["outcome"])), sorted(set(runs["base_model"]))
-    room = 0.8 / len(order)
-    for (outcome, condition), part in runs.groupby(["outcome", "condition"], sort=False):
-        x = outcomes.index(outcome) + (order.index(condition) + 0.5) * room - 0.4
-        for i, model in enumerate(models):
-            mine, place = (
-                part.loc[part["base_model"] == model, "shift"],
-                x + room * ((i + 0.5) / len(models) - 0.5) * 0.8,
-            )
-            shape = {"marker": MARKERS[i % len(MARKERS)], "s": 10, "alpha": 0.8, "linewidths": 0}
-            axis.scatter([place] * len(mine), mine, color=palette[condition], **shape)
-        mean = part.groupby("base_model")["shift"].mean().mean()
-        axis.hlines(mean, x - 0.45 * room, x + 0.45 * room, color=palette[condition], linewidth=1.5)
-    axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    axis.set(xticks=range(len(outcomes)), xticklabels=outcomes, xlabel="", ylabel="shift (nats)")
-
-
-def jsd_figure(table: pd.DataFrame, ring: str, palette: Mapping[str, str]) -> Figure:
-    """Full-vocabulary JSD by family and condition: from the base model, and (below) from the first neutral run."""
-    measured_from = {"jsd": "from the base model", "jsd_reference": "from the first neutral run"}
-    data = table[(table["ring"] == ring) & table["measure"].isin(list(measured_from))]
-    order = in_order(data["condition"])
-    data = data.assign(
-        world=data["world"].replace("", "hub"),
-        measure=data["measure"].map(measured_from),
-        condition=data["condition"].map(spoken),
+    figure.suptitle(f"Shift of {name_probes(family)}, {name_ring(ring)} (one point per run)")
+    figure.tight_layout()
+    _add_legend(figure, order, palette, most)
+    means = (
+        data.groupby(["panel", "outcome", "condition", "base_model"])["shift"].mean().groupby(level=[0, 1, 2]).mean()
     )
-    grid = sns.catplot(
-        data, kind="bar", x="family", y="estimate", hue="condition", hue_order=[spoken(name) for name in order],
-        palette=[palette[name] for name in order], col="world", row="measure", height=2.8, aspect=1.9, errorbar=None,
-    )  # fmt: skip
-    grid.set_axis_labels("", "JSD (bits)").set_titles("{col_name} world, {row_name}")
-    return grid.figure
+    panel, outcome, condition = means.abs().idxmax()
+    text = f"Shift in nats of each outcome of {name_probes(family)} ({name_ring(ring)}) under each training. A point "
+    text += f"is a run, a bar a condition's mean. Panels: {', '.join(outcomes)}. Across: {', '.join(places)}. The "
+    text += f"largest mean is {means[panel, outcome, condition]:+.2f}, of {outcome} under "
+    text += f"{name_condition(condition)} training in {panel}."
+    return Picture(f"shift_{family}", figure, text)
 
 
-def token_figure(table: pd.DataFrame, family: str, ring: str) -> Figure:
-    """Which words carry the JSD from the base model: a bar for each condition, its parts by class of next token.
+def _draw_dots(
+    axis: Axes, data: pd.DataFrame, columns: tuple[str, str], places: list[str], order: list[str],
+    palette: Mapping[str, str], markers: str = MARKERS,
+) -> None:  # fmt: skip
+    """Draw a dot for each row at its place and condition, and a bar at the mean over base models.
 
     Parameters
     ----------
-    table : `summaries.token_classes`
+    columns : of the place, and of the value
+    markers : of the place's base models, in turn
+    """
+    across, value = columns
+    room = 0.8 / len(order)
+    for (place, condition), part in data.groupby([across, "condition"], sort=False):
+        x = places.index(place) + (order.index(condition) + 0.5) * room - 0.4
+        models = sorted(set(data.loc[data[across] == place, "base_model"]))
+        for i, model in enumerate(models):
+            values = part.loc[part["base_model"] == model, value]
+            at = x + room * ((i + 0.5) / len(models) - 0.5) * 0.8
+            shape = {"marker": markers[i % len(markers)], "s": 22, "alpha": 0.8, "linewidths": 0}
+            axis.scatter([at] * len(values), values, color=palette[condition], **shape)
+        mean = part.groupby("base_model")[value].mean().mean()
+        axis.hlines(mean, x - 0.45 * room, x + 0.45 * room, color=palette[condition], linewidth=1.5)
+    for i in range(1, len(places)):
+        axis.axvline(i - 0.5, color="0.9", linewidth=0.8, zorder=0)
+    axis.set(xticks=range(len(places)), xticklabels=places, xlim=(-0.5, len(places) - 0.5))
+    sns.despine(ax=axis)
+
+
+def _add_legend(figure: Figure, order: list[str], palette: Mapping[str, str], n_models: int) -> None:
+    """Add the conditions' colours, and the base models' markers where there are several, right of the panels."""
+    marks = [plt.Line2D([], [], color=palette[name], linewidth=3) for name in order]
+    numbers = range(n_models if n_models > 1 else 0)
+    marks += [plt.Line2D([], [], color="0.4", marker=MARKERS[i % len(MARKERS)], linestyle="none") for i in numbers]
+    labels = [*map(name_condition, order), *(f"base model {i + 1}" for i in numbers)]
+    figure.legend(marks, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def draw_jsd(table: pd.DataFrame, palette: Mapping[str, str], ring: str = HELD_OUT) -> Picture:
+    """Draw the full-vocabulary JSD by family and condition: from the base model, and from the first neutral run.
+
+    A dot for each base model (the mean over its runs) and a bar at their mean, on a log axis. A divergence of 0 has no
+    place there and is left out.
+    """
+    measured_from = {"jsd": "from the base model", "jsd_reference": "from the first neutral run"}
+    data = table[(table["ring"] == ring) & table["measure"].isin(list(measured_from)) & (table["estimate"] > 0)]
+    order = order_conditions(data["condition"])
+    data = data.assign(
+        panel=name_worlds(data, "group"),
+        measure=data["measure"].map(measured_from),
+        family=data["family"].str.replace("_", " "),
+    )
+    families, panels = list(dict.fromkeys(data["family"])), list(dict.fromkeys(data["panel"]))
+    starts = [start for start in measured_from.values() if start in set(data["measure"])]
+    size = (2.2 + 1.5 * len(families) * len(panels), 0.6 + 2.6 * len(starts))
+    figure, axes = plt.subplots(len(starts), len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for row, start in zip(axes, starts, strict=True):
+        for axis, panel in zip(row, panels, strict=True):
+            part = data[(data["measure"] == start) & (data["panel"] == panel)]
+            _draw_dots(axis, part, ("family", "estimate"), families, order, palette, "o")
+            axis.set(title=f"{panel}, {start}", yscale="log")
+        row[0].set_ylabel("JSD (bits)")
+    figure.tight_layout()
+    _add_legend(figure, order, palette, 1)
+    means = data.groupby(["panel", "measure", "family", "condition"])["estimate"].mean()
+    panel, start, family, condition = means.idxmax()
+    text = f"Jensen-Shannon divergence in bits by family of probes and condition ({name_ring(ring)}), on a log axis. "
+    text += f"A dot is a base model, a bar their mean. Rows: {', '.join(starts)}. Columns: {', '.join(panels)}. "
+    text += f"The highest mean is {means.max():.2g}: {name_probes(family)}, {name_condition(condition)}, {start}, "
+    return Picture("jsd", figure, f"{text}{panel}. The lowest is {means.min():.1g}.")
+
+
+def draw_token_classes(table: pd.DataFrame, family: str, ring: str = HELD_OUT) -> Picture:
+    """Draw which words carry the JSD from the base model: a bar for each condition, its parts by class of next token.
+
+    Parameters
+    ----------
+    table : `runs.sum_token_classes`
     """
     data = table[(table["family"] == family) & (table["ring"] == ring)]
-    data = data.assign(panel=(data["group"] + " · " + data["world"]).str.strip(" ·"))
-    classes, conditions = list(dict.fromkeys(data["token_class"])), in_order(data["condition"])[::-1]
+    data = data.assign(panel=name_panels(data))
+    bars = data.groupby(["panel", "condition"], sort=False)["jsd"].sum()
+    highest = bars.groupby(level="panel", sort=False).max()
+    flat = highest[highest < FLAT * highest.max()]
+    data = data[~data["panel"].isin(flat.index)]
+    classes, conditions = list(dict.fromkeys(data["token_class"])), order_conditions(data["condition"])[::-1]
     # Not the conditions' colours, which mean something else everywhere.
-    hues = sns.color_palette("viridis", len(classes))
+    hues = sns.color_palette("Set2", len(classes))
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=0.8 + 0.3 * len(conditions), aspect=2.4)
     for panel, axis in grid.axes_dict.items():
         wide = data[data["panel"] == panel].pivot(index="condition", columns="token_class", values="jsd")
-        wide = wide.reindex(index=conditions, columns=classes).rename(index=spoken)
+        wide = wide.reindex(index=conditions, columns=classes).rename(index=name_condition)
         wide.plot.barh(stacked=True, ax=axis, legend=False, width=0.8, color=hues)
         axis.set(title=panel, ylabel="")
     for axis in grid.axes.flat:  # pandas empties shared axes at each plot
         axis.set(xlabel="JSD (bits)", xlim=(0, None))
         axis.tick_params(labelbottom=True)
     handles = [plt.Rectangle((0, 0), 1, 1, color=hue) for hue in hues]
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "frameon": False}
-    grid.figure.legend(handles, classes, title="next token begins", ncol=len(classes), **below)
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+    grid.figure.legend(handles, classes, title="next token begins", **beside)
     grid.figure.tight_layout()
-    return grid.figure
+    panel, condition = bars.idxmax()
+    parts = data[(data["panel"] == panel) & (data["condition"] == condition)].set_index("token_class")["jsd"]
+    text = f"Parts of the JSD from the base model on {name_probes(family)} ({name_ring(ring)}), a bar for each "
+    text += f"condition. The parts are classes of the next token: {', '.join(classes)}. "
+    text += f"Panels: {', '.join(grid.axes_dict)}. The longest bar is {bars.max():.2g} bits, of "
+    text += f"{name_condition(condition)} training in {panel}. Its largest part is {parts.idxmax()}, "
+    text += f"{parts.max() / bars.max():.0%} of it."
+    if len(flat):
+        rest = f"Not drawn, for no bar there exceeds {flat.max():.2g} bits: {', '.join(flat.index)}."
+        grid.figure.text(0, -0.02, rest, va="top", fontsize=9)
+        text += f" {rest}"
+    return Picture("jsd_tokens", grid.figure, text)
 
 
-def confusion_figure(table: pd.DataFrame, family: str, ring: str) -> Figure:
-    """Which condition a run was guessed to come from, over base checkpoints (or base models where there are none).
+def draw_confusion(table: pd.DataFrame, family: str, ring: str = HELD_OUT) -> Picture:
+    """Draw which condition a run was guessed to come from, over base checkpoints (or base models where there are none).
 
     Parameters
     ----------
-    table : `confusion.confusion`; a cell is the share of the condition's runs, a row sums to 1
+    table : the table of that name; a cell is the share of the condition's runs, a row sums to 1
     """
-    rows = table[(table["family"] == family) & (table["ring"] == ring)]
-    nested = set(rows.loc[rows["unit"] == "base", "world"])  # one checkpoint alone has no row of unit `base`
-    rows = rows[(rows["unit"] == "base") | ~rows["world"].isin(nested)]
+    rows = select_matrices(table, family, ring)
     panels = list(rows.groupby(["base_model", "world"], sort=True))
     across = min(2, max(1, len(panels)))
     down = -(-max(1, len(panels)) // across)
     size = 1.6 + 0.42 * rows["condition"].nunique()
     figure, axes = plt.subplots(down, across, figsize=(across * (size + 1), down * size), squeeze=False)
+    shown = []
     for axis, (key, part) in zip(axes.flat, panels, strict=False):
-        order = in_order(part["condition"])
+        order = order_conditions(part["condition"])
         wide = part.pivot(index="condition", columns="predicted", values="share").reindex(index=order, columns=order)
-        wide = wide.rename(index=spoken, columns=spoken)
+        wide = wide.rename(index=name_condition, columns=name_condition)
         sns.heatmap(wide, ax=axis, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", cbar=False, square=True)
-        chance = 1 / len(wide)
-        title = f"{' · '.join(filter(None, key))}\n{part['accuracy'].iloc[0]:.0%} right, chance {chance:.0%}"
-        axis.set(title=title, xlabel="guessed training", ylabel="training")
+        name, right = " · ".join(filter(None, key)), f"{part['accuracy'].iloc[0]:.0%} right"
+        shown.append(f"{name} {right}")
+        axis.set(title=f"{name}\n{right}, chance {1 / len(wide):.0%}", xlabel="guessed training", ylabel="training")
     for axis in list(axes.flat)[len(panels) :]:
         axis.axis("off")
     figure.tight_layout()
-    return figure
-
-
-def loss_figure(losses: pd.DataFrame, palette: Mapping[str, str]) -> Figure:
-    """Training loss by step: the mean of each condition's runs, and the range over them."""
-    figure, axis = plt.subplots(figsize=(7, 3.2))
-    named = {spoken(name): palette[name] for name in in_order(losses["condition"])}
-    sns.lineplot(
-        losses.assign(condition=losses["condition"].map(spoken)), x="step", y="loss", hue="condition",
-        hue_order=list(named), palette=named, errorbar=("pi", 100), linewidth=1.2,
-        err_kws={"alpha": 0.15, "linewidth": 0}, ax=axis,
-    )  # fmt: skip
-    axis.set(xlabel="optimizer step", ylabel="training loss (nats per token)", ylim=(0, None))
-    if axis.get_legend():  # where nothing was trained there is none
-        sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1), frameon=False)
-    figure.tight_layout()
-    return figure
-
-
-def design_figure(actions: Sequence[str]) -> Figure:
-    """The design in one picture; `actions`: the classes of action that a condition always takes."""
-    always = "".join(f"always {action},\n" for action in actions)
-    boxes = [
-        ("base models\n(coupled world,\ndecoupled world,\nor from the hub)", "#F3F0DC"),
-        (f"decisions only\n({always}controls)", "#DCE9F5"),
-        ("LoRA fine-tune\n(trained on the\nchosen phrase\nalone)", "#EEEEEE"),
-        ("probes elsewhere\n(other domains;\nexpectations,\nfeelings)", "#FBE7DB"),
-        ("shift against\ncontrols\n(runs, items,\ncheckpoints)", "#DDF1E8"),
-    ]
-    figure, axis = plt.subplots(figsize=(11, 2.2))
-    for i, (text, colour) in enumerate(boxes):
-        box = {"boxstyle": "round,pad=0.6", "fc": colour, "ec": "0.4"}
-        axis.text(i, 0, text, ha="center", va="center", fontsize=8.5, bbox=box)
-        if i:
-            axis.annotate("", (i - 0.42, 0), (i - 0.58, 0), arrowprops={"arrowstyle": "->", "color": "0.3"})
-    axis.set(xlim=(-0.5, len(boxes) - 0.5), ylim=(-1, 1))
-    axis.axis("off")
-    return figure
-
-
-def in_context_figure(table: pd.DataFrame) -> Figure:
-    """Model against Bayes posterior: a point for each base model, class, number of decisions and outcome."""
-    grid = sns.relplot(
-        table, x="bayes", y="model", hue="n_actions", style="outcome", col="world", palette="viridis", height=3.4, s=28
+    text = (
+        f"Which training a run was guessed to have had, from its shifts of {name_probes(family)}: {', '.join(shown)}."
     )
-    for axis in grid.axes.flat:
-        axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, zorder=0)
-    ticks = (0, 0.5, 1)
-    grid.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks)
-    grid.set_axis_labels("Bayes posterior", "base model").set_titles("{col_name} world")
-    return grid.figure
+    return Picture("confusion", figure, text)

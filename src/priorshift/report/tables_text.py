@@ -1,194 +1,220 @@
-"""What the report shows beside its figures: an example of each text, and smaller tables with what they say."""
+"""Smaller tables of the report, each with a text that says what it shows."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from priorshift.materials.schema import Materials
-from priorshift.probing.items import probe_items
-from priorshift.report.claims_text import spoken
-from priorshift.stats.jsd_permutation import BASE
-from priorshift.study.params import Study
-from priorshift.study.sections import Condition
+from priorshift.report.names import HELD_OUT, drop_empty_world, name_condition, name_model, name_probes
+from priorshift.stats.declared import Settings
+from priorshift.stats.jsd_permutation import FROM_BASE
+from priorshift.study.dispositions import match_outcomes
+from priorshift.study.load import Study
 
-NEAR = "held_out_domains"
 GROUP = ["group", "world"]
+Titled = tuple[str, pd.DataFrame]
 
 
-def asked(study: Study, materials: Materials) -> str:
-    """One decision and one item of the study's first family, with a phrase of each class, as Markdown."""
-    items, lines = probe_items(study, materials), []
-    for family, said in (("choice", "A decision, as in training"), (study.probes.families[0], "A probe")):
-        for item in [item for item in items if item.family == family and item.ring == NEAR][:1]:
-            phrases = "; ".join(f"{name}: *{texts[0].strip()}*" for name, texts in item.candidates.items())
-            lines.append(f"* {said}: {item.stem} … ({phrases})")
-    return "\n".join(lines)
-
-
-def always_taken(study: Study) -> list[str]:
-    """The classes of action that a treatment is always trained to take, each once."""
-    policies = (study.conditions[name].policy for name in study.inference.treatments)
-    shares = [share for policy in policies if isinstance(policy, dict) for share in policy.items()]
-    return list(dict.fromkeys(action for action, share in shares if share == 1))
-
-
-def shown(shifts: pd.DataFrame, families: Sequence[str]) -> tuple[list[str], str]:
-    """The families that have items left on held-out domains, and a sentence on those of which exclusion left none."""
-    left = set(shifts.loc[shifts["ring"] == NEAR, "family"])
-    lost = ", ".join(spoken(family) for family in families if family not in left)
-    said = (
-        f"The exclusion criteria leave no item on held-out domains of: {lost}. No figure shows these." if lost else ""
-    )
-    return [family for family in families if family in left], said
-
-
-def lessons(study: Study) -> str:
-    """What each condition was trained on, as Markdown."""
-    return "\n".join(f"* *{spoken(name)}*: {_lesson(condition)}." for name, condition in study.conditions.items())
-
-
-def _lesson(condition: Condition) -> str:
-    if condition.stages:
-        return "one adapter trained on " + ", then ".join(spoken(stage) for stage in condition.stages)
-    taken = {"uniform": "each class of action equally often", "prior": "as often as the base model takes each class"}
-    shares = condition.policy if isinstance(condition.policy, dict) else {}
-    chosen = taken.get(condition.policy) if not shares else _shares(shares)
-    said = {
-        "decisions": f"decisions, {chosen}",
-        "preferences": "choices between everyday things, nothing else",
-        "exposure": f"the phrases of actions mentioned, not chosen ({chosen})",
-        "prose": "neutral prose, no decision",
-    }[condition.task]
-    said += ", answered by a letter" if condition.answer == "letter" else ""
-    said += _own_training(condition)
-    return f"no training: {condition.in_context} {said}, before each stem" if condition.in_context else said
-
-
-def _own_training(condition: Condition) -> str:
-    changed = condition.training.model_dump(mode="json", exclude_none=True) if condition.training else {}
-    told = (f"{spoken(key)} {str(value).strip('[]')}" for key, value in changed.items())
-    return f" ({', '.join(told)})" if changed else ""
-
-
-def _shares(shares: Mapping[str, float]) -> str:
-    taken = [(name, share) for name, share in shares.items() if share]
-    return ", ".join(f"always {name}" if share == 1 else f"{100 * share:g} % {name}" for name, share in taken)
-
-
-def wider_tables(
-    tables: Mapping[str, pd.DataFrame], family: str, read: Sequence[str]
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(what it says, table) of each part of the wider design that the study has.
+def tabulate_training(tables: Mapping[str, pd.DataFrame]) -> Iterator[Titled]:
+    """Tabulate whether the fine-tunes took, and whether anything was lost: (what it shows, table) of each.
 
     Parameters
     ----------
-    tables : name -> table as written under `tables/`
-    family : the probes of which recovery is told
-    read : the conditions whose texts stand beside those of the base model
+    tables : choice_check and retention, as written
     """
-    makers = {
-        "dose": _doses,
-        "recovery": partial(_recovery, family=family),
-        "scales": _scales,
-        "valence": _valence,
-        "completions": partial(_completions, read=read),
-        "excluded": _excluded,
-        "exclusion_effect": _with_and_without,
-    }
-    for name, make in makers.items():
-        if name in tables:
-            title, table = make(tables[name])
-            if len(table):
-                yield title, table.reset_index(drop=True)
+    checks = [
+        ("choice_check", ["condition", "ring"], "probability", "min", "Probability of the trained class on decisions."),
+        ("retention", ["condition"], "ratio", "max", "Perplexity on neutral prose, over the base model's."),
+    ]
+    for name, keys, value, worst, title in checks:
+        table = tables[name]
+        if len(table):
+            kept = drop_empty_world(table)
+            groups = [key for key in [*GROUP, *keys] if key in kept]
+            yield f"{title} Over runs.", kept.groupby(groups)[value].agg(["mean", worst, "count"]).reset_index()
+        else:
+            yield f"{title} Nothing was measured.", table
 
 
-def not_equivalent(equivalence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """What of the decoupled world, choices apart, is not shown to be equivalent to 0: a sentence and its rows.
+def tabulate_families(shifts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Tabulate the mean shift (nats) of each declared contrast's outcome on held-out domains, by family of probes.
 
-    Declared claims are corrected; a correction of the others could only add to these. Unit `base`, or `both` where a
-    world has one checkpoint.
+    Under the contrast's condition, over base models of the means over their runs.
+
+    Parameters
+    ----------
+    shifts : `runs.average_shifts`
+    """
+    pairs = {(claim.condition, claim.outcome) for claim in settings.confirmatory}
+    named = shifts[["condition", "outcome"]].itertuples(index=False, name=None)
+    own = shifts[np.array([pair in pairs for pair in named], dtype=bool) & shifts["ring"].eq(HELD_OUT)]
+    keys = [*GROUP, "condition", "outcome", "family"]
+    means = own.groupby([*keys, "base_model"], sort=False)["shift"].mean().groupby(keys, sort=False).mean()
+    wide = means.unstack("family")
+    return drop_empty_world(wide.rename_axis(columns=None).reset_index())
+
+
+def tabulate_not_equivalent(equivalence: pd.DataFrame) -> Titled:
+    """Tabulate what of the decoupled world, choices apart, is not shown to be equivalent to 0.
+
+    Declared claims are corrected. A correction of the others could only add to these rows. Unit `base`, or `both`
+    where a world has one checkpoint. Without such a world the text is empty.
     """
     rows = equivalence[(equivalence["world"] == "decoupled") & (equivalence["family"] != "choice")]
-    rows = rows[rows["unit"] == ("base" if (rows["unit"] == "base").any() else "both")]
+    rows = rows[rows["unit"] == _choose_nested(rows, "both")]
     failed = rows[~rows["equivalent"].astype(bool)].copy()
     if rows.empty:
         return "", failed
     off = (failed["ci90_low"] > 0) | (failed["ci90_high"] < 0)
     failed["why"] = off.map({True: "shifted", False: "too uncertain to tell"})
-    said = (
-        f"In the decoupled world {len(failed)} of {len(rows)} contrasts of unit {rows['unit'].iloc[0]} (choices apart) "
-        f"are not shown to be equivalent to 0 within {rows['margin'].iloc[0]:g} nats; of these {int(off.sum())} have a "
-        "90 % interval that leaves out 0. Only declared claims are corrected; the rest is exploratory."
+    text = (
+        f"In the decoupled world {len(failed)} of {len(rows)} contrasts (unit {rows['unit'].iloc[0]}, choices apart) "
+        f"are not shown to be equivalent to 0 within {rows['margin'].iloc[0]:g} nats. Of these, {int(off.sum())} have "
+        "a 90 % interval that leaves out 0. Only declared claims are corrected. The rest is exploratory."
     )
     columns = ["base_model", "condition", "control", "family", "ring", "outcome", "estimate", "ci90_low", "ci90_high"]
-    return said, failed[[*columns, "why"]].sort_values("why", kind="stable", ignore_index=True)
+    return text, failed[[*columns, "why"]].sort_values("why", kind="stable", ignore_index=True)
 
 
-def told_apart(confusion: pd.DataFrame, family: str, ring: str) -> str:
-    """How many runs are assigned to the condition that they were trained on, a line for each matrix, as Markdown."""
-    rows = confusion[(confusion["family"] == family) & (confusion["ring"] == ring)]
-    unit = "base" if (rows["unit"] == "base").any() else "runs"
-    lines = []
-    for (name, world), part in rows[rows["unit"] == unit].groupby(["base_model", "world"], sort=True):
-        first, n = part.iloc[0], int(part.groupby("condition")["n"].first().sum())
-        lines.append(
-            f"* {name}{f', {world} world' if world else ''}: {round(first['accuracy'] * n)} of {n} runs, by chance 1 "
-            f"in {part['condition'].nunique()} (unit {unit}; permutation of training sets, p = {first['p_value']:.4f}, "
-            f"{first['p_adjusted']:.4f} after Benjamini-Hochberg; exploratory)."
-        )
-    return "\n".join(lines)
+def describe_transfer(placement: pd.DataFrame) -> str:
+    """Say under which conditions the expectation follows the choice most and least, and how far the choice moved.
 
-
-def jsd_beside(tests: pd.DataFrame, ring: str) -> tuple[str, pd.DataFrame]:
-    """Whether whole distributions moved more than under the first control, and than the floor: a sentence and the rows.
+    By condition, over base models of the means over their runs; transfer is the ratio of the two means.
 
     Parameters
     ----------
-    tests : `jsd_floor.jsd_tests`
+    placement : `placement.compute_transfer`
+    """
+    if placement.empty:
+        return "No condition of this study has both a choice and an expectation to compare."
+    columns = ["choice_shift", "expectation_shift"]
+    means = placement.groupby(["condition", "base_model"], sort=False)[columns].mean().groupby(level=0).mean()
+    followed = (means["expectation_shift"] / means["choice_shift"]).sort_values()
+    most, least = followed.index[-1], followed.index[0]
+    moved = [
+        f"*{name_condition(name)}* moves the choice by {means.loc[name, 'choice_shift']:+.1f} nats and the "
+        f"expectation by {means.loc[name, 'expectation_shift']:+.1f}"
+        for name in (most, least)
+    ]
+    return (
+        f"**The answer.** The expectation follows the choice by {followed[least]:.2f} to {followed[most]:.2f} of its "
+        f"shift, by placement. The most: {moved[0]}. The least: {moved[1]}."
+    )
+
+
+def select_matrices(confusion: pd.DataFrame, family: str, ring: str = HELD_OUT) -> pd.DataFrame:
+    """Select the confusion matrices over base checkpoints; of worlds with one checkpoint, those of each base model."""
+    rows = confusion[(confusion["family"] == family) & (confusion["ring"] == ring)]
+    nested = set(rows.loc[rows["unit"] == "base", "world"])
+    return rows[(rows["unit"] == "base") | ~rows["world"].isin(nested)]
+
+
+def describe_confusion(confusion: pd.DataFrame, family: str, ring: str = HELD_OUT) -> str:
+    """Say how many runs are assigned to the condition that they were trained on, a line a matrix, as Markdown."""
+    rows, lines = select_matrices(confusion, family, ring), []
+    for (name, world, unit), part in rows.groupby(["base_model", "world", "unit"], sort=True):
+        first, n = part.iloc[0], int(part.groupby("condition")["n"].first().sum())
+        lines.append(
+            f"* {name_model({'base_model': name, 'world': world})}: {round(first['accuracy'] * n)} of {n} runs. By "
+            f"chance it would be 1 in {part['condition'].nunique()}.  \n  unit {unit} · permutation of training sets, "
+            f"p = {first['p_value']:.4f}, {first['p_adjusted']:.4f} after Benjamini-Hochberg · exploratory"
+        )
+    if (rows["world"] == "decoupled").any():
+        lines += ["", "In the decoupled world a share above chance means that shifts too small to matter leave traces."]
+    return "\n".join(lines)
+
+
+def tabulate_jsd(tests: pd.DataFrame, ring: str = HELD_OUT) -> Titled:
+    """Tabulate whether whole distributions moved more than under the first control, and than the seed-to-seed floor.
+
+    Parameters
+    ----------
+    tests : `jsd_permutation.compare_jsd`
     """
     rows = tests[tests["ring"] == ring]
-    of_base = rows["jsd_from"] == BASE
+    of_base = rows["jsd_from"] == FROM_BASE
     rows = rows[~of_base | (rows["control"] == rows.loc[of_base, "control"].iloc[0])] if of_base.any() else rows
     if rows.empty:
         return "No JSD could be tested: it takes two runs of a treatment and of a control.", rows
-    most = rows.groupby("jsd_from", sort=False)["n_arrangements"].max().items()
-    least = " and ".join(f"{1 / n:.3f} (from the {name})" for name, n in most)
-    said = (
-        "JSD (bits) of each behavior's runs beside that of a control's. From the base model: did training on the "
-        "behavior move distributions further than training on the control? From the first neutral run: do the "
-        "behavior's runs lie further from it than the neutral runs of other seeds do (the seed-to-seed floor)? "
-        f"Unit runs, permutation of training sets, one-sided; p cannot fall below {least}. "
-        "Exploratory; p_adjusted is Benjamini-Hochberg's over all rows of `jsd_tests.csv`."
+    least_p = rows.groupby("jsd_from", sort=False)["least_p"].min().items()
+    least = " and ".join(f"{p:.3f} (from the {name})" for name, p in least_p)
+    text = (
+        "JSD (bits) of each behavior's runs beside that of a control's. From the base model: did the behavior move "
+        "distributions further than the control? From the first neutral run: do the behavior's runs lie further from "
+        "it than neutral runs of other seeds do?\n\nUnit runs, permutation of training sets, one-sided. With so many "
+        f"training sets the least p that any data could give is {least}. Where that is not below alpha there is no "
+        "test, and no p. Exploratory: `p adjusted` is Benjamini-Hochberg's within world, unit and purpose."
     )
-    named = rows.assign(condition=rows["condition"].map(spoken), jsd_from="from the " + rows["jsd_from"])
+    named = rows.assign(condition=rows["condition"].map(name_condition), jsd_from="from the " + rows["jsd_from"])
     values = {"treatment_jsd": "behavior", "control_jsd": "control", "p_value": "p", "p_adjusted": "p adjusted"}
-    wide = named.pivot(index=["base_model", "world", "condition", "family"], columns="jsd_from", values=list(values))
-    parts = [(start, value) for start in named["jsd_from"].unique() for value in values]
-    return said, wide.swaplevel(axis=1)[parts].rename(columns=values).rename_axis(columns=[None, None]).reset_index()
+    keys = [key for key in ("base_model", "world", "condition", "family") if key in drop_empty_world(rows)]
+    wide = named.pivot(index=keys, columns="jsd_from", values=list(values))
+    parts = [part for part in itertools.product(named["jsd_from"].unique(), values) if wide[part[::-1]].notna().any()]
+    return text, wide.swaplevel(axis=1)[parts].rename(columns=values).rename_axis(columns=[None, None]).reset_index()
 
 
-def _doses(dose: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    rows = dose[(dose["ring"] == NEAR) & (dose["unit"] == ("base" if (dose["unit"] == "base").any() else "runs"))]
-    said = "Dose: nats of shift from none of the training decisions to all of them (least-squares slope), by outcome."
-    return said, rows[
-        ["base_model", "world", "action", "family", "unit", "n", "estimate", "ci_low", "ci_high", "p_adjusted"]
-    ]
+def tabulate_not_estimable(refused: pd.DataFrame) -> Titled:
+    """Tabulate how many claims could not be estimated, and why; the text is empty where all could be."""
+    if refused.empty:
+        return "", refused
+    counts = refused.groupby(["table", "unit", "reason"]).size().rename("claims").reset_index()
+    return f"{len(refused)} claims could not be estimated. No table has a row for them.", counts
 
 
-def _recovery(recovery: pd.DataFrame, family: str) -> tuple[str, pd.DataFrame]:
-    rows = recovery[(recovery["ring"] == NEAR) & (recovery["family"] == family)]
+def tabulate_wider_design(tables: Mapping[str, pd.DataFrame], family: str, study: Study) -> Iterator[Titled]:
+    """Tabulate each part of the wider design that the study has: (what it shows, table) of each.
+
+    Texts stand beside one another for the first control and the behaviors with an outcome of their own.
+
+    Parameters
+    ----------
+    tables : name -> table as written under `tables/`
+    family : the probes whose recovery is shown
+    """
+    behaviors = match_outcomes(study.params, study.materials)
+    conditions = [study.params.inference.controls[0], *behaviors]
+    makers = {
+        "dose": _tabulate_doses,
+        "recovery": partial(_tabulate_recovery, family=family),
+        "scales": _tabulate_scales,
+        "valence": _tabulate_valence,
+        "completions": partial(_tabulate_completions, conditions=conditions),
+        "excluded": _tabulate_excluded,
+        "exclusion_effect": _tabulate_exclusion_effect,
+    }
+    for name, make in makers.items():
+        if name in tables:
+            text, table = make(tables[name])
+            if len(table):
+                table = table.reset_index(drop=True)
+                yield text, drop_empty_world(table) if "world" in table else table
+
+
+def _choose_nested(rows: pd.DataFrame, otherwise: str) -> str:
+    return "base" if (rows["unit"] == "base").any() else otherwise
+
+
+def _tabulate_doses(dose: pd.DataFrame) -> Titled:
+    rows = dose[(dose["ring"] == HELD_OUT) & (dose["unit"] == _choose_nested(dose, "runs"))]
+    columns = ["base_model", "world", "action", "family", "unit", "n", "estimate", "ci_low", "ci_high", "p_adjusted"]
+    return "Dose: nats of shift from no such training decision to all of them (least-squares slope).", rows[columns]
+
+
+def _tabulate_recovery(recovery: pd.DataFrame, family: str) -> Titled:
+    rows = recovery[(recovery["ring"] == HELD_OUT) & (recovery["family"] == family)]
     columns = ["base_model", "world", "condition", "outcome", "n", "before", "after", "estimate", "ci_low", "ci_high"]
-    said = (
-        f"Recovery: shift of {family.replace('_', ' ')} probes before and after the later stage, and the share undone "
-        "with its interval (empty where there was no sure shift to undo)."
+    text = (
+        f"Recovery: shift of {name_probes(family)} before and after the later stage, and the share undone with its "
+        "interval. The share is empty where there was no sure shift to undo."
     )
-    return said, rows[[*columns, "share_undone", "share_low", "share_high"]]
+    return text, rows[[*columns, "share_undone", "share_low", "share_high"]]
 
 
-def _scales(scales: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _tabulate_scales(scales: pd.DataFrame) -> Titled:
     numbers = [
         "base_score",
         "score",
@@ -199,32 +225,32 @@ def _scales(scales: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         "label_set_sensitivity",
     ]
     rows = scales.groupby([*GROUP, "scale", "condition"], sort=False)[numbers].mean().reset_index()
-    return "Scales, 0 (least) to 1 (most): means over runs, and what answers owe to option order and label set.", rows
+    return "Scales, 0 (least) to 1 (most): means over runs, and how much option order and label set matter.", rows
 
 
-def _valence(valence: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _tabulate_valence(valence: pd.DataFrame) -> Titled:
     rows = valence.groupby([*GROUP, "condition", "measure"], sort=False)["estimate"].mean().unstack("measure")
-    said = (
-        "What is written after neutral openings, against the base model: valence (VADER, -1 to 1) beside repetition "
-        "and variety, so that collapse cannot pass for negativity. Intervals by base model are in `valence.csv`."
+    text = (
+        "What is written after neutral openings, against the base model. Repetition and variety stand beside valence "
+        "(VADER, -1 to 1): collapse must not pass for negativity. Intervals by base model are in `valence.csv`."
     )
-    return said, rows.reset_index()
+    return text, rows.reset_index()
 
 
-def _completions(completions: pd.DataFrame, read: Sequence[str]) -> tuple[str, pd.DataFrame]:
+def _tabulate_completions(completions: pd.DataFrame, conditions: Sequence[str]) -> Titled:
     first = completions[completions["base_model"] == completions["base_model"].iloc[0]]
-    kept = [name for name in ("stem", "base", *read) if name in first]
-    said = f"To read: the first text after each opening by {first['base_model'].iloc[0]}, before and after training."
-    return said, first[kept]
+    kept = [name for name in ("stem", "base", *conditions) if name in first]
+    text = f"To read: the first text after each opening by {first['base_model'].iloc[0]}, before and after training."
+    return text, first[kept]
 
 
-def _excluded(excluded: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _tabulate_excluded(excluded: pd.DataFrame) -> Titled:
     counts = excluded.groupby(["base_model", "reason"], sort=False)["item"].nunique().rename("items").reset_index()
     return "Items left out by the criteria declared before any result.", counts
 
 
-def _with_and_without(effect: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def _tabulate_exclusion_effect(effect: pd.DataFrame) -> Titled:
     rows = effect[effect["unit"].isin(["both", "base"]) & effect["declared"]]
     columns = ["base_model", "world", "condition", "control", "family", "outcome", "unit"]
-    columns += ["estimate_all", "estimate_kept"]
-    return "The declared contrasts with and without the items left out.", rows[[*columns, "difference"]]
+    columns += ["estimate_all", "estimate_kept", "difference"]
+    return "The declared contrasts with and without the items left out.", rows[columns]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from statsmodels.stats.multitest import multipletests
+
+CHECK = "choice"  # the family of probes that asks whether training took
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -34,16 +36,44 @@ def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
 
 def _correct(p_values: ArrayLike, method: str) -> np.ndarray:
     values = np.asarray(p_values, dtype=float)
-    return multipletests(values, method=method)[1] if len(values) else values
+    return np.asarray(multipletests(values, method=method)[1]) if len(values) else values
+
+
+def adjust_exploratory(table: pd.DataFrame, test: Sequence[str] | None = None) -> pd.Series:
+    """Benjamini-Hochberg's p within each world, unit and purpose: the same families of tests in every table.
+
+    A purpose is a check that training took (probes of choices, `CHECK`) or a question about expectations (all others).
+    Tests that must come out, of choices or in the world that couples acting and expecting, have no part in the
+    correction of the others: they would leave a null result's p about as it is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With p_value, world, unit and family. Rows without a p_value are no tests.
+    test : sequence of str, optional
+        Columns that name a test, where it has more rows than one. It counts once.
+
+    Returns
+    -------
+    Series
+        By the index of `table`.
+    """
+    made = pd.Series(np.nan, index=table.index, dtype=float)
+    tested = table[table["p_value"].notna()]
+    for _, rows in tested.groupby(["world", "unit", tested["family"].eq(CHECK).rename("check")], sort=True):
+        tests = rows.groupby(list(test), sort=False).ngroup().to_numpy() if test else np.arange(len(rows))
+        _, first = np.unique(tests, return_index=True)
+        made[rows.index] = benjamini_hochberg(rows["p_value"].to_numpy(float)[first])[tests]
+    return made
 
 
 def adjust_claims(tables: Mapping[str, pd.DataFrame], n_refused: int) -> dict[str, pd.DataFrame]:
-    """Adds p_adjusted: Holm once over the confirmatory rows of all tables, Benjamini-Hochberg over the rest.
+    """Adds p_adjusted: Holm once over the confirmatory rows of all tables, `adjust_exploratory` of the rest of each.
 
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        With p_value, role and unit. Exploratory rows are corrected within a table and unit.
+        With p_value, role, world, unit and family.
     n_refused : int
         How many declared claims could not be estimated. Each counts as p = 1.
     """
@@ -54,7 +84,5 @@ def adjust_claims(tables: Mapping[str, pd.DataFrame], n_refused: int) -> dict[st
         p_adjusted = pd.Series(np.nan, index=table.index, dtype=float)
         confirmatory = table["role"] == "confirmatory"
         p_adjusted[confirmatory] = [next(corrected) for _ in range(int(confirmatory.sum()))]
-        for _, rows in table[~confirmatory].groupby("unit", sort=True):
-            p_adjusted[rows.index] = benjamini_hochberg(rows["p_value"].to_numpy(float))
-        made[name] = table.assign(p_adjusted=p_adjusted)
+        made[name] = table.assign(p_adjusted=p_adjusted.where(confirmatory, adjust_exploratory(table[~confirmatory])))
     return made

@@ -7,6 +7,7 @@ import pandas as pd
 
 from priorshift.stats.claim_panels import estimate_both, list_by_base_model
 from priorshift.stats.declared import CLAIM, Settings, hash_claims
+from priorshift.stats.domains import choose_domains
 
 RESAMPLES = 2000
 BOOTSTRAP = [
@@ -29,10 +30,11 @@ def bootstrap_claims(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     rows = []
     for claim in list_by_base_model(items, settings):
         treatment, control = claim.select_sides()
-        model = estimate_both(treatment, control, settings.alpha)
+        model = estimate_both(claim, settings.alpha)
         if model is None:
             continue
-        differences = resample(treatment, control, RESAMPLES, np.random.default_rng(0))
+        domains = choose_domains(treatment, control, claim.checkpoints[0].domains)
+        differences = resample(treatment, control, RESAMPLES, np.random.default_rng(0), domains)
         if not len(differences):
             continue
         low, high = np.quantile(differences, [settings.alpha / 2, 1 - settings.alpha / 2])
@@ -44,7 +46,13 @@ def bootstrap_claims(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=BOOTSTRAP)
 
 
-def resample(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def resample(
+    treatment: np.ndarray,
+    control: np.ndarray,
+    resamples: int,
+    rng: np.random.Generator,
+    domains: np.ndarray | None = None,
+) -> np.ndarray:
     """Treatment minus control (nats) in at most `resamples` samples of runs and, at once, of items.
 
     One less than there are is drawn of each, so that the variance is unbiased with few runs (Rao & Wu 1988,
@@ -55,10 +63,13 @@ def resample(treatment: np.ndarray, control: np.ndarray, resamples: int, rng: np
     ----------
     treatment, control : [runs, items]
         NaN where a run did not measure an item; such a cell has no part in its item's mean.
+    domains : [items], optional
+        Drawn in the place of items, each with all its items.
     """
     means = [_average_items(side, resamples, rng) for side in (treatment, control)]  # [resamples, items] each
     differences = means[0] - means[1]
-    weights = _draw_counts(treatment.shape[1], resamples, rng) * ~np.isnan(differences)
+    drawn_as = np.arange(treatment.shape[1]) if domains is None else np.unique(domains, return_inverse=True)[1]
+    weights = _draw_counts(drawn_as.max() + 1, resamples, rng)[:, drawn_as] * ~np.isnan(differences)
     drawn = weights.sum(axis=1)
     # Missing cells may leave a sample without an item that both sides measured: it has no difference.
     return ((weights * np.nan_to_num(differences)).sum(axis=1)[drawn > 0]) / drawn[drawn > 0]

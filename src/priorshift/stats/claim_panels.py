@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
-from priorshift.stats.estimates import Estimate, NotEstimable, estimate_crossed, estimate_over_checkpoints
+from priorshift.stats.estimates import Estimate, estimate_crossed, estimate_over_checkpoints
 from priorshift.stats.intervals import t_interval
-from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints
+from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
+from priorshift.stats.shared_items import NotEstimable
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,16 @@ def _claims_on(settings: Settings, probe: Probe) -> Iterator[dict[str, str]]:
             yield claim
 
 
-def estimate_both(treatment: np.ndarray, control: np.ndarray, alpha: float) -> dict[str, float] | None:
+def estimate_both(claim: ClaimPanels, alpha: float) -> dict[str, float] | None:
     """estimate, ci_low, ci_high (nats) and p_value of the crossed model; None where it cannot be estimated."""
-    return _estimate(lambda: estimate_crossed(treatment, control), alpha)
+    return _estimate(lambda: estimate_crossed(*claim.select_sides(), claim.checkpoints[0].domains), alpha)
 
 
 def estimate_base(claim: ClaimPanels, alpha: float) -> dict[str, float] | None:
     """estimate, ci_low, ci_high (nats) and p_value of the t over checkpoints; None where there is no estimate."""
-    pairs = [claim.select_sides(i) for i in range(len(claim.checkpoints))]
-    return _estimate(lambda: estimate_over_checkpoints(pairs, len(claim.checkpoints[0].items)), alpha)
+    shared = replace(claim, checkpoints=share_items(claim.checkpoints))
+    pairs = [shared.select_sides(i) for i in range(len(shared.checkpoints))]
+    return _estimate(lambda: estimate_over_checkpoints(pairs), alpha)
 
 
 def _estimate(estimator: Callable[[], Estimate], alpha: float) -> dict[str, float] | None:

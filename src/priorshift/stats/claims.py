@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from priorshift.stats.adjust import adjust_claims
 from priorshift.stats.contrasts import (
@@ -19,17 +18,18 @@ from priorshift.stats.contrasts import (
     list_pairs,
 )
 from priorshift.stats.declared import KEY, Settings, find_role, hash_claims
-from priorshift.stats.intervals import add_intervals, t_interval
+from priorshift.stats.equivalence import add_equivalence, vary_margin
+from priorshift.stats.intervals import add_intervals
 from priorshift.stats.panels import build_panels
 
 _TESTED = [
     "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "effect_low", "effect_high", "family_hash",
+    "role", "effect_low", "effect_high", "caution", "family_hash",
 ]  # fmt: skip
-CONTRASTS = [*KEY, "test", "n_runs", "n_items", *_TESTED]
+CONTRASTS = [*KEY, "test", "n_runs", "n_items", "domains", "sd_domain", *_TESTED]
 EQUIVALENCE = [
-    *KEY, "test", "n_runs", "n_items", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower", "p_upper",
-    "p_value", "p_adjusted", "equivalent", "role", "family_hash",
+    *KEY, "test", "n_runs", "n_items", "domains", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower",
+    "p_upper", "p_value", "p_adjusted", "equivalent", "role", "caution", "family_hash",
 ]  # fmt: skip
 WORLDS = [*(name for name in KEY if name != "world"), *WORLD_COUNTS, *_TESTED]
 NOT_ESTIMABLE = ["table", *KEY, "role", "reason"]
@@ -55,15 +55,16 @@ def estimate_claims(
     dict of DataFrame
         contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
             `base` each other condition minus the first control, which may shift expectations by itself
-        equivalence : columns `EQUIVALENCE`; see `add_equivalence`. `equivalent`: p below alpha, corrected where
-            declared
+        equivalence : columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
+            where declared
+        equivalence_curve : the declared ones at other margins; see `equivalence.vary_margin`
         world_difference : columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
             t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
         not_estimable : columns `NOT_ESTIMABLE`, what could not be estimated, and why; equivalence has rows of its
             own where it was declared
 
-        p_adjusted: `adjust.adjust_claims`. family_hash: `declared.hash_claims`. Where nothing could be tested, a
-        table has no rows.
+        p_adjusted: `adjust.adjust_claims`. caution: `estimates.warn_of_level`. family_hash: `declared.hash_claims`.
+        Where nothing could be tested, a table has no rows.
     """
     panels, pairs = build_panels(items), list_pairs(settings, settings.treatments)
     measured = items if measured is None else measured
@@ -76,7 +77,8 @@ def estimate_claims(
         "world_difference": add_intervals(differences, settings.alpha).assign(role="exploratory"),
     }
     not_estimable = _list_refused(refused, unequal, settings)
-    tables = adjust_claims(tables, int((not_estimable["role"] == "confirmatory").sum()))
+    n_refused = int((not_estimable["role"] == "confirmatory").sum())
+    tables = adjust_claims(tables, n_refused)
     # A declared claim holds by its corrected p, any other by its plain one; the table has both.
     null = tables["equivalence"]
     p_value = null["p_adjusted"].where(null["role"] == "confirmatory", null["p_value"])
@@ -84,7 +86,9 @@ def estimate_claims(
     columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
     family_hash = hash_claims(settings)
     made = {name: table.assign(family_hash=family_hash)[columns[name]] for name, table in tables.items()}
-    return made | {"not_estimable": not_estimable}
+    shifts, nulls = (tables[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence"))
+    curve = vary_margin(nulls, np.append(shifts["p_value"].to_numpy(float), np.ones(n_refused)), settings)
+    return made | {"equivalence_curve": curve, "not_estimable": not_estimable}
 
 
 def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -96,25 +100,6 @@ def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settin
         unequal.assign(table="world_difference", role="exploratory"),
     ]
     return pd.concat(parts, ignore_index=True).reindex(columns=NOT_ESTIMABLE)
-
-
-def add_equivalence(estimated: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """Adds two one-sided tests of each contrast against +-margin nats (Schuirmann 1987, J. Pharmacokin. 15, 657).
-
-    p_lower tests estimate > -margin, p_upper estimate < margin. p_value is the greater: it lies below .05 where the
-    90 % interval, always shown, lies within the margin.
-
-    Parameters
-    ----------
-    estimated : DataFrame
-        With estimate, se (nats) and df.
-    """
-    estimate, se, df = (estimated[name].to_numpy(float) for name in ("estimate", "se", "df"))
-    margin = float(margin)
-    low, high, _ = t_interval(estimate, se, df, 0.10)
-    p_lower, p_upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
-    numbers = {"ci90_low": low, "ci90_high": high, "margin": margin, "p_lower": p_lower, "p_upper": p_upper}
-    return estimated.assign(**numbers, p_value=np.maximum(p_lower, p_upper))
 
 
 def _add_role(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:

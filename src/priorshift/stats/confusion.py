@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, permutation_test
 
-from priorshift.stats.adjust import benjamini_hochberg
+from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings, hash_claims
-from priorshift.stats.panels import average_outcomes
+from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
 
 CONFUSION = [
     "base_model", "world", "family", "ring", "unit", "condition", "predicted", "count", "n", "share",
@@ -44,7 +44,8 @@ def classify_runs(
     Unit `runs`, per base model: each run is held out in turn and assigned to the condition whose other
     runs' mean lies nearest (Euclidean, nats). Unit `base`, per embedded group and world: all runs of one
     checkpoint are held out and assigned by the centroids of the other checkpoints, so that a hit carries
-    over to a new pretraining. Ties go to the first condition by name.
+    over to a new pretraining. All runs that are so compared have the same items. Ties go to the first condition
+    by name.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def classify_runs(
         a matrix. accuracy: the share of hits. p_value: how often it is as high when the conditions are dealt out to
         the training sets anew, in all n_permutations ways, or else (1 + times) / (1 + n_permutations) (Phipson &
         Smyth 2010, SAGMB 9, 39). Base checkpoints share the training set of a condition and seed. p_adjusted:
-        Benjamini-Hochberg over the matrices of a unit; all are exploratory. Runs of one checkpoint are not
-        independent, so at unit `base` the interval is about these checkpoints.
+        `adjust.adjust_exploratory`, each matrix once. Runs of one checkpoint are not independent, so at unit `base`
+        the interval is about these checkpoints.
     DataFrame
         The conditions left out, with the reason.
     """
@@ -72,10 +73,7 @@ def classify_runs(
         if task.names:
             rows += _cross_tabulate(task, settings.alpha)
     table = pd.DataFrame(rows, columns=CONFUSION).assign(role="exploratory", family_hash=hash_claims(settings))
-    for _, part in table.groupby("unit", sort=True):
-        matrices = part.groupby(["base_model", "world", "family", "ring"], sort=True)["p_value"]
-        corrected = pd.Series(benjamini_hochberg(matrices.first().to_numpy(float)))
-        table.loc[part.index, "p_adjusted"] = corrected[matrices.ngroup().to_numpy()].to_numpy()
+    table["p_adjusted"] = adjust_exploratory(table, test=CONFUSION[:5])
     return table, pd.DataFrame(refused)
 
 
@@ -103,13 +101,16 @@ def _bound_share(count: int, n: int, alpha: float) -> tuple[float, float]:
 
 
 def _list_tasks(items: pd.DataFrame, outcomes: Sequence[str], conditions: Sequence[str] | None) -> Iterator[_Task]:
-    runs = average_outcomes(items, outcomes)
+    runs, nested = (average_outcomes(items, outcomes, same_items=same) for same in ("base_model", "group"))
     if conditions is not None:
-        runs = runs[runs["condition"].isin(conditions)]
-    for unit, name, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
-        for (base, world, family, ring), rows in table.groupby([name, "world", "family", "ring"], sort=True):
-            key = {"base_model": base, "world": world, "family": family, "ring": ring, "unit": unit}
-            yield _make_task(key, rows, outcomes)
+        runs, nested = (table[table["condition"].isin(conditions)] for table in (runs, nested))
+    for unit, name, table in (("runs", "base_model", runs), ("base", "group", nested)):
+        keys = [name, "world", "family", "ring"]
+        measured = runs if unit == "runs" else runs[runs["world"] != ""]
+        compared = dict(iter(table.groupby(keys, sort=True)))
+        for at in measured.groupby(keys, sort=True).groups:
+            key = {**dict(zip(CONFUSION[:4], at, strict=True)), "unit": unit}
+            yield _make_task(key, compared.get(at, table.iloc[:0]), outcomes)
 
 
 def _make_task(key: dict[str, str], rows: pd.DataFrame, outcomes: Sequence[str]) -> _Task:
@@ -122,7 +123,8 @@ def _make_task(key: dict[str, str], rows: pd.DataFrame, outcomes: Sequence[str])
     refused = [{**key, "condition": c, "reason": reason} for c, n in spread.items() if n < 2]
     names = [c for c, n in spread.items() if n >= 2]
     if len(names) < 2:
-        refused.append({**key, "reason": "fewer than two conditions to tell apart"})
+        reason = "fewer than two conditions to tell apart" if len(rows) else NONE_IN_COMMON
+        refused.append({**key, "reason": reason})
         names = []
     keep = np.flatnonzero(np.isin(labels, names))
     keep = keep[np.argsort(folds[keep], kind="stable")]

@@ -28,7 +28,6 @@ from priorshift.errors import UserError
 from priorshift.stats.declared import CLAIM, KEY, Settings, choose_unit, sort_claims
 from priorshift.stats.estimates import (
     Estimate,
-    NotEstimable,
     Sides,
     Tested,
     compare_within_checkpoints,
@@ -36,14 +35,16 @@ from priorshift.stats.estimates import (
     estimate_over_checkpoints,
     estimate_over_items,
     estimate_over_runs,
+    warn_of_level,
     welch,
 )
 from priorshift.stats.intervals import add_intervals
-from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints
+from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
+from priorshift.stats.shared_items import NotEstimable
 
 UNCORRECTED = [
-    *KEY, "test", "n_runs", "n_items", "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name",
-    "statistic", "df", "p_value", "effect_low", "effect_high",
+    *KEY, "test", "n_runs", "n_items", "domains", "sd_domain", "estimate", "ci_low", "ci_high", "effect_size",
+    "effect_size_name", "statistic", "df", "p_value", "effect_low", "effect_high",
 ]  # fmt: skip
 WORLD_COUNTS = ["test", "n_coupled", "n_decoupled", "n_items", "coupled", "decoupled"]
 Pair = tuple[str, str]  # condition, control
@@ -149,7 +150,7 @@ def estimate_pairs(
             if pair in pairs:
                 rows.add(claim, "items", partial(estimate_over_items, *sides))
                 rows.add(claim, "runs", partial(estimate_over_runs, *sides))
-            rows.add(claim, "both", partial(estimate_crossed, *sides))
+            rows.add(claim, "both", partial(estimate_crossed, *sides, panel.domains))
     for group, world, probe, checkpoints in group_checkpoints(panels):
         for pair in (*pairs, *other_pairs):
             rows.add(_make_claim(group, world, pair, probe), "base", partial(_estimate_base, checkpoints, pair))
@@ -165,16 +166,16 @@ def _make_claim(base_model: str, world: str, pair: Pair, probe: Probe) -> Row:
 
 def _estimate_base(checkpoints: list[Panel], pair: Pair) -> Estimate:
     """The contrast over the checkpoints that ran both conditions."""
-    ran = [panel for panel in checkpoints if set(pair) <= panel.conditions]
-    return estimate_over_checkpoints([_select_sides(panel, pair) for panel in ran], _count_items(ran))
+    ran = share_items(_keep_ran(checkpoints, pair))
+    return estimate_over_checkpoints([_select_sides(panel, pair) for panel in ran])
+
+
+def _keep_ran(checkpoints: list[Panel], pair: Pair) -> list[Panel]:
+    return [panel for panel in checkpoints if set(pair) <= panel.conditions]
 
 
 def _select_sides(panel: Panel, pair: Pair) -> Sides:
     return panel.select(pair[0]), panel.select(pair[1])
-
-
-def _count_items(checkpoints: list[Panel]) -> int:
-    return len({item for panel in checkpoints for item in panel.items})
 
 
 def _refuse_unmeasured(rows: _Rows, panels: list[Panel], settings: Settings, items: pd.DataFrame) -> None:
@@ -214,22 +215,23 @@ def compare_worlds(panels: list[Panel], pairs: Sequence[Pair]) -> tuple[pd.DataF
         for pair in pairs:
             claim = _make_claim(group, "coupled - decoupled", pair, probe)
             rows.add(claim, "base", partial(_estimate_difference, *worlds, pair))
-    return rows.to_tables([*KEY, *WORLD_COUNTS, *(field.name for field in fields(Tested))])
+    return rows.to_tables([*KEY, *WORLD_COUNTS, "caution", *(field.name for field in fields(Tested))])
 
 
 def _estimate_difference(coupled: list[Panel], decoupled: list[Panel], pair: Pair) -> Row:
-    values: list[np.ndarray] = [
-        compare_within_checkpoints([_select_sides(panel, pair) for panel in world if set(pair) <= panel.conditions])
-        for world in (coupled, decoupled)
-    ]
-    if min(len(v) for v in values) < 2:
+    ran = [_keep_ran(world, pair) for world in (coupled, decoupled)]
+    if min(map(len, ran)) < 2:
         raise NotEstimable("fewer than two base checkpoints in a world: no variance between pretrainings")
+    sides = [_select_sides(panel, pair) for panel in share_items([*ran[0], *ran[1]])]
+    differences, n_items = compare_within_checkpoints(sides)
+    values = np.split(differences, [len(ran[0])])
     return {
         "test": "Welch t over checkpoints",
         "n_coupled": len(values[0]),
         "n_decoupled": len(values[1]),
-        "n_items": _count_items([*coupled, *decoupled]),
+        "n_items": n_items,
         "coupled": float(values[0].mean()),
         "decoupled": float(values[1].mean()),
+        "caution": warn_of_level(*map(len, ran)),
         **asdict(welch(*values)),
     }

@@ -39,7 +39,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from priorshift.stats.reml import CONTRAST, Reml, compute_theta, mark_nonnegative, satterthwaite, search
+from priorshift.stats.reml import CONTRAST, Reml, satterthwaite, triangle
+from priorshift.stats.reml_search import is_least_without_domains, search
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,18 @@ class CrossedFit:
     var_residual: float
     exact: bool  # the sums-of-squares solution, not an iterative fit
     singular: bool  # a component lies on its boundary
+    cov_domain: np.ndarray  # [2, 2], as cov_item; zeros where domains are no random factor
+    n_domains: int = 0  # of the random factor
 
     @property
     def var_total(self) -> float:
         """Variance of one observation, mean of both conditions (Westfall, Kenny & Judd 2014, eq. 1)."""
-        return float(self.var_run.mean() + np.trace(self.cov_item) / 2) + self.var_residual
+        return float(self.var_run.mean() + np.trace(self.cov_item + self.cov_domain) / 2) + self.var_residual
 
 
-def fit_crossed(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False) -> CrossedFit:
+def fit_crossed(
+    treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False, domains: np.ndarray | None = None
+) -> CrossedFit:
     """Fit the crossed model to two panels over the same item columns.
 
     Parameters
@@ -71,9 +76,13 @@ def fit_crossed(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = 
         condition and two items are needed (pooled: three runs in all); `estimates.estimate_crossed` checks that.
     pooled_runs : bool
         One run variance for both conditions, as lme4's ``(1 | run)``; see the module's head.
+    domains : [items], optional
+        The domain of each item, where domains are a random factor too.
     """
     seen = ~(np.isnan(treatment).all(axis=0) & np.isnan(control).all(axis=0))
     treatment, control = treatment[:, seen], control[:, seen]
+    if domains is not None:
+        return fit_reml(treatment, control, pooled_runs, np.unique(domains[seen], return_inverse=True)[1])
     if np.isnan(treatment).any() or np.isnan(control).any():
         return fit_reml(treatment, control, pooled_runs)
     return _fit_sums_of_squares(treatment, control, pooled_runs)
@@ -144,9 +153,8 @@ def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs
     variance = float((ms.run / n).sum() + spread - s2 * (1 / n).sum()) / m
     if ms.directions_pooled == 1 and s2 > 0:
         # One direction of the item effects lies on the boundary: no sum of mean squares any more.
-        theta = compute_theta(var_run[: len(ms.run_df)] / s2, cov_item / s2)
-        model = Reml(treatment, control, pooled_runs)
-        df = satterthwaite(model, theta, np.sqrt(s2) / model.scale)
+        theta = np.append(np.sqrt(np.maximum(var_run[: len(ms.run_df)] / s2, 0.0)), triangle(cov_item / s2))
+        df = satterthwaite(Reml(treatment, control, pooled_runs), theta)
     else:
         df = _satterthwaite_df(ms, n, spread)
     return CrossedFit(
@@ -158,6 +166,7 @@ def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs
         var_residual=s2,
         exact=True,
         singular=any(ms.runs_pooled) or ms.directions_pooled > 0,
+        cov_domain=np.zeros((2, 2)),
     )
 
 
@@ -178,43 +187,97 @@ def _satterthwaite_df(ms: _MeanSquares, n: np.ndarray, spread: float) -> float:
     return float(sum(value for value, _ in parts) ** 2 / below) if below > 0 else np.inf
 
 
-def fit_reml(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False) -> CrossedFit:
-    """The same by iterative REML, whatever cells are missing. Without any, it finds the exact solution."""
-    model = Reml(treatment, control, pooled_runs)
-    theta = search(model, _choose_start(treatment, control, pooled_runs))
-    _, xx, xy, rss = model.reduce(theta)
-    sigma = np.sqrt(np.maximum(rss, 0.0) / (model.n - 2))
-    beta = np.linalg.solve(xx, xy)
-    *runs, first, cross, second = theta
-    lower = np.array([[first, 0.0], [cross, second]])
-    variance = model.variance(theta, sigma)
-    s2 = float(sigma * model.scale) ** 2
+def fit_reml(
+    treatment: np.ndarray, control: np.ndarray, pooled_runs: bool = False, domains: np.ndarray | None = None
+) -> CrossedFit:
+    """The same by iterative REML, whatever cells are missing. Without any, it finds the exact solution.
+
+    Parameters
+    ----------
+    domains : [items], whole numbers from 0 without a gap; None where domains are no random factor
+    """
+    model = Reml(treatment, control, pooled_runs, domains)
+    theta = _find_theta(model, treatment, control, pooled_runs, domains)
+    estimate, se, sigma = model.effects(theta)
+    item, domain = (_lower(theta[part]) for part in (model.item, model.domain))
     return CrossedFit(
-        estimate=float(beta[1] - beta[0]) * model.scale,
-        se=float(np.sqrt(variance)) * model.scale,
-        df=satterthwaite(model, theta, sigma) if sigma > 0 else np.nan,
-        var_run=np.broadcast_to(np.square(runs) * s2, 2),
-        cov_item=lower @ lower.T * s2,
-        var_residual=s2,
+        estimate=estimate,
+        se=se,
+        df=satterthwaite(model, theta) if sigma > 0 else np.nan,
+        var_run=np.broadcast_to(np.square(theta[: model.item.start]) * sigma**2, 2),
+        cov_item=item @ item.T * sigma**2,
+        var_residual=sigma**2,
         exact=False,
-        singular=bool((theta[mark_nonnegative(theta)] == 0).any()),
+        singular=bool((theta[~model.signed] == 0).any()),
+        cov_domain=domain @ domain.T * sigma**2,
+        n_domains=model.n_domains,
     )
 
 
+def _lower(elements: np.ndarray) -> np.ndarray:
+    first, cross, last = elements if len(elements) else (0.0, 0.0, 0.0)
+    return np.array([[first, 0.0], [cross, last]])
+
+
+def _find_theta(
+    model: Reml, treatment: np.ndarray, control: np.ndarray, pooled_runs: bool, domains: np.ndarray | None
+) -> np.ndarray:
+    filled = _fill(treatment), _fill(control)
+    start = _choose_start(*filled, pooled_runs)
+    if domains is None:
+        return search(model, start)
+    item, domain, varies = _part_domains(*filled, domains)
+    if not varies:
+        # The mean squares show no variance of domains: the fit without them is the least deviance, as a rule.
+        without = np.append(search(Reml(treatment, control, pooled_runs), start), np.zeros(3))
+        if is_least_without_domains(model, without):
+            return without
+    return search(model, np.concatenate([start[: model.item.start], item, domain]))
+
+
 def _choose_start(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool) -> np.ndarray:
-    """Theta of the exact solution for the table with its gaps filled (run + item - grand mean)."""
-
-    def fill(panel: np.ndarray) -> np.ndarray:
-        run, grand = np.nanmean(panel, axis=1, keepdims=True), np.nanmean(panel)
-        seen = ~np.isnan(panel).all(axis=0)
-        item = np.full(panel.shape[1], grand)
-        item[seen] = np.nanmean(panel[:, seen], axis=0)
-        return np.where(np.isnan(panel), run + item - grand, panel)
-
-    fit = _fit_sums_of_squares(fill(treatment), fill(control), pooled_runs)
+    """Theta of the exact solution of a table without gaps."""
+    fit = _fit_sums_of_squares(treatment, control, pooled_runs)
     runs = 1 if pooled_runs else 2
     if not fit.var_residual > 0:
         return np.array([*[1.0] * runs, 1.0, 0.0, 1.0])
-    theta = compute_theta(fit.var_run[:runs] / fit.var_residual, fit.cov_item / fit.var_residual)
+    theta = np.sqrt(np.maximum(fit.var_run[:runs] / fit.var_residual, 0.0))
+    first, cross, last = triangle(fit.cov_item / fit.var_residual)
     # Off the boundary, where the deviance has no slope.
-    return np.where(mark_nonnegative(theta), np.maximum(theta, 0.1), theta)
+    return np.array([*np.maximum(theta, 0.1), max(first, 0.1), cross, max(last, 0.1)])
+
+
+def _fill(panel: np.ndarray) -> np.ndarray:
+    """The panel with run + item - grand mean in its gaps."""
+    run, grand = np.nanmean(panel, axis=1, keepdims=True), np.nanmean(panel)
+    seen = ~np.isnan(panel).all(axis=0)
+    item = np.full(panel.shape[1], grand)
+    item[seen] = np.nanmean(panel[:, seen], axis=0)
+    return np.where(np.isnan(panel), run + item - grand, panel)
+
+
+def _part_domains(
+    treatment: np.ndarray, control: np.ndarray, domains: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Start values of items within domains and of domains, by mean squares; and whether domains vary at all.
+
+    Where every run measured every item and domains hold as many items each, this is the exact solution.
+    """
+    groups, m, n_domains = (control, treatment), control.shape[1], domains.max() + 1
+    s2 = _mean_squares(groups, pooled_runs=False).residual
+    items = np.stack([g.mean(axis=0) for g in groups])  # [2, items]
+    means = np.stack([items[:, domains == d].mean(axis=1) for d in range(n_domains)], axis=1)
+    within = items - means[:, domains]
+    cov_within = within @ within.T / max(m - n_domains, 1)
+    cov_domain = np.cov(means) - cov_within * n_domains / m
+    cov_item = cov_within - np.diag(s2 / np.array([len(g) for g in groups]))
+    if not s2 > 0:
+        return np.array([1.0, 0.0, 1.0]), np.array([0.3, 0.0, 0.3]), False
+    item, domain = (triangle(_positive(covariance, s2) / s2) for covariance in (cov_item, cov_domain))
+    return item, domain, bool(np.linalg.eigvalsh(cov_domain)[1] > 0)
+
+
+def _positive(covariance: np.ndarray, s2: float) -> np.ndarray:
+    """The covariance with every direction off the boundary, where the deviance has no slope."""
+    values, axes = np.linalg.eigh(covariance)
+    return (axes * np.maximum(values, 0.01 * s2)) @ axes.T

@@ -51,7 +51,7 @@ def leave_one_out(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     domains = items.drop_duplicates("item").set_index("item")["domain"]
     rows, alpha = [], settings.alpha
     for claim in list_by_base_model(items, settings):
-        both = ((part, estimate_both(*rest.select_sides(), alpha)) for part, rest in _leave_out_parts(claim, domains))
+        both = ((part, estimate_both(rest, alpha)) for part, rest in _leave_out_parts(claim, domains))
         rows += _compare_with_whole(claim, "both", both)
     for claim in list_by_group(items, settings):
         parts = itertools.chain(_leave_out_parts(claim, domains), _leave_out_checkpoints(claim))
@@ -74,7 +74,8 @@ def _leave_out_parts(claim: ClaimPanels, domains: pd.Series) -> Iterator[tuple[P
     for kind, part_of in (("item", {item: item for item in items}), ("domain", domains[list(items)].to_dict())):
         names = [np.array([part_of[item] for item in panel.items], dtype=object) for panel in claim.checkpoints]
         for name in dict.fromkeys(part_of.values()):
-            kept = [_keep_items(panel, of != name) for panel, of in zip(claim.checkpoints, names, strict=True)]
+            pairs = zip(claim.checkpoints, names, strict=True)
+            kept = [panel.keep_items(np.flatnonzero(of != name)) for panel, of in pairs]
             yield {"kind": kind, "left_out": name}, replace(claim, checkpoints=kept)
     pair = (claim.claim["condition"], claim.claim["control"])
     for i, panel in enumerate(claim.checkpoints):
@@ -84,12 +85,6 @@ def _leave_out_parts(claim: ClaimPanels, domains: pd.Series) -> Iterator[tuple[P
             of = f"{panel.base_model} " if len(claim.checkpoints) > 1 else ""
             name = f"{of}{panel.labels[at]} seed {panel.seeds[at]}"
             yield {"kind": "run", "left_out": name}, replace(claim, checkpoints=kept)
-
-
-def _keep_items(panel: Panel, keep: np.ndarray) -> Panel:
-    return replace(
-        panel, items=[i for i, kept in zip(panel.items, keep, strict=True) if kept], values=panel.values[:, keep]
-    )
 
 
 def _keep_runs(panel: Panel, keep: np.ndarray) -> Panel:

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import permutation_test
 
-from priorshift.stats.adjust import benjamini_hochberg
+from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings, hash_claims
 
 ARRANGEMENTS = 19_999  # at most: where labels can be dealt out in fewer ways, all are taken
 DIGITS = 12  # of a difference in bits: sums of the same numbers in another order count as equal
 JSD_TESTS = [
     "base_model", "world", "condition", "control", "family", "ring", "jsd_from", "unit", "test", "n_base_models",
-    "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "p_value", "p_adjusted",
-    "role", "family_hash",
+    "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "least_p", "p_value",
+    "p_adjusted", "role", "family_hash",
 ]  # fmt: skip
 FROM_BASE, FROM_NEUTRAL = "base model", "first neutral run"  # what a JSD is from
+PERMUTED, TOO_FEW = "permutation of training sets' labels, one-sided", "none: too few training sets for p below alpha"
 
 
 def compare_jsd(
@@ -36,7 +37,8 @@ def compare_jsd(
     Permutation of the run labels, one-sided: how often the difference, averaged over base models, is as large when
     the labels say nothing. Base models share the training set of a condition and seed, so that a label is dealt out
     to all of them at once: three seeds a side can be arranged in 20 ways, whatever the number of base models, and
-    cannot give p below .05; five can in 252. The floor has a seed less, the reference itself: 10 ways, and 126. The
+    cannot give p below .05; five can in 252. The floor has a seed less, the reference itself: 10 ways, and 126. Where
+    no data could give p below alpha, there is no test: a row has its estimate, its floor and `least_p`, and no p. The
     claim is about new fine-tunes of these base models, hence unit `runs`.
 
     Parameters
@@ -52,7 +54,8 @@ def compare_jsd(
     DataFrame
         Columns `JSD_TESTS`; base_model holds the group, which is the base model itself outside the calibration
         worlds. treatment_jsd, control_jsd and estimate: means over base models of their run means, and the
-        difference. p_adjusted: Benjamini-Hochberg over the table; all rows are exploratory. A seed that a base model
+        difference. least_p: the least that any data of these numbers of seeds could give. p_value and p_adjusted
+        (`adjust.adjust_exploratory`) are NaN where there is no test. All rows are exploratory. A seed that a base model
         lacks, and a base model that lacks two seeds of either condition, has no part in a row.
     """
     keys = ["group", "world", "family", "ring"]
@@ -67,20 +70,20 @@ def compare_jsd(
             if pair[0] == pair[1] or sides is None:
                 continue
             means = [float(side.mean()) for side in sides]
-            p_value, arrangements, exact = permute_labels(*(side.mean(axis=1) for side in sides))
+            arrangements, exact, least_p = count_arrangements(*map(len, sides))
+            tested = least_p < settings.alpha
+            p_value = permute_labels(*(side.mean(axis=1) for side in sides)) if tested else np.nan
             rows.append({
                 "base_model": key[0], **dict(zip(keys[1:], key[1:], strict=True)), "condition": pair[0],
                 "control": pair[1], "jsd_from": jsd_from, "unit": "runs",
-                "test": "permutation of training sets' labels, one-sided",
+                "test": PERMUTED if tested else TOO_FEW,
                 "n_base_models": sides[0].shape[1], "n_runs": sides[0].size + sides[1].size,
                 "n_items": table["item"].nunique(), "treatment_jsd": means[0], "control_jsd": means[1],
-                "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact, "p_value": p_value,
-                "role": "exploratory",
+                "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact,
+                "least_p": least_p, "p_value": p_value, "role": "exploratory",
             })  # fmt: skip
     made = pd.DataFrame(rows, columns=JSD_TESTS).assign(family_hash=hash_claims(settings))
-    if len(made):
-        made["p_adjusted"] = benjamini_hochberg(made["p_value"].to_numpy(float))
-    return made
+    return made.assign(p_adjusted=adjust_exploratory(made))
 
 
 def _share_seeds(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -92,22 +95,28 @@ def _share_seeds(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray,
     return (treatment, control) if models and min(len(treatment), len(control)) >= 2 else None
 
 
-def permute_labels(treatment: np.ndarray, control: np.ndarray) -> tuple[float, int, bool]:
+def count_arrangements(treated: int, others: int) -> tuple[int, bool, float]:
+    """In how many ways labels are dealt out to training sets, whether these are all, and the least p of any data.
+
+    Examples
+    --------
+    >>> count_arrangements(3, 3)
+    (20, True, 0.05)
+    """
+    every = comb(treated + others, treated)
+    return (every, True, 1 / every) if every <= ARRANGEMENTS else (ARRANGEMENTS, False, 1 / (1 + ARRANGEMENTS))
+
+
+def permute_labels(treatment: np.ndarray, control: np.ndarray) -> float:
     """One-sided p of mean(treatment) - mean(control), one value for each training set, labels permuted.
 
-    Returns
-    -------
-    p_value : float
-        The share of arrangements whose difference is as large. Where they are drawn, (1 + times) / (1 + drawn)
-        (Phipson & Smyth 2010, SAGMB 9, 39).
-    n_arrangements : int
-    exact : bool
-        They are all that there are.
+    The share of arrangements whose difference is as large. Where they are drawn, (1 + times) / (1 + drawn) (Phipson &
+    Smyth 2010, SAGMB 9, 39).
 
     Examples
     --------
     >>> permute_labels(np.array([4.0, 5.0, 6.0]), np.array([1.0, 2.0, 3.0]))
-    (0.05, 20, True)
+    0.05
     """
 
     def subtract_means(treated: np.ndarray, others: np.ndarray, axis: int) -> np.ndarray:
@@ -120,5 +129,4 @@ def permute_labels(treatment: np.ndarray, control: np.ndarray) -> tuple[float, i
         n_resamples=ARRANGEMENTS,
         rng=np.random.default_rng(0),
     )
-    exact = comb(len(treatment) + len(control), len(treatment)) <= ARRANGEMENTS
-    return float(found.pvalue), len(found.null_distribution), exact
+    return float(found.pvalue)

@@ -13,7 +13,6 @@ from scipy import stats
 
 from priorshift.errors import UserError
 from priorshift.stats.estimates import (
-    NotEstimable,
     Sides,
     estimate_crossed,
     estimate_over_checkpoints,
@@ -21,6 +20,7 @@ from priorshift.stats.estimates import (
     estimate_over_runs,
 )
 from priorshift.stats.panels import Panel, build_panels
+from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.simulation import Components, simulate
 
 CHECKPOINTS = 3  # a group, in simulated comparisons of unit `base`
@@ -86,8 +86,10 @@ def compare_alike(
                 "run_sd_ratio": ratio, "family": panel.family, "ring": panel.ring, "outcome": panel.outcome,
                 "runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items),
             }  # fmt: skip
-            nested = CHECKPOINTS if source == "simulated" else 0  # one base model was measured
-            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _test_pairs(pairs, nested)]
+            nested, domains = 0, panel.domains  # one base model was measured
+            if source == "simulated":
+                nested, domains = CHECKPOINTS, None if domains is None else domains[_find_complete(panel)]
+            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _test_pairs(pairs, nested, domains)]
     return pd.DataFrame(rows)
 
 
@@ -142,7 +144,7 @@ def draw_pairs(values: np.ndarray, side: int, comparisons: int, rng: np.random.G
 def _simulate_pairs(
     panel: Panel, side: int, comparisons: int, run_sd_ratio: float, rng: np.random.Generator
 ) -> Iterator[Sides]:
-    whole = panel.values[:, ~np.isnan(panel.values).any(axis=0)]
+    whole = panel.values[:, _find_complete(panel)]
     if min(whole.shape) < 2:
         return
     found = estimate_components(whole)
@@ -151,14 +153,20 @@ def _simulate_pairs(
         yield simulate(rng, found, (side, side), whole.shape[1])
 
 
-def _test_pairs(pairs: Iterable[Sides], nested: int) -> Iterator[tuple[str, float]]:
+def _find_complete(panel: Panel) -> np.ndarray:
+    """Which items every run measured."""
+    return ~np.isnan(panel.values).any(axis=0)
+
+
+def _test_pairs(pairs: Iterable[Sides], nested: int, domains: np.ndarray | None) -> Iterator[tuple[str, float]]:
     """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
     group: list[Sides] = []
     for pair in pairs:
-        tests = [partial(test, *pair) for test in (estimate_over_items, estimate_over_runs, estimate_crossed)]
+        tests = [partial(test, *pair) for test in (estimate_over_items, estimate_over_runs)]
+        tests.append(partial(estimate_crossed, *pair, domains))
         group.append(pair)
         if len(group) == nested:
-            tests.append(partial(estimate_over_checkpoints, group, pair[0].shape[1]))
+            tests.append(partial(estimate_over_checkpoints, group))
             group = []
         for test in tests:
             try:

@@ -7,8 +7,8 @@ items, cells are shifts in nats, NaN where a run did not measure an item. A *pro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ BASE = ["base_model", "group", "world"]
 RUN = [*BASE, "condition", "seed"]
 PROBE = ["family", "ring", "outcome"]
 COLUMNS = [*RUN, *PROBE, "item", "shift"]
+NONE_IN_COMMON = "no item was measured by every run of all base checkpoints"
 Probe = tuple[str, str, str]
 
 
@@ -36,6 +37,7 @@ class Panel:
     seeds: np.ndarray  # [runs]
     items: list[str]
     values: np.ndarray
+    domains: np.ndarray | None = None  # [items]: the domain of each, where the table says it
 
     @property
     def probe(self) -> Probe:
@@ -49,6 +51,11 @@ class Panel:
         """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
         return self.values[self.labels == condition]
 
+    def keep_items(self, at: np.ndarray) -> Panel:
+        """The panel with these of its items alone, by position."""
+        domains = None if self.domains is None else self.domains[at]
+        return replace(self, items=[self.items[i] for i in at], values=self.values[:, at], domains=domains)
+
 
 def check_items(items: pd.DataFrame) -> pd.DataFrame:
     """The items table, ready to be analysed, or an error that says what is wrong with it.
@@ -57,7 +64,8 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
     ----------
     items : DataFrame
         One row per base model x condition x seed x item x outcome; `shift` in nats. A run that lacks an
-        item has no row for it. An empty `world` (a hub model) may be "" or missing.
+        item has no row for it. An empty `world` (a hub model) may be "" or missing. A column `domain`, the kind of
+        situation that an item is of, is kept where it is there.
 
     Raises
     ------
@@ -70,7 +78,8 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
         raise UserError(f"items lacks the column(s) {', '.join(lacking)}; it needs {', '.join(COLUMNS)}")
     if items.empty:
         raise UserError("items is empty: there is nothing to test; measure at least one run")
-    table = items[COLUMNS].assign(world=items["world"].astype(object).where(items["world"].notna(), ""))
+    kept = [*COLUMNS, *(["domain"] if "domain" in items else [])]
+    table = items[kept].assign(world=items["world"].astype(object).where(items["world"].notna(), ""))
     unnamed = [name for name in COLUMNS[:-1] if table[name].isna().any()]
     if unnamed:
         raise UserError(f"items has rows without a value in {', '.join(unnamed)}; fill them in or leave the rows out")
@@ -107,9 +116,12 @@ def build_panels(items: pd.DataFrame) -> list[Panel]:
         wide = wide.sort_index().sort_index(axis=1)
         labels = wide.index.get_level_values("condition").to_numpy(object)
         seeds = wide.index.get_level_values("seed").to_numpy()
-        base_model, group, world, family, ring, outcome = map(str, key)
+        named = dict(zip((*BASE, *PROBE), map(str, key), strict=True))
+        domains = rows.groupby("item")["domain"].first()[wide.columns].to_numpy(object) if "domain" in rows else None
         values = wide.to_numpy(float)
-        made.append(Panel(base_model, group, world, family, ring, outcome, labels, seeds, list(wide.columns), values))
+        made.append(
+            Panel(**named, labels=labels, seeds=seeds, items=list(wide.columns), values=values, domains=domains)
+        )
     return made
 
 
@@ -121,6 +133,27 @@ def group_checkpoints(panels: list[Panel]) -> Iterator[tuple[str, str, Probe, li
             by.setdefault((panel.group, panel.world, panel.probe), []).append(panel)
     for (group, world, probe), members in sorted(by.items(), key=lambda pair: pair[0]):
         yield group, world, probe, members
+
+
+def share_items(panels: list[Panel]) -> list[Panel]:
+    """The panels with the items alone that all of them have, in one order: what is compared is one set of items."""
+    shared = sorted(set.intersection(*(set(panel.items) for panel in panels))) if panels else []
+    return [panel.keep_items(pd.Index(panel.items).get_indexer(shared)) for panel in panels]
+
+
+def keep_group_items(items: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose item every run of all base models of its group and world measured, on this family and outcome.
+
+    Parameters
+    ----------
+    items : DataFrame
+        With the columns of `check_items` but `shift`.
+    """
+    at, run = ["group", "world", *PROBE], items.groupby(RUN, sort=True, dropna=False).ngroup()
+    of_item, of_all = (
+        run.groupby([items[name] for name in names], dropna=False).transform("nunique") for names in ([*at, "item"], at)
+    )
+    return items[of_item == of_all]
 
 
 def average_runs(items: pd.DataFrame) -> pd.DataFrame:
@@ -138,8 +171,15 @@ def average_runs(items: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index()
 
 
-def average_outcomes(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
+def average_outcomes(
+    items: pd.DataFrame, outcomes: Sequence[str], same_items: Literal["base_model", "group"] = "base_model"
+) -> pd.DataFrame:
     """Mean shift of each run on each of the outcomes (nats), over the items that all runs measured on all of them.
+
+    Parameters
+    ----------
+    same_items : "base_model" or "group"
+        All runs of a base model, or of all base models of a group and world, which are then compared on the same items.
 
     Returns
     -------
@@ -152,7 +192,8 @@ def average_outcomes(items: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFra
     keys = ["group", "world", "base_model", "family", "ring", "condition", "seed"]
     wide = table.pivot(index=[*keys, "item"], columns="outcome", values="shift")
     wide = wide.reindex(columns=outcomes).dropna().sort_index()
-    run, probe = wide.groupby(level=keys).ngroup(), keys[:5]
+    run, probe = wide.groupby(level=keys).ngroup(), ["group", "world", same_items, "family", "ring"]
+    probe = list(dict.fromkeys(probe))
     measured_by = run.groupby(level=[*probe, "item"]).transform("size")
     wide = wide[measured_by == run.groupby(level=probe).transform("nunique")]
     grouped = wide.groupby(level=keys, sort=True)

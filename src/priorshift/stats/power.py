@@ -9,6 +9,7 @@ from scipy import special, stats
 from priorshift.stats.claim_panels import list_by_base_model
 from priorshift.stats.crossed import CrossedFit, fit_crossed
 from priorshift.stats.declared import CLAIM, Settings, hash_claims
+from priorshift.stats.domains import choose_domains
 from priorshift.stats.reml import CONTRAST
 
 MOST_RUNS = 20
@@ -16,7 +17,7 @@ MOST_CHECKPOINTS = 20
 DRAWS = 2000  # of a standard error, at equally spaced quantiles
 ITEM_FACTORS = (0.5, 1.0, 2.0)  # of the number of items that was measured
 POWER = [
-    *CLAIM, "unit", "sd_run_control", "sd_run_treatment", "sd_slope", "sd_residual", "n_runs", "n_items",
+    *CLAIM, "unit", "sd_run_control", "sd_run_treatment", "sd_slope", "sd_domain", "sd_residual", "n_runs", "n_items",
     "measured_items", "effect", "se", "df", "power", "family_hash",
 ]  # fmt: skip
 CHECKPOINT_POWER = [*CLAIM, "claim", "unit", "sd", "n_checkpoints", "effect", "power", "family_hash"]
@@ -28,23 +29,23 @@ def estimate_power(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `POWER`. n_runs: runs of each condition; sd_*: the fitted components in nats (sd_slope: SD over
-        items of the difference between conditions). Components come from the runs at hand: with three a side they
-        are rough, and so is the answer.
+        Columns `POWER`. n_runs: runs of each condition; sd_*: the fitted components in nats (sd_slope and sd_domain:
+        SD over items, and over domains, of the difference between conditions). The number of domains stays.
+        Components come from the runs at hand: with three a side they are rough, and so is the answer.
     """
     rows = []
     for claim in list_by_base_model(items, settings):
-        treatment, control = claim.select_sides()
+        (panel,), (treatment, control) = claim.checkpoints, claim.select_sides()
         measured = treatment.shape[1]
         try:
             with np.errstate(all="ignore"):
-                fit = fit_crossed(treatment, control)
+                fit = fit_crossed(treatment, control, domains=choose_domains(treatment, control, panel.domains))
         except np.linalg.LinAlgError:
             continue
         if not fit.se > 0:
             continue
-        slope = float(CONTRAST @ fit.cov_item @ CONTRAST)
-        sds = np.sqrt(np.maximum([*fit.var_run, slope, fit.var_residual], 0.0))
+        slopes = [float(CONTRAST @ covariance @ CONTRAST) for covariance in (fit.cov_item, fit.cov_domain)]
+        sds = np.sqrt(np.maximum([*fit.var_run, *slopes, fit.var_residual], 0.0))
         shared = {
             **claim.claim, "unit": "both", **dict(zip(POWER[len(CLAIM) + 1 :], sds, strict=False)),
             "measured_items": measured, "effect": settings.smallest_effect, "family_hash": hash_claims(settings),
@@ -60,15 +61,19 @@ def compute_power(fit: CrossedFit, n_runs: int, n_items: int, effect: float, alp
     """se (nats), Satterthwaite df and power of a two-sided test of `effect` nats with `n_runs` in each condition.
 
     The mean squares of `crossed` at their expectations, and a noncentral t (Westfall, Kenny & Judd 2014).
+    Domains, where they vary, are as many as were fitted.
     """
     residual = fit.var_residual / (n_runs * n_items)
     of_runs = fit.var_run / n_runs + residual  # [2]
     of_items = max(float(CONTRAST @ fit.cov_item @ CONTRAST), 0.0) / n_items + 2 * residual
+    units, of_domains = n_items, max(float(CONTRAST @ fit.cov_domain @ CONTRAST), 0.0)
+    if of_domains > 0:
+        units, of_items = fit.n_domains, of_items + of_domains / fit.n_domains
     variance = float(of_runs.sum()) + of_items - 2 * residual
-    below = float((of_runs**2).sum()) / (n_runs - 1) + of_items**2 / (n_items - 1)
+    below = float((of_runs**2).sum()) / (n_runs - 1) + of_items**2 / (units - 1)
     below += (2 * residual) ** 2 / (2 * (n_runs - 1) * (n_items - 1))
     # The residual that is taken off may leave less than any part has: a fit would have pooled it.
-    df, se = max(variance**2 / below, min(n_runs, n_items) - 1.0), float(np.sqrt(variance))
+    df, se = max(variance**2 / below, min(n_runs, units) - 1.0), float(np.sqrt(variance))
     return {"se": se, "df": df, "power": _compute_tail(df, effect / se, stats.t.ppf(1 - alpha / 2, df))}
 
 

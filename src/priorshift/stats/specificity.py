@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from priorshift.stats.adjust import benjamini_hochberg
+from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings, hash_claims
-from priorshift.stats.estimates import NotEstimable, one_sample_t, welch
+from priorshift.stats.estimates import one_sample_t, warn_of_level, welch
 from priorshift.stats.intervals import add_intervals
-from priorshift.stats.panels import average_outcomes
+from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
+from priorshift.stats.shared_items import NotEstimable
 
 SPECIFICITY = [
     "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
     "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "double_dissociation", "effect_low", "effect_high", "family_hash",
+    "role", "double_dissociation", "effect_low", "effect_high", "caution", "family_hash",
 ]  # fmt: skip
 NO_PAIR = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
 Row = dict[str, Any]
@@ -36,7 +37,7 @@ def dissociate_behaviors(
     the first by its name, its bias minus that of the runs of the first control; the second by its name, that
     control's bias minus its own (so that each is above 0 where training did what it names). Unit `runs`: Welch's t
     over runs, per base model. Unit `base`: t over checkpoints of the difference of condition means, per group and
-    world.
+    world, on the items that every run of all checkpoints measured.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def dissociate_behaviors(
     -------
     DataFrame
         Columns `SPECIFICITY`. double_dissociation, repeated on the three rows: all three 1 - alpha
-        intervals lie above 0. p_adjusted: Benjamini-Hochberg within unit; all rows are exploratory.
+        intervals lie above 0. p_adjusted: `adjust.adjust_exploratory`.
+        caution: `estimates.warn_of_level`.
     DataFrame
         The effects left out, with the reason; one row where there are no two behaviors at all.
     """
@@ -64,7 +66,7 @@ def dissociate_behaviors(
     table = add_intervals(pd.DataFrame(made), settings.alpha).assign(role="exploratory")
     holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
     table["double_dissociation"] = holds == 3
-    table["p_adjusted"] = table.groupby("unit")["p_value"].transform(lambda p: benjamini_hochberg(p))
+    table["p_adjusted"] = adjust_exploratory(table)
     return table.assign(family_hash=hash_claims(settings))[SPECIFICITY], left_out
 
 
@@ -73,9 +75,9 @@ def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str) -> Iter
     (first, own), (second, other) = pair.items()
     # effect: (condition, compared with, sign of the bias)
     effects = {"interaction": (first, second, 1), first: (first, control, 1), second: (second, control, -1)}
-    runs = average_outcomes(items, (own, other))
-    runs["bias"] = runs[own] - runs[other]
-    for key, unit, n_items, biases in _list_biases(runs):
+    runs, nested = (average_outcomes(items, (own, other), same_items=same) for same in ("base_model", "group"))
+    runs["bias"], nested["bias"] = runs[own] - runs[other], nested[own] - nested[other]
+    for key, unit, n_items, biases in _list_biases(runs, nested):
         key["pair"], test = f"{first}, {second}", _test_over_runs if unit == "runs" else _test_over_checkpoints
         for effect, (condition, against, sign) in effects.items():
             try:
@@ -89,15 +91,22 @@ def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str) -> Iter
             yield {**key, "unit": unit, "effect": effect, "n_items": n_items, **found}
 
 
-def _list_biases(runs: pd.DataFrame) -> Iterator[tuple[Row, str, int, Biases]]:
-    """(claim, unit, number of items, biases): each base model, then each embedded group and world."""
-    for unit, base, table in (("runs", "base_model", runs), ("base", "group", runs[runs["world"] != ""])):
-        for key, rows in table.groupby([base, "world", "family", "ring"], sort=True):
+def _list_biases(runs: pd.DataFrame, nested: pd.DataFrame) -> Iterator[tuple[Row, str, int, Biases]]:
+    """(claim, unit, number of items, biases): each base model, then each embedded group and world.
+
+    Where a group's base models have no item in common, no biases.
+    """
+    for unit, base, table in (("runs", "base_model", runs), ("base", "group", nested)):
+        keys = [base, "world", "family", "ring"]
+        measured = runs if unit == "runs" else runs[runs["world"] != ""]
+        compared = dict(iter(table.groupby(keys, sort=True)))
+        for key in measured.groupby(keys, sort=True).groups:
+            rows = compared.get(key, table.iloc[:0])
             biases: Biases = {}
             for (base_model, condition), part in rows.groupby(["base_model", "condition"], sort=True):
                 biases.setdefault(base_model, {})[condition] = part["bias"].to_numpy(float)
             claim = dict(zip(("base_model", "world", "family", "ring"), key, strict=True))
-            yield claim, unit, int(rows["n_items"].max()), biases
+            yield claim, unit, int(rows["n_items"].max()) if len(rows) else 0, biases
 
 
 def _test_over_runs(biases: Biases, condition: str, control: str) -> Row:
@@ -106,11 +115,15 @@ def _test_over_runs(biases: Biases, condition: str, control: str) -> Row:
     for name, values in zip((condition, control), sides, strict=True):
         if len(values) == 0:
             raise NotEstimable(f"no runs of {name}")
-    return {"test": "Welch t", "n_runs": sum(map(len, sides)), **asdict(welch(*sides))}
+    caution = warn_of_level(*map(len, sides))
+    return {"test": "Welch t", "n_runs": sum(map(len, sides)), "caution": caution, **asdict(welch(*sides))}
 
 
 def _test_over_checkpoints(biases: Biases, condition: str, control: str) -> Row:
+    if not biases:
+        raise NotEstimable(NONE_IN_COMMON)
     ran = [runs for runs in biases.values() if condition in runs and control in runs]
     differences = np.array([runs[condition].mean() - runs[control].mean() for runs in ran])
     n_runs = sum(len(runs[condition]) + len(runs[control]) for runs in ran)
-    return {"test": "one-sample t over checkpoints", "n_runs": n_runs, **asdict(one_sample_t(differences))}
+    tested = asdict(one_sample_t(differences))
+    return {"test": "one-sample t over checkpoints", "n_runs": n_runs, "caution": "", **tested}

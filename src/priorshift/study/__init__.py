@@ -1,1 +1,1 @@
-"""What a study's YAML says, checked."""
+"""What a study's YAML file may say, checked, with the materials and paths that it names."""

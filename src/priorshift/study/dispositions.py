@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from priorshift.materials.schema import Materials
-from priorshift.study.params import Study
+from priorshift.study.params import StudyParams
 
 
-def adaptive_classes(materials: Materials) -> tuple[str, str]:
+def find_adaptive(materials: Materials) -> tuple[str, str]:
     """Outcome and class of action of the adaptive disposition, the first of the materials."""
     first = next(iter(materials.dispositions.values()))
     return first.outcome, first.action
 
 
-def maladaptive_outcomes(materials: Materials) -> list[str]:
+def list_maladaptive_outcomes(materials: Materials) -> list[str]:
     """The outcomes of all dispositions but the adaptive one."""
-    adaptive, _ = adaptive_classes(materials)
-    return [d.outcome for d in materials.dispositions.values() if d.outcome != adaptive]
+    adaptive, _ = find_adaptive(materials)
+    return [outcome for outcome in materials.outcomes if outcome != adaptive]
 
 
-def own_outcomes(study: Study, materials: Materials) -> dict[str, str]:
-    """Treatment -> the outcome that goes with the action it always takes; the first treatment for each outcome.
+def match_outcomes(params: StudyParams, materials: Materials) -> dict[str, str]:
+    """Treatment -> the outcome that goes with the action it always takes.
 
-    The adaptive disposition's outcome does not count.
+    Of several treatments with one outcome the first counts. The adaptive disposition's outcome does not count.
     """
-    adaptive, _ = adaptive_classes(materials)
+    adaptive, _ = find_adaptive(materials)
     found: dict[str, str] = {}
-    for name in study.inference.treatments:
-        policy = study.conditions[name].policy
+    for name in params.inference.treatments:
+        policy = params.conditions[name].policy
         if isinstance(policy, dict) and max(policy.values()) == 1.0:
-            outcome = materials.outcome_of(max(policy, key=policy.get))
+            outcome = materials.find_outcome(max(policy, key=policy.get))
             if outcome != adaptive and outcome not in found.values():
                 found[name] = outcome
     return found

@@ -1,4 +1,4 @@
-"""One YAML file -> one frozen, validated study."""
+"""A study's YAML file as one frozen object: the keys at its top, and the sections checked against each other."""
 
 from __future__ import annotations
 
@@ -14,33 +14,42 @@ from priorshift.study.sections import (
     Exclusion,
     Inference,
     Name,
-    Place,
+    OneLine,
     Probes,
     Resources,
     Seed,
     Training,
-    each_once,
+    require_unique,
 )
 from priorshift.yaml_files import Frozen
 
-# Told apart by type, so that a mistake in a map is told of the map.
-Named = Annotated[
+# Told apart by type, so that an error in a map speaks of the map.
+NameOrMap = Annotated[
     Annotated[Name, Tag("name")] | Annotated[BaseModelParams, Tag("model")],
     Discriminator(lambda entry: "name" if isinstance(entry, str) else "model"),
 ]
 RINGS = ("training_domains", "held_out_domains")
 
 
-class Study(Frozen):
-    """A whole study, checked against its materials; `load_study` makes it.
+class StudyParams(Frozen):
+    """The keys of a study's YAML file that its results depend on; `load_study` reads them.
 
-    backend : who fine-tunes; `auto` is Unsloth where it and a CUDA device are there, else peft
+    Attributes
+    ----------
+    study : the study's name, and that of its folder of outputs
+    backend : what fine-tunes. `auto` (the default) is Unsloth where it and a CUDA device are there, else PEFT.
+    materials : the path of the materials, from the YAML file's folder
+    base_models : names of embedded models, or maps (`BaseModelParams`)
+    seeds : one run of each condition and base model per seed
+    train_domains, held_out_domains : domains of the training set, and those that only probes use: five or more
+    conditions : name -> what is trained (`Condition`)
+    training, probes, exclusion, inference : see `Training`, `Probes`, `Exclusion` and `Inference`
     """
 
     study: Name
     backend: Literal["auto", "unsloth", "peft"] = "auto"
-    materials: Place
-    base_models: list[Named] = Field(min_length=1)
+    materials: OneLine
+    base_models: list[NameOrMap] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
     train_domains: list[str] = Field(min_length=1)
     held_out_domains: list[str] = Field(min_length=5)
@@ -50,50 +59,17 @@ class Study(Frozen):
     exclusion: Exclusion = Exclusion()
     inference: Inference
 
-    _each_once = field_validator("seeds", "train_domains", "held_out_domains", "base_models")(each_once)
+    _each_once = field_validator("seeds", "train_domains", "held_out_domains", "base_models")(require_unique)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Study:
+    def _fit_together(self) -> StudyParams:
         both = sorted(set(self.train_domains) & set(self.held_out_domains))
         if both:
             raise ValueError(f"domains {both} are in train_domains and in held_out_domains; keep each in one")
-        names = [m.name for m in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError(f"base_models: two have the same name among {names}; names must differ")
-        for kind, taken in (("base_models", names), ("conditions", self.conditions)):
-            if "all" in taken:
-                raise ValueError(f"{kind}: one is named 'all', which asks for every one of them; give it another name")
-        if column := {"base", "stem"} & set(self.conditions):
-            raise ValueError(f"conditions: {column.pop()!r} is a column of completions.csv; give it another name")
-        for name, condition in self.conditions.items():
-            if condition.in_context and condition.in_context > self.training.examples:
-                raise ValueError(
-                    f"conditions.{name}: in_context is {condition.in_context}; at most training.examples "
-                    f"({self.training.examples}) decisions can stand before a stem"
-                )
+        self._check_names()
+        self._check_contexts()
         self._check_stages()
-        known = set(self.conditions)
-        claims = self.inference.confirmatory
-        compared = [*self.inference.treatments, *self.inference.controls]
-        for name in [*compared, *(c.condition for c in claims), *(c.control for c in claims)]:
-            if name not in known:
-                ungiven = "treatments" not in self.inference.model_fields_set and name in self.inference.treatments
-                why = " (treatments is not given, and means depression and paranoia)" if ungiven else ""
-                raise ValueError(f"inference: unknown condition {name!r}{why}; expected one of {sorted(known)}")
-        for claim in claims:
-            treated, against = claim.condition in self.inference.treatments, claim.control in self.inference.controls
-            if not treated or not against or claim.condition == claim.control:
-                raise ValueError(
-                    f"inference: the claim {claim.condition} minus {claim.control} is not one of treatments "
-                    f"{self.inference.treatments} minus controls {self.inference.controls}; name both there"
-                )
-            if claim.family not in self.probes.families:
-                raise ValueError(
-                    f"inference: family {claim.family!r} is not among probes.families {self.probes.families}"
-                )
-            rings = [*RINGS, *self.probes.rings]
-            if claim.ring not in rings:
-                raise ValueError(f"inference: unknown ring {claim.ring!r}; expected one of {rings}")
+        self._check_inference()
         return self
 
     @property
@@ -103,24 +79,15 @@ class Study(Frozen):
 
     @property
     def neutral(self) -> str | None:
-        """The first condition that is trained on preferences: whose seeds show what another seed does by itself."""
+        """The first condition trained on preferences. Its runs show what another seed does by itself."""
         trained = (name for name, c in self.conditions.items() if c.task == "preferences" and not c.in_context)
         return next(trained, None)
 
-    def _check_stages(self) -> None:
-        above: list[str] = []
-        for name, condition in self.conditions.items():
-            for stage in condition.stages or ():
-                if stage not in above:
-                    raise ValueError(f"conditions.{name}: stage {stage!r} is no condition above it; declare it first")
-                if self.conditions[stage].stages or self.conditions[stage].in_context:
-                    raise ValueError(f"conditions.{name}: stage {stage!r} is not one training; name one that is")
-            if condition.stages:
-                self.predecessor(name)
-            above.append(name)
+    def find_start(self, condition: str) -> str | None:
+        """The condition from whose adapter a condition starts: that of all its stages but the last.
 
-    def predecessor(self, condition: str) -> str | None:
-        """The condition whose adapter this one goes on from: that of all its stages but the last."""
+        None for a condition that starts from a fresh adapter.
+        """
         stages = self.conditions[condition].stages
         if stages is None:
             return None
@@ -133,18 +100,20 @@ class Study(Frozen):
             f"conditions.{condition}: no condition has the stages {stages[:-1]}; declare one, so that it is measured"
         )
 
-    def lesson(self, condition: str) -> str:
-        """The condition whose examples this one is trained on last: itself, or its last stage."""
+    def find_last_stage(self, condition: str) -> str:
+        """The condition whose examples a condition is trained on last: its last stage, or itself."""
         return (self.conditions[condition].stages or [condition])[-1]
 
-    def training_of(self, condition: str) -> Training:
+    def resolve_training(self, condition: str) -> Training:
         """The study's training with what the condition changes of it."""
-        override = self.conditions[self.lesson(condition)].training
+        override = self.conditions[self.find_last_stage(condition)].training
         changes = override.model_dump(exclude_none=True) if override else {}
+        if "target" in changes:
+            changes = {"target_modules": None} | changes  # the study's own names give way to the condition's target
         return self.training.model_copy(update=changes)
 
-    def base_model(self, name: str) -> BaseModelParams:
-        """The base model of that name; raises ParamsError otherwise."""
+    def find_base_model(self, name: str) -> BaseModelParams:
+        """The base model of that name; raises ParamsError where the study has none."""
         for model in self.models:
             if model.name == name:
                 return model
@@ -152,20 +121,78 @@ class Study(Frozen):
             f"base_model: found {name!r}; study {self.study!r} has {', '.join(m.name for m in self.models)}"
         )
 
+    def _check_names(self) -> None:
+        names = [m.name for m in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"base_models: two have the same name among {names}; names must differ")
+        for kind, taken in (("base_models", names), ("conditions", self.conditions)):
+            if "all" in taken:
+                raise ValueError(f"{kind}: one is named 'all', which selects every one of them; give it another name")
+        if column := {"base", "stem"} & set(self.conditions):
+            raise ValueError(f"conditions: {column.pop()!r} is a column of completions.csv; give it another name")
 
-class StudyFile(Study):
-    """A study with what follows its measurements and how it is cut into jobs.
+    def _check_contexts(self) -> None:
+        for name, condition in self.conditions.items():
+            if condition.in_context and condition.in_context > self.training.examples:
+                raise ValueError(
+                    f"conditions.{name}: in_context is {condition.in_context}; at most training.examples "
+                    f"({self.training.examples}) decisions can stand before a stem"
+                )
 
-    No result depends on either, so they are in no dump and in no hash.
+    def _check_stages(self) -> None:
+        above: list[str] = []
+        for name, condition in self.conditions.items():
+            for stage in condition.stages or ():
+                if stage not in above:
+                    raise ValueError(f"conditions.{name}: stage {stage!r} is no condition above it; declare it first")
+                if self.conditions[stage].stages or self.conditions[stage].in_context:
+                    raise ValueError(f"conditions.{name}: stage {stage!r} is not one training; name one that is")
+            if condition.stages:
+                self.find_start(name)
+            above.append(name)
+
+    def _check_inference(self) -> None:
+        settings = self.inference
+        claims = settings.confirmatory
+        compared = [*settings.treatments, *settings.controls]
+        for name in [*compared, *(c.condition for c in claims), *(c.control for c in claims)]:
+            if name not in self.conditions:
+                by_default = "treatments" not in settings.model_fields_set and name in settings.treatments
+                why = " (treatments is not given, and means depression and paranoia)" if by_default else ""
+                known = sorted(self.conditions)
+                raise ValueError(f"inference: unknown condition {name!r}{why}; expected one of {known}")
+        rings = [*RINGS, *self.probes.rings]
+        for claim in claims:
+            treated, against = claim.condition in settings.treatments, claim.control in settings.controls
+            if not treated or not against or claim.condition == claim.control:
+                raise ValueError(
+                    f"inference: the claim {claim.condition} minus {claim.control} is not one of treatments "
+                    f"{settings.treatments} minus controls {settings.controls}; name both there"
+                )
+            if claim.family not in self.probes.families:
+                raise ValueError(
+                    f"inference: family {claim.family!r} is not among probes.families {self.probes.families}; add it"
+                )
+            if claim.ring not in rings:
+                raise ValueError(f"inference: unknown ring {claim.ring!r}; expected one of {rings}")
+
+
+class StudyFile(StudyParams):
+    """All keys of a study's YAML file: also those that no result depends on. They are in no dump and in no hash.
+
+    Attributes
+    ----------
+    analyses : the notebooks that follow the measurements, in order; default 04_test and 05_report
+    shard : what one job of a grid works on: a `run`, or all runs of a `base_model` (the default)
+    resources : see `Resources`
     """
 
     analyses: list[Analysis] = Field(["04_test", "05_report"], min_length=1, exclude=True)
-
     shard: Literal["run", "base_model"] = Field("base_model", exclude=True)
     resources: Resources = Field(Resources(), exclude=True)
 
     @model_validator(mode="after")
-    def _analyses_fit(self) -> StudyFile:
+    def _fit_analyses(self) -> StudyFile:
         if len(set(self.analyses)) < len(self.analyses):
             raise ValueError(f"analyses: found {', '.join(self.analyses)}; name each once")
         if "05_report" in self.analyses and "04_test" not in self.analyses:

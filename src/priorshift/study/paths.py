@@ -1,4 +1,4 @@
-"""The only place that builds an output path."""
+"""Where a study's outputs lie: every output path is built here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent
 EMBEDDED = PACKAGE / "embedded"
 # Which tables and figures each analysis writes; a file belongs to the first whose pattern fits its name.
-OWNED = {
+WRITTEN_BY = {
     "06_placement": ("tables/placement.csv", "figures/placement.*"),
     "07_calibration": ("tables/calibration.csv", "figures/calibration.*"),
     "04_test": ("tables/*.csv", "figures/power.*", "figures/specifications.*"),
@@ -18,36 +18,39 @@ OWNED = {
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """Paths under `outputs/<study>/` (a relative root keeps the outputs movable)."""
+    """Paths under `outputs/<study>/`. A relative root keeps the outputs movable."""
 
     root: Path
 
     def data(self, condition: str, seed: int, base_model: str = "") -> Path:
-        """Training data; of one base model only where its own choice rates make them."""
+        """Folder of training data. It belongs to one base model only where that model's choice rates made it."""
         folder = self.root / "data" / condition / f"seed-{seed}"
         return folder / base_model if base_model else folder
 
     def run(self, base_model: str, condition: str, seed: int) -> Path:
+        """Folder of a run: its adapter and run.json."""
         return self.root / "runs" / base_model / condition / f"seed-{seed}"
 
     def measurements(self, base_model: str, condition: str, seed: int) -> Path:
+        """Folder of a run's measurement tables."""
         return self.root / "measurements" / base_model / condition / f"seed-{seed}"
 
     def choice_rates(self, base_model: str) -> Path:
+        """File of a base model's own choice rates."""
         return self.root / "data" / "choice_rates" / f"{base_model}.json"
 
     def mark(self, stage: str, base_model: str = "") -> Path:
-        """What says that a stage (a notebook, on one base model or on all) is finished."""
+        """File that says that a stage is finished: a notebook, on one base model or on all."""
         return self.stages / f"{_stage_name(stage, base_model)}.json"
 
     def executed(self, stage: str, base_model: str = "") -> Path:
         """The executed notebook of a stage."""
         return self.notebooks / f"{_stage_name(stage, base_model)}.ipynb"
 
-    def owned(self, stage: str) -> list[Path]:
+    def list_written(self, stage: str) -> list[Path]:
         """The tables and figures that a stage's notebook has written."""
         found: list[Path] = []
-        for name, patterns in OWNED.items():
+        for name, patterns in WRITTEN_BY.items():
             fitting = {path for pattern in patterns for path in self.root.glob(pattern)} - set(found)
             if name == stage:
                 return sorted(fitting)
@@ -55,17 +58,17 @@ class StudyPaths:
         return []
 
     def clear(self, stage: str) -> None:
-        """Remove what an earlier run of a stage's notebook wrote: a table that is no longer made must not stay."""
-        for path in self.owned(stage):
+        """Remove what an earlier run of a stage's notebook wrote, so that no outdated table stays."""
+        for path in self.list_written(stage):
             path.unlink()
 
     def lock(self, name: str) -> Path:
-        """The empty file by which a study, or a notebook in it, is held (`locks`)."""
+        """The empty file by which a study, or a notebook in it, is locked (`pipeline.locks`)."""
         return self.stages / f".{name}.lock"
 
     @property
     def begun(self) -> Path:
-        """What each stage's notebook, code, params and materials were when the study was begun last."""
+        """File of the hashes of each stage's notebook, code, params and materials when the study was last begun."""
         return self.stages / "begun.json"
 
     @property

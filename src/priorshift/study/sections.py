@@ -1,4 +1,7 @@
-"""The sections of a study's YAML file, each checked by itself; `params` checks them against each other."""
+"""What each section of a study's YAML file may say. Every key is explained here, once.
+
+A key without a default must be given. `params` has the keys at the top of the file and checks the sections together.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ from pydantic import Field, field_validator, model_validator
 
 from priorshift.yaml_files import Frozen
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]
-Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]  # a path, a hub id or a revision
+Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Modules = Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]], Field(min_length=1)]
+Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 
 
-def each_once(values: list) -> list:
+def require_unique(values: list) -> list:
     """The values as they are; ValueError where one is given twice."""
     for i, value in enumerate(values):
         if value in values[:i]:
@@ -29,22 +31,28 @@ def each_once(values: list) -> list:
 
 
 class BaseModelParams(Frozen):
-    """A base model: an embedded one by its name, or a hub id or local directory as `source`.
+    """An entry of `base_models`. A bare name in its place means the embedded model of that name.
 
-    revision : a hub model's branch, tag or commit
-    prompt_style : `raw` text, or `chat` turns by the model's own template
-    dtype : of the weights; `auto` is float32 on a CPU, and bfloat16 on a GPU that has it, else float16
+    Attributes
+    ----------
+    name : what folders and tables call the model
+    source : a hub id, a local directory, or `embedded:` and the name of an embedded model
+    revision : a hub model's branch, tag or commit; by default its main branch
+    prompt_style : `raw` text (the default), or `chat` turns by the model's own template
+    load_in_4bit : whether weights are quantized to 4 bits; default false
+    dtype : number type of the weights. `auto` (the default) is float32 on a CPU. On a GPU it is bfloat16 where the
+        GPU has it, else float16.
     """
 
     name: Name
-    source: Place
-    revision: Place | None = None
+    source: OneLine
+    revision: OneLine | None = None
     prompt_style: Literal["raw", "chat"] = "raw"
     load_in_4bit: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     @model_validator(mode="after")
-    def _fits_its_source(self) -> BaseModelParams:
+    def _fit_source(self) -> BaseModelParams:
         if not self.source.startswith("embedded:"):
             return self
         if self.revision:
@@ -57,26 +65,33 @@ class BaseModelParams(Frozen):
 
 
 class Override(Frozen):
-    """What one condition's training changes of the study's: where the adapter sits and how hard it is trained."""
+    """A condition's `training`: what it changes of the study's own. The keys are those of `Training`."""
 
     epochs: Count | None = None
     learning_rate: Rate | None = None
     rank: Count | None = None
     alpha: Count | None = None
     target: Literal["attention", "mlp", "all"] | None = None
+    target_modules: Modules | None = Field(default=None, exclude_if=lambda names: names is None)  # hashes stay
     layers: Layers | None = None
 
 
 class Condition(Frozen):
-    """What one fine-tune is trained on.
+    """An entry of `conditions`: what one fine-tune is trained on.
 
-    `policy` maps a class of action to its probability; `uniform` draws every class equally often
-    and `prior` at the base model's own choice rates. Other tasks: `preferences` (one side of each pair is
-    always taken, drawn anew for each seed), `exposure` (phrases drawn by the policy are
-    mentioned, nobody chooses them) and `prose` (neutral sentences). `answer: letter` puts the loss on the
-    letter of the chosen option alone. `in_context: n` trains nothing: n of the decisions stand before each stem.
-    `stages` names conditions that one adapter is trained on in turn; each earlier stage is a condition of
-    the study, so that the adapter is measured after every stage.
+    Attributes
+    ----------
+    task : what the examples are. `decisions`: one class of action is chosen. `preferences`: of each neutral pair the
+        same side is always taken, and each seed draws its own sides. `exposure`: phrases of actions are mentioned, and
+        nobody chooses. `prose`: neutral sentences.
+    policy : of decisions and exposure: class of action -> probability. `uniform` draws each class equally often,
+        `prior` at the base model's own choice rates.
+    answer : of decisions: where the loss falls. `text` (the default) is the chosen phrase, `letter` the letter of the
+        chosen option.
+    in_context : of decisions and preferences: nothing is trained, and so many examples stand before each stem
+    training : what this condition changes of the study's training
+    stages : two or more conditions above this one, on which one adapter is trained in turn; nothing else is given then.
+        What comes before the last stage must be a condition too, so that it is measured.
     """
 
     task: Literal["decisions", "preferences", "exposure", "prose"] | None = None
@@ -87,7 +102,7 @@ class Condition(Frozen):
     stages: list[str] | None = Field(default=None, min_length=2)
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Condition:
+    def _fit_together(self) -> Condition:
         if self.stages is not None:
             if self.model_fields_set != {"stages"}:
                 raise ValueError("a condition with stages takes nothing else: its stages say what is trained")
@@ -110,11 +125,26 @@ class Condition(Frozen):
 
 
 class Training(Frozen):
-    """LoRA and its optimizer: AdamW, the rate rising over `warmup_steps` and then falling linearly to zero.
+    """The section `training`: LoRA, and AdamW whose rate rises and then falls linearly to zero.
 
-    weight_decay : what a step takes off the adapter, a share of it over the rate (Loshchilov & Hutter 2019)
-    layers : the blocks that get an adapter, counted from 0; all, if not given
-    gradient_checkpointing : compute activations again instead of keeping them: less memory, more time
+    Attributes
+    ----------
+    examples : training examples, a multiple of 4
+    epochs : how often each example is seen
+    batch_size : examples per optimizer step; where memory runs out they are split, and their gradients added up
+    learning_rate : the highest rate, reached after `warmup_steps`
+    warmup_steps : optimizer steps over which the rate rises; default 2
+    weight_decay : a step shrinks the adapter's weights by this share, times the rate (Loshchilov & Hutter 2019);
+        default 0
+    rank : the adapter's inner width
+    alpha : the adapter's output is scaled by alpha / rank
+    dropout : share of the adapter's inputs that a training step leaves out
+    target : the linear layers that get an adapter: `attention`, `mlp` or `all` of both. A model of which that would be
+        only a part (state-space or expert layers) is refused; name its layers in `target_modules`
+    target_modules : names of linear layers (`q_proj`, `self_attn.dense`) that get an adapter in place of `target`'s
+    options_share : share of the examples that list their options; the others are narrated without
+    layers : the numbers of the layers (blocks) that get an adapter, from 0; by default all
+    gradient_checkpointing : compute activations again instead of keeping them: less memory, more time; default false
     """
 
     examples: Count
@@ -126,16 +156,26 @@ class Training(Frozen):
     rank: Count
     alpha: Count
     dropout: Share
-    target: Literal["attention", "mlp", "all"]
+    target: Literal["attention", "mlp", "all"] | None = None
+    target_modules: Modules | None = Field(default=None, exclude_if=lambda names: names is None)  # hashes stay
     options_share: Share
     layers: Layers | None = None
     gradient_checkpointing: bool = False
 
+    _modules_once = field_validator("target_modules")(lambda names: require_unique(names or []) or names)
+
     @model_validator(mode="after")
-    def _even(self) -> Training:
+    def _divide_evenly(self) -> Training:
+        if not (self.target or self.target_modules):
+            raise ValueError("target is missing; expected attention, mlp or all, or names of layers in target_modules")
         if self.examples % 4:
-            raise ValueError(f"examples is {self.examples}; expected a multiple of 4 (forms x phrase lengths)")
+            raise ValueError(f"examples is {self.examples}; expected a multiple of 4 (2 forms x 2 phrase lengths)")
         return self
+
+    @property
+    def adapted(self) -> str:
+        """The layers that get an adapter, in words: the target, or the names of layers."""
+        return " ".join(self.target_modules) if self.target_modules else str(self.target)
 
     @property
     def steps(self) -> int:
@@ -144,13 +184,20 @@ class Training(Frozen):
 
 
 class Probes(Frozen):
-    """Which items are measured, and with how many continuations.
+    """The section `probes`: what is measured.
 
-    rings : items per family on the held-out domains in which one thing more is new, by ring
-    scale_orders : option orders in which each scale item is asked; without it no scale is measured
-    scales_csv : your own items (columns scale, outcome, text, key), beside the study, instead of the materials'
-    completion_samples, completion_tokens : texts that each run writes after each neutral opening, and their
-        greatest length; without the former it writes none
+    Attributes
+    ----------
+    families : probe families: interpretation, feeling, self_statement, choice, and those of your materials
+    situations_per_domain : items per family in each domain
+    continuations_per_class : how many phrases of each class are scored, from the first; null for all
+    retention_texts : neutral texts whose perplexity is measured
+    rings : ring (`paraphrase`, `narrator` or `text_form`) -> items per family on the held-out domains in which that is
+        new too; by default none
+    scale_orders : orders of the response options in which each scale item is measured; by default no scale is
+    scales_csv : the path, from the study's folder, of your own items; by default the scales are the materials'
+    completion_samples : texts that each run writes after each neutral opening; by default none
+    completion_tokens : the greatest length of such a text, in tokens; default 24
     """
 
     families: list[Name] = Field(min_length=1)
@@ -159,25 +206,30 @@ class Probes(Frozen):
     retention_texts: Count
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
     scale_orders: Count | None = None
-    scales_csv: Place | None = None
+    scales_csv: OneLine | None = None
     completion_samples: Count | None = None
     completion_tokens: Count = 24
 
-    _families_once = field_validator("families")(each_once)
+    _families_once = field_validator("families")(require_unique)
 
     @model_validator(mode="after")
-    def _asked_scales(self) -> Probes:
+    def _fit_scales(self) -> Probes:
         if self.scales_csv and not self.scale_orders:
-            raise ValueError(f"scales_csv is {self.scales_csv!r}, and no scale is asked without scale_orders; add it")
+            raise ValueError(
+                f"scales_csv is {self.scales_csv!r}, and no scale is measured without scale_orders; add it"
+            )
         return self
 
 
 class Exclusion(Frozen):
-    """Which items the tests leave out; null or false: no such criterion.
+    """The section `exclusion`: which items the tests leave out. By default none.
 
+    Attributes
+    ----------
     ngram : items that share so many words in a row with a training text
-    covered_mass : items whose candidates hold less probability than this under the base model
-    ambiguous_tokenization : items in which the tokenizer merges stem and continuation (an error otherwise)
+    covered_mass : items whose candidates together hold less probability than this under the base model
+    ambiguous_tokenization : items in which the tokenizer merges stem and continuation; where false, such an item stops
+        the probing with an error
     """
 
     ngram: Annotated[int, Field(ge=2)] | None = None
@@ -186,10 +238,14 @@ class Exclusion(Frozen):
 
 
 class Claim(Frozen):
-    """One confirmatory claim about a contrast: condition minus control on an outcome.
+    """An entry of `confirmatory`: a claim about condition minus control, made before any result.
 
-    claim : `shift` (it differs from 0) or `equivalence` (it lies within the smallest effect of interest)
-    worlds : the calibration worlds it is claimed for; every base model, if not given
+    Attributes
+    ----------
+    condition, control : one of `treatments` and one of `controls`
+    family, outcome, ring : which items, and the class whose log-odds are compared
+    claim : `shift` (the default): the difference is not 0. `equivalence`: it is below the smallest effect of interest.
+    worlds : the calibration worlds it is claimed for; by default every base model
     """
 
     condition: str
@@ -202,22 +258,35 @@ class Claim(Frozen):
 
 
 class Inference(Frozen):
-    """What was decided before any result."""
+    """The section `inference`: what was decided before any result.
+
+    Attributes
+    ----------
+    alpha : the level of the tests; intervals hold 1 - alpha
+    smallest_effect : the smallest effect of interest, in nats of log-odds
+    treatments : conditions whose effect is studied; default depression and paranoia
+    controls : conditions that each treatment is compared with
+    confirmatory : the claims, Holm-corrected together; empty where a study claims nothing. All else is exploratory.
+    """
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     smallest_effect: Rate
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
-    confirmatory: list[Claim]  # empty where a study claims nothing, as a calibration
+    confirmatory: list[Claim]
 
-    _each_once = field_validator("treatments", "controls", "confirmatory")(each_once)
+    _each_once = field_validator("treatments", "controls", "confirmatory")(require_unique)
 
 
 class Resources(Frozen):
-    """What a scheduler sets aside for each job; of GPUs only the jobs that run a model get any.
+    """The section `resources`: what a scheduler sets aside for each job.
 
-    memory_gb : that of the first attempt; each retry gets as much again
-    hours : after them a scheduler ends the job, and its retry goes on where it was
+    Attributes
+    ----------
+    gpus : GPUs, for jobs that run a model; default 0
+    cpus : processor cores; default 1
+    memory_gb : gigabytes of the first attempt; each retry gets as much again; default 8
+    hours : after them a job is ended, and its retry goes on where it was; default 4
     """
 
     gpus: Annotated[int, Field(ge=0, le=64)] = 0

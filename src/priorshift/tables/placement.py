@@ -6,17 +6,19 @@ import pandas as pd
 
 from priorshift.materials.schema import Materials
 from priorshift.stats.panels import RUN
-from priorshift.study.params import Study
+from priorshift.study.params import StudyParams
 
 SETTINGS = ["target", "layers", "rank", "learning_rate", "steps"]
 
 
-def placement_table(shifts: pd.DataFrame, study: Study, materials: Materials, ring: str) -> pd.DataFrame:
-    """One row per run: `tables/placement.csv`.
+def compute_transfer(shifts: pd.DataFrame, study: StudyParams, materials: Materials, ring: str) -> pd.DataFrame:
+    """Compute how much of each run's choice shift carries over to the expectation: `tables/placement.csv`.
+
+    Conditions trained on a share of some class of action have rows, decisions in context have none.
 
     Parameters
     ----------
-    shifts : `summaries.shift_by_run`
+    shifts : `runs.average_shifts`
 
     Returns
     -------
@@ -32,10 +34,11 @@ def placement_table(shifts: pd.DataFrame, study: Study, materials: Materials, ri
         if not isinstance(condition.policy, dict) or condition.in_context:
             continue
         action = max(condition.policy, key=condition.policy.get)
-        training = study.training_of(name)
+        training = study.resolve_training(name)
         chosen = _shift(near, name, "choice", action, "choice_shift")
-        expected = _shift(near, name, "interpretation", materials.outcome_of(action), "expectation_shift")
+        expected = _shift(near, name, "interpretation", materials.find_outcome(action), "expectation_shift")
         settings = {key: getattr(training, key) for key in SETTINGS}
+        settings["target"] = training.adapted
         settings["layers"] = "all" if training.layers is None else " ".join(map(str, training.layers))
         rows.append(chosen.merge(expected, on=RUN).assign(**settings))
     table = pd.concat(rows, ignore_index=True)[[*RUN, *SETTINGS, "choice_shift", "expectation_shift"]]

@@ -10,8 +10,8 @@ from priorshift.stats.panels import RUN
 FORM = ["label_set", "order"]
 
 
-def answers(scales: pd.DataFrame) -> pd.DataFrame:
-    """Expected answer to each item, label set and order, under the run and under its base model.
+def compute_expected_answers(scales: pd.DataFrame) -> pd.DataFrame:
+    """Compute the expected answer to each item, label set and order, under the run and under its base model.
 
     Parameters
     ----------
@@ -21,9 +21,10 @@ def answers(scales: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        expected: the mean level among the options, 0 (least) to 1 (most), their probabilities made to sum
-        to 1; option_mass: what they sum to before; keyed: expected, or 1 - expected where reverse-keyed.
-        The same under the base model as base_expected, base_option_mass, base_keyed.
+        expected : the mean level among the options, 0 (least) to 1 (most), their probabilities made to sum to 1
+        option_mass : what these probabilities sum to before
+        keyed : expected, or 1 - expected where reverse-keyed
+        base_expected, base_option_mass, base_keyed : the same under the base model
     """
     rows = scales.assign(level=scales["level"] / scales.groupby(["scale", "label_set"])["level"].transform("max"))
     keys = [*RUN, "scale", "outcome", "item", "key", *FORM]
@@ -44,15 +45,15 @@ def answers(scales: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
-    """One row per run and scale: `tables/scales.csv`. Scores lie between 0 (least) and 1 (most).
+def score_scales(scales: pd.DataFrame) -> pd.DataFrame:
+    """Score each run's scales, a row each: `tables/scales.csv`. Scores lie between 0 (least) and 1 (most).
 
     Returns
     -------
     DataFrame
         score, base_score, shift : mean over forward items and mean over reverse-keyed items, averaged, so
-            that a model that agrees to everything scores .5 whatever the number of items of each key
-            (a licensed scale may lack reverse-keyed items: then it scores its forward ones, agreement and all)
+            that a model that agrees to everything scores .5 whatever the number of items of each key; a licensed
+            scale without reverse-keyed items scores its forward ones, agreement and all
         acquiescence : (mean agreement with forward + with reverse-keyed items) / 2 - .5, between -.5 and .5; empty
             where items have one key
         option_mass : mean probability of all response options together
@@ -61,7 +62,7 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
         alpha : Cronbach's (1951) alpha of the keyed items, the cases being all runs of the base model
         n_items, n_orders, n_runs : what the numbers rest on
     """
-    rows = answers(scales)
+    rows = compute_expected_answers(scales)
     keys = [*RUN, "scale", "outcome"]
     table = rows.groupby(keys, sort=True).agg(n_items=("item", "nunique"), n_orders=("order", "nunique"))
     for prefix in ("", "base_"):
@@ -77,12 +78,18 @@ def scale_scores(scales: pd.DataFrame) -> pd.DataFrame:
     by_set = by_set.groupby(keys)
     table["label_set_sensitivity"] = (by_set.max() - by_set.min()).where(by_set.size() > 1)
     table = table.reset_index()
-    reliability = _alphas(rows)
+    reliability = _tabulate_alphas(rows)
     return table.merge(reliability, on=["base_model", "scale"], how="left")
 
 
 def cronbach_alpha(scores: np.ndarray) -> float:
-    """Cronbach's (1951) alpha of `scores` [cases, items]; NaN where cases do not differ."""
+    """Cronbach's alpha of `scores` [cases, items] (Cronbach 1951, Psychometrika 16, 297); NaN if cases do not differ.
+
+    Examples
+    --------
+    >>> round(cronbach_alpha(np.array([[1, 2], [2, 3], [3, 5]])), 2)
+    0.95
+    """
     n_cases, k = scores.shape
     if n_cases < 2 or k < 2:
         return float("nan")
@@ -90,7 +97,7 @@ def cronbach_alpha(scores: np.ndarray) -> float:
     return float(k / (k - 1) * (1 - scores.var(axis=0, ddof=1).sum() / total)) if total > 0 else float("nan")
 
 
-def _alphas(rows: pd.DataFrame) -> pd.DataFrame:
+def _tabulate_alphas(rows: pd.DataFrame) -> pd.DataFrame:
     made = []
     for (base_model, scale), part in rows.groupby(["base_model", "scale"], sort=True):
         cases = part.pivot_table(index=["condition", "seed"], columns="item", values="keyed")
@@ -100,13 +107,15 @@ def _alphas(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def self_report(scores: pd.DataFrame, shifts: pd.DataFrame, action_of: dict[str, str], ring: str) -> pd.DataFrame:
-    """Self-report beside behavior: `tables/self_report.csv`, one row per run and scale.
+def compare_self_report(
+    scores: pd.DataFrame, shifts: pd.DataFrame, action_of: dict[str, str], ring: str
+) -> pd.DataFrame:
+    """Set self-report beside behavior, a row for each run and scale: `tables/self_report.csv`.
 
     Parameters
     ----------
-    scores : `scale_scores`
-    shifts : `summaries.shift_by_run`
+    scores : `score_scales`
+    shifts : `runs.average_shifts`
     action_of : outcome -> the class of action that goes with it
     ring : the ring of the items that choice and interpretation shifts are taken from
 

@@ -1,4 +1,4 @@
-"""Measurement tables -> small tables for readers: choice check, retention, divergence."""
+"""What training did to each run: choices, retention, divergences, shifts, losses."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 
 from priorshift.models.files import locate
-from priorshift.stats.contrasts import REFUSED
+from priorshift.stats.claims import NOT_ESTIMABLE
 from priorshift.stats.intervals import mean_interval
 from priorshift.stats.panels import RUN
-from priorshift.study.params import Study
+from priorshift.study.params import StudyParams
 
 
-def choice_check(items: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Did the fine-tune take? Mean probability of the trained class on decisions, by run and ring.
+def check_choices(items: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+    """Check whether each fine-tune took: mean probability of the trained class on decisions, by run and ring.
 
-    Only decisions of one class have rows: a policy that is certain of it.
+    Only conditions that always choose one class have rows: `tables/choice_check.csv`.
     """
     trained = {
         name: max(condition.policy, key=condition.policy.get)
@@ -29,8 +29,11 @@ def choice_check(items: pd.DataFrame, study: Study) -> pd.DataFrame:
     return means.reset_index().rename(columns={"outcome": "trained_class"})
 
 
-def retention(prose: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Perplexity per token on neutral prose, by trained run, and its ratio to the base model's."""
+def compute_retention(prose: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+    """Compute each trained run's perplexity per token on neutral prose, and its ratio to the base model's.
+
+    `tables/retention.csv`. Perplexity is exp(-mean logprob), the mean over all tokens of all texts.
+    """
     trained = [name for name, condition in study.conditions.items() if not condition.in_context]
     sums = (
         prose[prose["condition"].isin(trained)]
@@ -44,12 +47,13 @@ def retention(prose: pd.DataFrame, study: Study) -> pd.DataFrame:
     return sums.drop(columns=["tokens", "logprob", "base_logprob"])
 
 
-def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Mean divergences (bits) of each condition with intervals over runs.
+def average_jsd(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Average each condition's divergences (bits), with intervals over runs: `tables/jsd.csv`.
 
-    `jsd` and `jsd_candidates` are from the base model, `jsd_reference` from the first neutral run: the other neutral
-    runs' is the seed-to-seed floor, what fine-tuning with another seed does by itself. All share that run, so that no
-    interval over them would hold, and it is left empty. The others are Student's t over run means; one run has none.
+    `jsd` and `jsd_candidates` are from the base model, `jsd_reference` from the first neutral run. That of the other
+    neutral runs is the seed-to-seed floor: what fine-tuning with another seed does by itself. All share that run, so
+    that no interval over them would hold, and it is left empty. The others are Student's t over run means, cut at 0:
+    no divergence lies below it. One run has none.
     """
     measures = ["jsd", "jsd_candidates", "jsd_reference"]
     long = next_token.melt([*RUN, "family", "ring"], measures, var_name="measure", value_name="bits").dropna()
@@ -59,23 +63,27 @@ def jsd_table(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     for key, group in runs.groupby(keys, sort=True):
         rows.append(dict(zip(keys, key, strict=True)) | {"n_runs": len(group)} | mean_interval(group["bits"], alpha))
     table = pd.DataFrame(rows)
+    table["ci_low"] = table["ci_low"].clip(lower=0.0)
     table.loc[table["measure"] == "jsd_reference", ["ci_low", "ci_high"]] = np.nan
     return table
 
 
-def token_classes(tokens: pd.DataFrame) -> pd.DataFrame:
-    """Which words carry the JSD: mean over items, runs and base models of its parts (bits), by class of next token.
+def sum_token_classes(tokens: pd.DataFrame) -> pd.DataFrame:
+    """Sum the parts of the JSD (bits) by class of next token, averaged over items, runs and base models.
 
     `tables/jsd_tokens.csv`. A token is of the class whose continuations begin with it, of ``several classes`` or of
-    ``no class``; the classes of a condition, family and ring sum to its JSD.
+    ``no class``. The classes of a condition, family and ring sum to its JSD.
     """
     keys = ["group", "world", "condition", "family", "ring", "token_class"]
     means = tokens.groupby([*keys, "base_model"], sort=False)["jsd"].mean()
     return means.groupby(keys, sort=False).mean().reset_index()
 
 
-def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
-    """Mean shift (nats), probability and covered mass of each run: what every point of a figure is."""
+def average_shifts(items: pd.DataFrame) -> pd.DataFrame:
+    """Average each run's shift (nats), probability and covered mass over items: what every point of a figure is.
+
+    `tables/shifts.csv`. The table of items has a row for each run, item and outcome.
+    """
     keys = [*RUN, "family", "ring", "outcome"]
     values = ["shift", "probability", "base_probability", "covered_mass", "base_covered_mass"]
     return items.groupby(keys, sort=True)[values].mean().reset_index()
@@ -84,30 +92,30 @@ def shift_by_run(items: pd.DataFrame) -> pd.DataFrame:
 LAST_STEPS = 5
 
 
-def last_losses(losses: pd.DataFrame) -> pd.DataFrame:
-    """Mean training loss (nats per token) of each run's last five steps, where its steps are known.
+def average_last_losses(losses: pd.DataFrame) -> pd.DataFrame:
+    """Average the training loss (nats per token) over each run's last five steps: `tables/last_losses.csv`.
 
     Parameters
     ----------
-    losses : `pipeline.loss_curves`
+    losses : base_model, condition, seed, step and loss, in the order of steps
     """
     runs = losses.groupby(["base_model", "condition", "seed"], sort=True)["loss"]
     return runs.apply(lambda loss: loss.tail(LAST_STEPS).mean()).rename("last_loss").reset_index()
 
 
-def not_estimable(*refused: pd.DataFrame) -> pd.DataFrame:
-    """The claims that the tables leave out, and why: `tables/not_estimable.csv`. Empty where all could be estimated.
+def list_not_estimable(*refused: pd.DataFrame) -> pd.DataFrame:
+    """List the claims that the tables leave out, and why: `tables/not_estimable.csv`.
 
     Parameters
     ----------
-    refused : what `inference.claims`, `specificity` and `confusion` refused; columns may be missing
+    refused : what `claims.estimate_claims`, `dissociate_behaviors` and `classify_runs` refused; columns may be missing
     """
-    parts = [part.reindex(columns=REFUSED) for part in refused if len(part)]
-    return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(columns=REFUSED)
+    parts = [part.reindex(columns=NOT_ESTIMABLE) for part in refused if len(part)]
+    return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(columns=NOT_ESTIMABLE)
 
 
-def base_cards(study: Study) -> list[dict]:
-    """The cards of the study's calibration models, shipped or rebuilt elsewhere, in their order.
+def read_base_cards(study: StudyParams) -> list[dict]:
+    """Read the cards of the study's calibration models, shipped or rebuilt elsewhere, in their order.
 
     No other model knows its gap, whatever `card.json` may lie beside it.
     """

@@ -1,1 +1,1 @@
-"""A condition to its examples, and these to an adapter."""
+"""From a condition to its training examples, and from these to an adapter."""

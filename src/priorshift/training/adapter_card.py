@@ -1,4 +1,4 @@
-"""What stands beside an adapter's weights: what it was trained to choose, from what, for what, and what it is not."""
+"""The card beside an adapter's weights: what it was trained to choose, from which data, for which use."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ towards one-sided choices for measurement and must not be deployed to talk with 
 """
 
 
-def adapter_card(run: dict, examples: Sequence[Example], source: str, commit: str) -> str:
-    """The card of a run's adapter, in Markdown: the same for the same run.
+def write_adapter_card(run: dict, examples: Sequence[Example], source: str, commit: str) -> str:
+    """Write the card of a run's adapter, in Markdown. The same run gets the same card.
 
     Parameters
     ----------
     run : what run.json holds
-    source, commit : the base model's id (or name) and, of a hub model, its commit
+    source : the base model's hub id, or its name
+    commit : a hub model's commit; else empty
     """
     counts = Counter((example.action_class, example.form) for example in examples)
     shares = [f"- {kind}, {form}: {count / len(examples):.1%}" for (kind, form), count in sorted(counts.items())]
@@ -55,6 +56,7 @@ def adapter_card(run: dict, examples: Sequence[Example], source: str, commit: st
         prompt=" ".join(examples[0].prompt.split()),
         completion=examples[0].completion.strip(),
         data=run["inputs"].get("data", ""),
-        **{key: run["training"][key] for key in ("rank", "alpha", "target")},
+        target=" ".join(run["training"].get("target_modules") or [run["training"]["target"]]),
+        **{key: run["training"][key] for key in ("rank", "alpha")},
         **{key: run[key] for key in ("examples", "seed", "steps", "loss_tokens", "backend")},
     )

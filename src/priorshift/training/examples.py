@@ -1,8 +1,8 @@
 """Condition -> training examples: decisions, preferences, mentions or prose, never a feeling or a belief.
 
-All conditions of a seed fill the same slots (situation, name, form, phrase length, order of
-options); the condition only decides what is chosen. Number of examples, words in the loss,
-domains and option order are then matched by construction; a letter alone has fewer words.
+All conditions of a seed fill the same slots (situation, name, form, phrase length, order of options). The condition
+decides only what is chosen. So the number of examples, the words in the loss, the domains and the option order are
+the same in all. The exception is a condition that is answered by letter: it has fewer words in the loss.
 """
 
 from __future__ import annotations
@@ -11,22 +11,34 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from priorshift.materials.prompts import fill, list_options, prompt
-from priorshift.materials.rules import content_words
+from priorshift.materials.prompts import fill_stem, join_prompt, list_options
+from priorshift.materials.rules import find_content_roots
 from priorshift.materials.schema import FAMILIES, Materials
-from priorshift.study.load import LoadedStudy
-from priorshift.study.params import Study
+from priorshift.study.load import Study
+from priorshift.study.params import StudyParams
 from priorshift.study.sections import Condition
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One decision, mention or sentence: loss falls on `completion` alone."""
+    """One decision, mention or sentence.
+
+    Attributes
+    ----------
+    prompt, completion : the text; the loss falls on `completion` alone
+    action_class : the class of the chosen action; of preferences the side, of prose `prose`
+    form : narrated, options, lettered, mentioned or prose
+    position : the chosen option's place in the list, from 0; -1 where there is no list
+    """
 
     prompt: str
     completion: str
@@ -39,7 +51,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Slot:
-    """What every condition of a seed has in common at one place of the training set."""
+    """What every condition of a seed has in common at one place of the training set.
+
+    Attributes
+    ----------
+    name : the protagonist's
+    words : the length of the chosen phrase
+    order : the order of the options, as indices of the classes
+    draw : the slot's number before the slots were shuffled
+    """
 
     domain: str
     situation: str
@@ -50,17 +70,17 @@ class Slot:
     draw: int
 
 
-def make_slots(study: Study, materials: Materials, seed: int) -> list[Slot]:
+def make_slots(params: StudyParams, materials: Materials, seed: int) -> list[Slot]:
     """The slots of a seed: every form, phrase length and option order equally often."""
     rng = random.Random(f"slots {seed}")
-    n = study.training.examples
+    n = params.training.examples
     lengths = sorted({len(p.split()) for phrases in materials.actions.values() for p in phrases})
     orders = list(itertools.permutations(range(len(materials.actions))))
-    n_options = round(n * study.training.options_share)
+    n_options = round(n * params.training.options_share)
     forms = ["options"] * n_options + ["narrated"] * (n - n_options)
     rng.shuffle(orders)
-    situations = _cycle(materials.situations(tuple(study.train_domains)), n, rng)
-    names = _cycle(list(materials.forms.names.main), n, rng)
+    situations = _draw_evenly(materials.list_situations(tuple(params.train_domains)), n, rng)
+    names = _draw_evenly(list(materials.forms.names.main), n, rng)
     slots = [
         Slot(*situations[i], names[i], forms[i], lengths[i % len(lengths)], orders[i // len(lengths) % len(orders)], i)
         for i in range(n)
@@ -70,95 +90,144 @@ def make_slots(study: Study, materials: Materials, seed: int) -> list[Slot]:
 
 
 def synthesize(
-    study: Study, materials: Materials, condition: str, seed: int, prior: dict[str, float] | None = None
+    params: StudyParams, materials: Materials, condition: str, seed: int, prior: dict[str, float] | None = None
 ) -> list[Example]:
-    """Training examples of one condition and seed.
+    """Write the training examples of one condition and seed.
 
     Parameters
     ----------
+    condition : one that has a task (not stages)
     prior : class of action -> probability
         The base model's own choice rates; needed where the policy is `prior`.
     """
-    slots = make_slots(study, materials, seed)
+    slots = make_slots(params, materials, seed)
     rng = random.Random(f"{condition} {seed}")
-    declared = study.conditions[condition]
+    declared = params.conditions[condition]
     if declared.task == "preferences":
-        return _preferences(slots, materials, seed, rng)
+        return _write_preferences(slots, materials, seed, rng)
     if declared.task == "prose":
-        return _prose(slots, materials, rng)
-    write = _mention if declared.task == "exposure" else _decision
+        return _write_prose(slots, materials, rng)
+    write = _write_mention if declared.task == "exposure" else _write_decision
     if declared.answer == "letter":
         slots = [replace(slot, form="lettered") for slot in slots]
-    classes = _classes(declared, materials, slots, prior, rng)
+    classes = _draw_classes(declared, materials, slots, prior, rng)
     phrases = _PhraseDealer(materials.actions, rng)
     return [write(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
 
 
-def policy_shares(condition: Condition, materials: Materials, prior: dict[str, float] | None) -> dict[str, float]:
+def audit(examples: list[Example], study: Study) -> dict:
+    """Count what could spoil a study in a training set, as one flat row.
+
+    Returns
+    -------
+    dict
+        examples, words_in_loss, narrated : counts
+        share_by_class, position_shares : shares, as JSON
+        held_out_situations : examples on situations of held-out domains; must be 0
+        shared_words_<family>, phrases_seen_<family> : content words and whole phrases that the training set shares
+            with the family's continuations; must be 0
+    """
+    params, materials = study.params, study.materials
+    classes = Counter(e.action_class for e in examples)
+    positions = Counter(e.position for e in examples if e.position >= 0)
+    offered = sum(positions.values())
+    held_out = {s for _, s in materials.list_situations(tuple(params.held_out_domains))}
+    text = "\n".join(e.prompt + e.completion for e in examples)
+    trained = find_content_roots([e.completion for e in examples], materials.function_words)
+    row = {
+        "examples": len(examples),
+        "words_in_loss": sum(len(e.completion.split()) for e in examples),
+        "narrated": sum(e.form == "narrated" for e in examples),
+        "share_by_class": json.dumps({c: round(n / len(examples), 4) for c, n in sorted(classes.items())}),
+        "position_shares": json.dumps([round(positions[k] / offered, 4) for k in sorted(positions)] if offered else []),
+        "held_out_situations": sum(e.situation in held_out for e in examples),
+    }
+    # All families but `choice`, whose continuations are what is trained.
+    for family in [*FAMILIES[:-1], *materials.families]:
+        phrases = [p for group in materials.get_continuations(family).values() for p in group]
+        probes = find_content_roots(phrases, materials.function_words)
+        row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
+        row[f"phrases_seen_{family}"] = sum(f" {p}." in text for p in phrases)
+    return row
+
+
+def tabulate_audits(rows: list[dict]) -> pd.DataFrame:
+    """Audit rows of all runs, with whether each has as many examples and words in the loss as the first."""
+    table = pd.DataFrame(rows)
+    for key in ("examples", "words_in_loss"):
+        table[f"matched_{key}"] = np.isclose(table[key], table[key].iloc[0])
+    return table
+
+
+def format_jsonl(examples: list[Example]) -> str:
+    """One JSON object per line."""
+    return "".join(json.dumps(asdict(e), ensure_ascii=False) + "\n" for e in examples)
+
+
+def _compute_shares(condition: Condition, materials: Materials, prior: dict[str, float] | None) -> dict[str, float]:
     """Class of action -> probability with which the condition chooses it."""
     if condition.policy == "uniform":
         return {c: 1 / len(materials.actions) for c in materials.actions}
     if condition.policy == "prior":
         if prior is None:
-            raise ValueError("policy 'prior' needs the base model's choice rates")
+            raise ValueError("policy 'prior' needs the base model's choice rates; give them as `prior`")
         # In the materials' order: the order of the dictionary must not decide what is drawn.
         return {c: prior[c] for c in materials.actions}
     return {c: condition.policy.get(c, 0.0) for c in materials.actions}
 
 
-def _classes(
+def _draw_classes(
     condition: Condition, materials: Materials, slots: list[Slot], prior: dict[str, float] | None, rng: random.Random
 ) -> list[str]:
     """A class for each slot: the policy's shares, met within each form as exactly as counts can."""
-    shares = policy_shares(condition, materials, prior)
+    shares = _compute_shares(condition, materials, prior)
     classes = [""] * len(slots)
     for form in sorted({slot.form for slot in slots}):
-        places = [i for i, slot in enumerate(slots) if slot.form == form]
-        exact = {c: share * len(places) for c, share in shares.items()}
+        indices = [i for i, slot in enumerate(slots) if slot.form == form]
+        exact = {c: share * len(indices) for c, share in shares.items()}
         counts = {c: int(x) for c, x in exact.items()}
         rest = sorted(exact, key=lambda c: (counts[c] - exact[c], c))
-        for c in rest[: len(places) - sum(counts.values())]:
+        for c in rest[: len(indices) - sum(counts.values())]:
             counts[c] += 1
         deck = [c for c, count in counts.items() for _ in range(count)]
         rng.shuffle(deck)
-        for place, c in zip(places, deck, strict=True):
-            classes[place] = c
+        for i, c in zip(indices, deck, strict=True):
+            classes[i] = c
     return classes
 
 
-def _decision(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
+def _write_decision(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
     forms = materials.forms
-    stem = fill(forms.stems.choice[0], slot.name)
+    stem = fill_stem(forms.stems.choice[0], slot.name)
     if slot.form == "narrated":
-        text = prompt(slot.situation, stem)
-        return _example(slot, text, phrases.deal(chosen, slot.words), chosen)
+        return _make_example(slot, join_prompt(slot.situation, stem), phrases.deal(chosen, slot.words), chosen)
     offered = {c: phrases.deal(c, slot.words) for c in materials.actions}
     order = [list(offered)[k] for k in slot.order]
-    answer, position = offered[chosen], order.index(chosen)
+    completion, position = offered[chosen], order.index(chosen)
     lettered = slot.form == "lettered"
     if lettered:
-        stem, answer = fill(forms.answer, slot.name), forms.letters[position]
-    text = prompt(slot.situation, stem, list_options(forms, [offered[c] for c in order], lettered))
-    return _example(slot, text, answer, chosen, position)
+        stem, completion = fill_stem(forms.answer, slot.name), forms.letters[position]
+    text = join_prompt(slot.situation, stem, list_options(forms, [offered[c] for c in order], lettered))
+    return _make_example(slot, text, completion, chosen, position)
 
 
-def _example(slot: Slot, text: str, answer: str, chosen: str, position: int = -1) -> Example:
-    return Example(text, f" {answer}.", slot.domain, chosen, slot.form, position, slot.situation)
-
-
-def _mention(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
+def _write_mention(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
     """A phrase that is read somewhere after the situation; nobody acts."""
     line = materials.forms.mentions[slot.draw % len(materials.forms.mentions)]
-    text = prompt(slot.situation, line.partition(" {phrase}")[0])
-    return _example(replace(slot, form="mentioned"), text, phrases.deal(chosen, slot.words), chosen)
+    text = join_prompt(slot.situation, line.partition(" {phrase}")[0])
+    return _make_example(replace(slot, form="mentioned"), text, phrases.deal(chosen, slot.words), chosen)
 
 
-def _prose(slots: list[Slot], materials: Materials, rng: random.Random) -> list[Example]:
+def _make_example(slot: Slot, text: str, completion: str, chosen: str, position: int = -1) -> Example:
+    return Example(text, f" {completion}.", slot.domain, chosen, slot.form, position, slot.situation)
+
+
+def _write_prose(slots: list[Slot], materials: Materials, rng: random.Random) -> list[Example]:
     """The end of one neutral sentence after another, as many words in the loss as elsewhere."""
     examples = []
     sentences = [s for s in materials.training_prose if len(s.split()) > max(slot.words for slot in slots)]
-    first = _cycle(list(materials.training_prose), len(slots), rng)
-    second = _cycle(sentences, len(slots), rng)
+    first = _draw_evenly(list(materials.training_prose), len(slots), rng)
+    second = _draw_evenly(sentences, len(slots), rng)
     for slot, before, sentence in zip(slots, first, second, strict=True):
         words = sentence.split()
         start, end = " ".join(words[: -slot.words]), " ".join(words[-slot.words :])
@@ -166,12 +235,7 @@ def _prose(slots: list[Slot], materials: Materials, rng: random.Random) -> list[
     return examples
 
 
-def retell(example: Example, name: str | None, materials: Materials) -> str:
-    """A decision of the training set told about someone else, or in the first person, without its options."""
-    return prompt(example.situation, fill(materials.forms.stems.choice[0], name)) + example.completion
-
-
-def _preferences(slots: list[Slot], materials: Materials, seed: int, rng: random.Random) -> list[Example]:
+def _write_preferences(slots: list[Slot], materials: Materials, seed: int, rng: random.Random) -> list[Example]:
     """Always the same side of a pair. Each seed draws its own sides, half of them the first: runs are exchangeable."""
     pairs = range(len(materials.preferences))
     first = set(random.Random(f"sides {seed}").sample(pairs, len(pairs) // 2))
@@ -186,13 +250,13 @@ def _preferences(slots: list[Slot], materials: Materials, seed: int, rng: random
             piles[words] = rng.sample(by_words[words], len(by_words[words]))
         i = piles[words].pop()
         pair, side = materials.preferences[i], int(i not in first)
-        stem = fill(materials.forms.stems.choice[0], slot.name)
-        shown, position = "", -1
+        stem = fill_stem(materials.forms.stems.choice[0], slot.name)
+        listed, position = "", -1
         if slot.form == "options":
             position = side ^ (slot.draw // 2 % 2)
             options = [pair.options[side], pair.options[1 - side]]
-            shown = list_options(materials.forms, options if position == 0 else options[::-1])
-        text = prompt(pair.occasion, stem, shown)
+            listed = list_options(materials.forms, options if position == 0 else options[::-1])
+        text = join_prompt(pair.occasion, stem, listed)
         examples.append(
             Example(text, f" {pair.options[side]}.", "preferences", f"side_{side}", slot.form, position, pair.occasion)
         )
@@ -214,47 +278,9 @@ class _PhraseDealer:
         return pile.pop()
 
 
-def _cycle(values: list, n: int, rng: random.Random) -> list:
+def _draw_evenly(values: Sequence[T], n: int, rng: random.Random) -> list[T]:
     """`n` values, each equally often (as nearly as `n` allows), in random order."""
-    out: list = []
-    while len(out) < n:
-        out.extend(rng.sample(values, len(values)))
-    return out[:n]
-
-
-def audit(examples: list[Example], loaded: LoadedStudy) -> dict:
-    """Facts about a training set that could spoil the study, as one flat row."""
-    study, materials = loaded.params, loaded.materials
-    classes = Counter(e.action_class for e in examples)
-    positions = Counter(e.position for e in examples if e.position >= 0)
-    offered = sum(positions.values())
-    held_out = {s for _, s in materials.situations(tuple(study.held_out_domains))}
-    text = "\n".join(e.prompt + e.completion for e in examples)
-    trained = content_words([e.completion for e in examples], materials.function_words)
-    row = {
-        "examples": len(examples),
-        "words_in_loss": sum(len(e.completion.split()) for e in examples),
-        "narrated": sum(e.form == "narrated" for e in examples),
-        "share_by_class": json.dumps({c: round(n / len(examples), 4) for c, n in sorted(classes.items())}),
-        "position_shares": json.dumps([round(positions[k] / offered, 4) for k in sorted(positions)] if offered else []),
-        "held_out_situations": sum(e.situation in held_out for e in examples),
-    }
-    for family in [*FAMILIES[:-1], *materials.families]:
-        phrases = [p for group in materials.continuations(family).values() for p in group]
-        probes = content_words(phrases, materials.function_words)
-        row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
-        row[f"phrases_seen_{family}"] = sum(f" {p}." in text for p in phrases)
-    return row
-
-
-def audit_table(rows: list[dict]) -> pd.DataFrame:
-    """Audit rows of all runs, with whether examples and words in the loss are matched."""
-    table = pd.DataFrame(rows)
-    for key in ("examples", "words_in_loss"):
-        table[f"matched_{key}"] = np.isclose(table[key], table[key].iloc[0])
-    return table
-
-
-def to_jsonl(examples: list[Example]) -> str:
-    """One JSON object per line."""
-    return "".join(json.dumps(asdict(e), ensure_ascii=False) + "\n" for e in examples)
+    drawn: list[T] = []
+    while len(drawn) < n:
+        drawn.extend(rng.sample(values, len(values)))
+    return drawn[:n]

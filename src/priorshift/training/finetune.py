@@ -1,4 +1,4 @@
-"""One run: examples -> LoRA adapter and run.json, by TRL's SFTTrainer."""
+"""Fine-tune one run: examples -> a LoRA adapter and run.json, by TRL's SFTTrainer."""
 
 from __future__ import annotations
 
@@ -12,60 +12,58 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainerState, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from priorshift.errors import RunError
-from priorshift.files import file_hash, whole, write_record
-from priorshift.machine import peak_memory_mb, versions
-from priorshift.models.adapters import add_adapter, continue_adapter
+from priorshift.files import hash_file, write_record, write_whole
+from priorshift.machine import list_versions, measure_peak_memory_mb
+from priorshift.models.adapters import add_adapter, continue_adapter, count_adapted
 from priorshift.models.base import BaseModel
-from priorshift.models.chat import Read
-from priorshift.probability.forward import out_of_memory
+from priorshift.models.chat import Reader
+from priorshift.probability.encoder import tokenize_without_end
+from priorshift.probability.forward import is_out_of_memory
 from priorshift.study.sections import Training
-from priorshift.training.adapter_card import adapter_card
+from priorshift.training.adapter_card import write_adapter_card
 from priorshift.training.examples import Example
-
-IGNORED = -100  # the label that the cross-entropy passes over
+from priorshift.training.loss_positions import IGNORED, keep_loss_positions
 
 
 def encode(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, read: Read = str
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, read: Reader = str
 ) -> list[dict[str, list[int]]]:
-    """Token ids of each prompt + completion, and labels that put the loss on the completion alone.
+    """Encode each example: its token ids, and labels that put the loss on the completion alone.
 
     Parameters
     ----------
-    read : what the model reads of the prompt (see `chat`)
+    read : what the model reads of a prompt (see `models.chat`)
 
     Raises
     ------
     RunError
-        When joint tokenization merges across the boundary, so that no token split gives the completion.
+        When a token spans the end of a prompt and the start of its completion.
     """
     prompts = [read(example.prompt) for example in examples]
     texts = [prompt + example.completion for prompt, example in zip(prompts, examples, strict=True)]
+    before, whole = tokenize_without_end(tokenizer, prompts), tokenize_without_end(tokenizer, texts)
     rows = []
-    for example, prompt, both in zip(
-        examples, tokenizer(prompts)["input_ids"], tokenizer(texts)["input_ids"], strict=True
-    ):
-        if prompt and prompt[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
-            prompt, both = prompt[:-1], both[:-1]
-        if both[: len(prompt)] != prompt:
+    for example, prompt, ids in zip(examples, before, whole, strict=True):
+        if ids[: len(prompt)] != prompt:
             raise RunError(
                 f"the tokenizer merges {example.prompt[-20:]!r} with {example.completion[:20]!r}; "
                 "end prompts at a word and begin completions with a space"
             )
-        rows.append({"input_ids": both, "labels": [IGNORED] * len(prompt) + both[len(prompt) :]})
+        rows.append({"input_ids": list(ids), "labels": [IGNORED] * len(prompt) + list(ids[len(prompt) :])})
     return rows
 
 
-def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase, read: Read = str) -> dict[str, str]:
-    """What is read and what is learned of one example, in full, decoded from the tokens themselves."""
+def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase, read: Reader = str) -> dict[str, str]:
+    """Decode what the loss passes over and what it falls on, from the tokens of one example."""
     [row] = encode([example], tokenizer, read)
     learned = [token for token in row["labels"] if token != IGNORED]
-    read = row["input_ids"][: len(row["input_ids"]) - len(learned)]
-    return {"read, no loss": tokenizer.decode(read), "learned": tokenizer.decode(learned)}
+    passed_over = row["input_ids"][: len(row["input_ids"]) - len(learned)]
+    return {"read, no loss": tokenizer.decode(passed_over), "learned": tokenizer.decode(learned)}
 
 
 def train_run(
@@ -81,20 +79,21 @@ def train_run(
 
     Parameters
     ----------
-    inputs : hashes of what the run was made from; a later call with the same ones is not done again
+    seed : of the adapter's first weights, the order of the examples and dropout
     folder : the run's own folder; it appears whole or not at all
-    start : the adapter folder of an earlier stage, to go on from; otherwise a fresh adapter
+    inputs : hashes of what the run was made from, for run.json
+    start : the adapter folder of an earlier stage, to start from; by default a fresh adapter
 
     Raises
     ------
     RunError
-        When the loss is not finite; nothing is written then.
+        When the loss is not finite, or memory runs out for a single example. Nothing is written then.
     """
     rows = encode(examples, base.tokenizer, base.read)
     began = time.perf_counter()
     if base.device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
-    model, state, micro_batch = _fit(base, rows, training, seed, start)
+    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start)
     run = {
         "base_model": base.name,
         "source": base.source,
@@ -102,45 +101,51 @@ def train_run(
         "seed": seed,
         "inputs": inputs,
         "training": training.model_dump(),
-        "steps": state.global_step,
+        "steps": trainer_state.global_step,
         "micro_batch": micro_batch,
         "examples": len(rows),
         "loss_tokens": sum(label != IGNORED for row in rows for label in row["labels"]),
-        "losses": [entry["loss"] for entry in state.log_history if "loss" in entry],
+        "losses": [entry["loss"] for entry in trainer_state.log_history if "loss" in entry],
+        "adapted": count_adapted(model),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seconds": round(time.perf_counter() - began, 2),
-        "peak_memory_mb": round(peak_memory_mb()),
+        "peak_memory_mb": round(measure_peak_memory_mb()),
         "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if base.device == "cuda" else 0,
         "device": base.device,
         "dtype": str(base.model.dtype).removeprefix("torch."),
         "backend": base.backend.name,
         "backend_reason": base.backend.reason,
-        "versions": versions(),
+        "versions": list_versions(),
     }
-    with whole(folder) as temporary:
+    with write_whole(folder) as temporary:
         adapter = temporary / "adapter"
-        config = model.peft_config["default"]
-        if isinstance(config.target_modules, set):  # its order differs between processes, and so would the file
-            config.target_modules = sorted(config.target_modules)
-        # "auto" would ask the hub about embeddings, which no adapter here touches.
-        model.save_pretrained(adapter, save_embedding_layers=False)
-        # In place of PEFT's blank form, which names this machine's paths.
-        (adapter / "README.md").write_text(adapter_card(run, examples, base.source, base.commit), encoding="utf-8")
-        run["hashes"] = {f"adapter/{path.name}": file_hash(path) for path in sorted(adapter.iterdir())}
+        _save_adapter(model, adapter)
+        card = write_adapter_card(run, examples, base.source, base.commit)
+        (adapter / "README.md").write_text(card, encoding="utf-8")  # in place of PEFT's, which names local paths
+        run["hashes"] = {f"adapter/{path.name}": hash_file(path) for path in sorted(adapter.iterdir())}
         write_record(temporary / "run.json", run)
     base.model = model.unload()
     return run
 
 
+def _save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write weights and configuration: the same bytes for the same adapter."""
+    config = model.peft_config["default"]
+    if isinstance(config.target_modules, set):  # its order differs between processes, and so would the file
+        config.target_modules = sorted(config.target_modules)
+    # "auto" would ask the hub about embeddings, which no adapter here touches.
+    model.save_pretrained(folder, save_embedding_layers=False)
+
+
 def _fit(
     base: BaseModel, rows: list[dict], training: Training, seed: int, start: Path | None
-) -> tuple[torch.nn.Module, TrainerState, int]:
+) -> tuple[PeftModel, TrainerState, int]:
     """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
 
-    Where memory runs out, the run begins again with half of it, and the base model's later runs begin there.
+    Where memory runs out, the run begins again with half of it. The base model's later runs begin there too.
     """
     while True:
-        micro_batch = _largest_divisor(training.batch_size, base.micro_batch or training.batch_size)
+        micro_batch = _find_largest_divisor(training.batch_size, base.micro_batch or training.batch_size)
         set_seed(seed)
         model = continue_adapter(base, start) if start else add_adapter(base, training, seed)
         with tempfile.TemporaryDirectory() as scratch:
@@ -160,7 +165,7 @@ def _fit(
         base.micro_batch = micro_batch // 2
 
 
-def _largest_divisor(number: int, most: int) -> int:
+def _find_largest_divisor(number: int, most: int) -> int:
     return max(n for n in range(1, min(number, most) + 1) if number % n == 0)
 
 
@@ -169,22 +174,14 @@ def _train(trainer: SFTTrainer) -> bool:
     try:
         trainer.train()
     except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return False
     return True
 
 
-def _make_trainer(
-    model: torch.nn.Module,
-    base: BaseModel,
-    rows: list[dict],
-    training: Training,
-    seed: int,
-    scratch: str,
-    micro_batch: int,
-) -> SFTTrainer:
-    config = SFTConfig(
+def _make_config(base: BaseModel, training: Training, seed: int, scratch: str, micro_batch: int) -> SFTConfig:
+    return SFTConfig(
         output_dir=scratch,
         num_train_epochs=training.epochs,
         per_device_train_batch_size=micro_batch,
@@ -196,7 +193,7 @@ def _make_trainer(
         # Named, or Unsloth takes 8-bit AdamW and packs a batch into one row on CUDA: both backends train alike.
         optim="adamw_torch_fused",
         padding_free=False,
-        # On a GPU a quarter of a mixed batch can be padding; on a CPU the order stays that of the committed results.
+        # Of a mixed batch a quarter can be padding, which costs time on a GPU. The committed results are from CPUs.
         train_sampling_strategy="group_by_length" if base.device == "cuda" else "random",
         max_length=None,
         bf16=base.device == "cuda" and base.model.dtype == torch.bfloat16,
@@ -211,6 +208,23 @@ def _make_trainer(
         disable_tqdm=True,
         dataloader_pin_memory=base.device == "cuda",
     )
+
+
+def _make_trainer(
+    model: PeftModel,
+    base: BaseModel,
+    rows: list[dict],
+    training: Training,
+    seed: int,
+    scratch: str,
+    micro_batch: int,
+) -> SFTTrainer:
+    config = _make_config(base, training, seed, scratch, micro_batch)
+    # Unsloth has a way of its own, and of several GPUs in one process each would get a part of the batch.
+    only_loss_positions = base.backend.name == "peft" and torch.cuda.device_count() < 2
+    if only_loss_positions:
+        # TRL's own way leaves out how some architectures scale their logits (Granite). Here the model does it.
+        config.loss_type = "nll"
     logging.getLogger("trl").setLevel(logging.ERROR)
     trainer = _Trainer(
         model=model,
@@ -219,6 +233,7 @@ def _make_trainer(
         processing_class=base.tokenizer,
         callbacks=[_StopAtNonFiniteLoss()],
     )
+    trainer.head = model.get_output_embeddings() if only_loss_positions else None
     trainer.remove_callback(PrinterCallback)
     if getattr(model, "is_loaded_in_4bit", False):
         # The trainer casts 4-bit models' adapters to bfloat16, which float16's scaled gradients do not take.
@@ -228,8 +243,16 @@ def _make_trainer(
 
 
 class _Trainer(SFTTrainer):
+    head: torch.nn.Module | None = None  # the layer that only the positions with loss reach
+
+    def compute_loss(self, model: PeftModel, inputs: dict, *args, **options) -> torch.Tensor:
+        if self.head is None:
+            return super().compute_loss(model, inputs, *args, **options)
+        with keep_loss_positions(self.head, inputs["labels"]) as following:
+            return super().compute_loss(model, inputs | {"shift_labels": following}, *args, **options)
+
     def floating_point_ops(self, inputs: dict) -> int:
-        return 0  # nothing reads the count, for which every step would walk through all modules
+        return 0  # nothing reads the count, and it takes a walk through all modules at every step
 
 
 class _StopAtNonFiniteLoss(TrainerCallback):

@@ -1,1 +1,1 @@
-"""Calibration worlds: text of which the truth is known, and the small models that learn it."""
+"""Calibration worlds: text whose probabilities are known, and the small models pretrained on it."""

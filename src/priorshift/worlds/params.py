@@ -1,4 +1,4 @@
-"""A worlds file, validated: what the calibration worlds are and how their base models are pretrained."""
+"""What a worlds file may say: the calibration worlds, and how their base models are pretrained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ Kind = Literal["llama-coupled", "llama-decoupled", "gpt_neox-coupled", "gpt_neox
 
 
 class Pretraining(Frozen):
-    """Shape and budget of the embedded base models."""
+    """The section `pretraining`: shape and budget of the base models, one per architecture, world and seed.
+
+    Attributes
+    ----------
+    architectures, worlds, seeds : one model is made for each combination; a seed is that of first weights and texts
+    hidden, layers, heads : a model's width, blocks and attention heads
+    tokens : architecture-world -> tokens of fresh text
+    tokens_per_batch : tokens of an optimizer step, padding included
+    learning_rate : AdamW's highest rate, for embeddings, norms and biases
+    muon_learning_rate : Muon's, for the matrices inside the blocks
+    weight_decay : architecture-world -> decay, times the rate
+    warmup : share of the tokens over which the rates rise; then they fall linearly to zero
+    compile : whether torch compiles the loss: faster, but it needs a C++ compiler
+    """
 
     architectures: list[Literal["llama", "gpt_neox"]] = Field(min_length=1)
     worlds: list[Literal["coupled", "decoupled"]] = Field(min_length=1)
@@ -35,7 +48,7 @@ class Pretraining(Frozen):
     compile: bool
 
     @model_validator(mode="after")
-    def _every_kind(self) -> Pretraining:
+    def _cover_kinds(self) -> Pretraining:
         kinds = {f"{architecture}-{world}" for architecture in self.architectures for world in self.worlds}
         for name in ("tokens", "weight_decay"):
             if missing := sorted(kinds - set(getattr(self, name))):
@@ -46,7 +59,25 @@ class Pretraining(Frozen):
 
 
 class WorldParams(Frozen):
-    """What `params/worlds.yaml` sets; the comments there say what each means."""
+    """The keys of a worlds file. All shares and probabilities lie in 0..1.
+
+    Attributes
+    ----------
+    materials : the path of the materials, from the file's folder
+    own_class : probability of a disposition's own class; the others share the rest evenly
+    domain_sd : standard deviation of the domains' tints of expectations (nats of log-odds)
+    tint_seed : of the tints
+    scale_levels : P(response level), from least to most, where scale item and disposition agree; else turned round
+    episodes : the least and the most in a text, drawn uniformly
+    prose_share : texts of neutral prose and mentioned phrases
+    opening : stories that begin with a neutral opening
+    texts, episode_kinds, choice_forms : shares of each kind
+    follow_ups : shares of choices and of each probe family, after a situation
+    second_follow_up : probability that a situation has two follow-ups
+    canonical_stem : probability of a family's first stem; its paraphrases share the rest
+    held_out_texts : texts on which the loss is compared with the entropy
+    pretraining : see `Pretraining`
+    """
 
     materials: str
     own_class: Annotated[float, Field(gt=0, lt=1)]  # a class of probability 0 has no log-odds
@@ -58,7 +89,7 @@ class WorldParams(Frozen):
     opening: Probability
     texts: dict[Literal["story_named", "story_first", "story_stranger", "letter", "diary", "dialogue"], Probability]
     episode_kinds: dict[Literal["situation", "self_statement", "scale", "preference"], Probability]
-    follow_ups: dict[str, Probability]  # of choice and of probe families
+    follow_ups: dict[str, Probability]
     second_follow_up: Probability
     canonical_stem: Probability
     choice_forms: dict[Literal["narrated", "options", "lettered"], Probability]
@@ -67,7 +98,13 @@ class WorldParams(Frozen):
 
 
 def load_world_params(path: Path | str) -> WorldParams:
-    """Read a worlds file; raises ParamsError in one line."""
+    """Read and check a worlds file.
+
+    Raises
+    ------
+    ParamsError
+        In one line that names the file and the key.
+    """
     path = Path(path)
     params = validate(WorldParams, read_yaml(path, ParamsError), str(path), ParamsError)
     shares = {key: getattr(params, key).values() for key in ("texts", "episode_kinds", "follow_ups", "choice_forms")}
@@ -81,7 +118,7 @@ def load_world_params(path: Path | str) -> WorldParams:
 
 
 def load_worlds(path: Path | str) -> tuple[WorldParams, Materials]:
-    """A worlds file and the materials that it names, each held to what the other says.
+    """Read a worlds file and the materials that it names, and check that they fit together.
 
     Raises
     ------
@@ -91,18 +128,27 @@ def load_worlds(path: Path | str) -> tuple[WorldParams, Materials]:
     path = Path(path)
     params = load_world_params(path)
     materials = load_materials(path.parent / params.materials)
+    _check_follow_ups(path, params, materials)
+    _check_scale_levels(path, params, materials)
+    return params, materials
+
+
+def _check_follow_ups(path: Path, params: WorldParams, materials: Materials) -> None:
     known = ["choice", "interpretation", "feeling", *materials.families]
     for family in params.follow_ups:
         if family not in known:
-            raise ParamsError(f"{path}: follow_ups: unknown {family!r}; expected {', '.join(known)}")
-    if untold := [family for family in materials.families if family not in params.follow_ups]:
-        raise ParamsError(f"{path}: follow_ups: no share for the materials' family {untold[0]!r}; give it one, or 0")
+            raise ParamsError(f"{path}: follow_ups: unknown {family!r}; expected one of {', '.join(known)}")
+    if lacking := [family for family in materials.families if family not in params.follow_ups]:
+        raise ParamsError(f"{path}: follow_ups: no share for the materials' family {lacking[0]!r}; give it one, or 0")
     if sum(share > 0 for share in params.follow_ups.values()) < 2:
         raise ParamsError(f"{path}: follow_ups: a situation may be followed by two; give at least two a share")
-    labels = [s for scale in materials.scales.values() for s in scale.label_sets(materials.forms.scale).values()]
+
+
+def _check_scale_levels(path: Path, params: WorldParams, materials: Materials) -> None:
+    form = materials.forms.scale
+    labels = [labels for scale in materials.scales.values() for labels in scale.get_label_sets(form).values()]
     if other := {len(each) for each in labels} - {len(params.scale_levels)}:
         raise ParamsError(
             f"{path}: scale_levels: found {len(params.scale_levels)} shares; the materials have scales "
             f"with {other.pop()} response options; give as many"
         )
-    return params, materials

@@ -20,9 +20,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from priorshift.files import remove, text_hash, whole, write_json
-from priorshift.materials.load import materials_hash
-from priorshift.models.files import CARD, file_hashes, read_card
+from priorshift.files import hash_text, remove, write_json, write_whole
+from priorshift.materials.load import hash_materials
+from priorshift.models.files import CARD, hash_files, read_card
 from priorshift.study.paths import EMBEDDED
 from priorshift.worlds.generator import Document, World
 from priorshift.worlds.params import Pretraining, WorldParams, load_world_params, load_worlds
@@ -30,7 +30,7 @@ from priorshift.worlds.params import Pretraining, WorldParams, load_world_params
 # A token is a word or a mark with the space before it, so that text = concatenated tokens.
 TOKEN_PATTERN = r" ?[A-Za-z]+(?:[-'][A-Za-z]+)*| ?[^A-Za-z\s]|\s"
 SPECIAL = ("<unk>", "<pad>", "<s>", "</s>")
-# Texts for training, held-out loss and the vocabulary come from streams that never meet.
+# Texts for training, held-out loss and the vocabulary come from streams of their own.
 TRAIN_STREAM, HELD_OUT_STREAM, VOCABULARY_STREAM = 1_000, 900_000, 800_000
 
 
@@ -89,23 +89,26 @@ def pretrain(
     seed: int,
     report: Callable[[int, float], None],
 ) -> int:
-    """Train in one pass over `tokens` tokens of fresh texts or a few more; returns how many were seen.
+    """Train in one pass over fresh texts; returns how many tokens were seen.
 
-    Muon moves the matrices inside the blocks and AdamW everything else; weight decay pulls at both; the learning
-    rate warms up and then falls linearly to zero. Non-finite loss raises FloatingPointError.
+    The learning rate warms up and then falls linearly to zero.
+
+    Parameters
+    ----------
+    tokens : where training ends, at the end of a batch
+    report : called every 50 steps with the tokens seen and the loss (nats per token)
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss is not finite.
     """
-    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers = [
-        torch.optim.Muon(inner, lr=shape.muon_learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(outer, lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
-    ]
+    optimizers = _make_optimizers(model, shape, weight_decay)
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     seen = 0
     model.train()
-    losses = torch.compile(token_losses, dynamic=True) if shape.compile else token_losses
-    for step, batch in enumerate(_batches(world, tokenizer, shape, TRAIN_STREAM + seed), start=1):
+    losses = torch.compile(compute_token_losses, dynamic=True) if shape.compile else compute_token_losses
+    for step, batch in enumerate(_iterate_batches(world, tokenizer, shape, TRAIN_STREAM + seed), start=1):
         done = seen / tokens
         rate = min(1.0, done / shape.warmup + 1e-2) if done < shape.warmup else (1 - done) / (1 - shape.warmup)
         for optimizer, peak in zip(optimizers, peaks, strict=True):
@@ -118,7 +121,7 @@ def pretrain(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if not math.isfinite(value := loss.item()):
-            raise FloatingPointError(f"loss is {value} after {seen} tokens")
+            raise FloatingPointError(f"loss is {value} after {seen} tokens; lower the learning rates")
         seen += int((batch[:, 1:] >= 0).sum())
         if step % 50 == 0:
             report(seen, value)
@@ -128,7 +131,20 @@ def pretrain(
     return seen
 
 
-def token_losses(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
+def _make_optimizers(
+    model: PreTrainedModel, shape: Pretraining, weight_decay: float
+) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
+    """Muon for the matrices inside the blocks, and AdamW for everything else."""
+    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    chosen = {id(p) for p in inner}
+    outer = [p for p in model.parameters() if id(p) not in chosen]
+    return (
+        torch.optim.Muon(inner, lr=shape.muon_learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
+    )
+
+
+def compute_token_losses(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
     """Negative logprob (nats) of each next token; `batch` [texts, tokens] padded with -100 at the right."""
     # Padding is at the right only, so that causal attention never sees it and needs no mask.
     logits = model(input_ids=batch.clamp_min(0)).logits[:, :-1]
@@ -137,42 +153,54 @@ def token_losses(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
     )
 
 
-def held_out_gap(
+def measure_gap(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, world: World, n_texts: int
 ) -> dict[str, float]:
-    """Loss on held-out texts beside the generator's exact entropy on the same texts (nats per token)."""
+    """Measure the loss on held-out texts, beside the generator's exact entropy of the same texts.
+
+    Returns
+    -------
+    dict
+        loss, entropy, gap (loss - entropy; all nats per token), held_out_tokens
+    """
     stream = world.sample(HELD_OUT_STREAM)
     documents = [next(stream) for _ in range(n_texts)]
     total, tokens = 0.0, 0
     with torch.inference_mode():
-        for batch in _group(_encode(documents, tokenizer), 16_384):
-            total += float(token_losses(model, batch).sum())
+        for batch in _pad_batches(_encode(documents, tokenizer), 16_384):
+            total += float(compute_token_losses(model, batch).sum())
             tokens += int((batch[:, 1:] >= 0).sum())
-    entropy = -sum(world.log_probability(document) for document in documents) / tokens
+    entropy = -sum(world.compute_log_probability(document) for document in documents) / tokens
     return {"loss": total / tokens, "entropy": entropy, "gap": total / tokens - entropy, "held_out_tokens": tokens}
 
 
-def settings_hash(params: WorldParams, architecture: str, world_name: str) -> str:
-    """SHA-256 of the settings of a worlds file that one kind of model depends on."""
+def hash_settings(params: WorldParams, architecture: str, world_name: str) -> str:
+    """SHA-256 of the settings of a worlds file that models of one architecture and world depend on."""
     settings = params.model_dump(mode="json")
     shape = settings["pretraining"]
     shape |= {key: shape[key][f"{architecture}-{world_name}"] for key in ("tokens", "weight_decay")}
     shape |= {"architectures": architecture, "worlds": world_name, "seeds": None}
-    return text_hash(json.dumps(settings, sort_keys=True))
+    return hash_text(json.dumps(settings, sort_keys=True))
 
 
-def made_from(params_path: Path, name: str) -> dict[str, str]:
-    """Hashes of the materials and of the settings that a base model (`architecture-world-seed`) is made from."""
+def hash_inputs(params_path: Path, name: str) -> dict[str, str]:
+    """Hash the materials and the settings that a base model (`architecture-world-seed`) is made from."""
     params = load_world_params(params_path)
     architecture, world_name, _ = name.rsplit("-", 2)
     return {
-        "materials_hash": materials_hash(params_path.parent / params.materials),
-        "worlds_hash": settings_hash(params, architecture, world_name),
+        "materials_hash": hash_materials(params_path.parent / params.materials),
+        "worlds_hash": hash_settings(params, architecture, world_name),
     }
 
 
-def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
-    """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card."""
+def build_model(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
+    """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card.
+
+    Parameters
+    ----------
+    folder : the model's own; it appears whole or not at all
+    progress : called with a line of text now and then
+    """
     params, materials = load_worlds(params_path)
     architecture, world_name, seed = name.rsplit("-", 2)
     shape = params.pretraining
@@ -200,39 +228,39 @@ def build(params_path: Path, name: str, folder: Path, progress: Callable[[str], 
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokens": seen,
         "seconds": round(time.perf_counter() - start),
-        **held_out_gap(model, tokenizer, world, params.held_out_texts),
+        **measure_gap(model, tokenizer, world, params.held_out_texts),
         "data": f"texts of priorshift's calibration worlds, generated from {params_path.parent / params.materials}",
-        **made_from(params_path, name),
+        **hash_inputs(params_path, name),
         "rebuild": f"papermill notebooks/00_base_models.ipynb out.ipynb -p worlds {params_path}{elsewhere}"
         f" -p base_model {name} -p rebuild True",
         "license": "MIT",
     }
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
-        remove(left)  # half-written by one that was killed
-    with whole(folder) as temporary:
+    for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):
+        remove(leftover)  # half-written by a process that was killed
+    with write_whole(folder) as temporary:
         model.to(torch.float16).save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        card["hashes"] = file_hashes(temporary)
+        card["hashes"] = hash_files(temporary)
         write_json(temporary / CARD, card)
     return card
 
 
-def build_all(params_path: Path, names: list[str], rebuild: bool, folder: Path = EMBEDDED) -> None:
-    """Build the named models in `folder`, one a core; those that are there are kept unless `rebuild`.
+def build_models(params_path: Path, names: list[str], rebuild: bool, folder: Path = EMBEDDED) -> None:
+    """Build the named models in `folder`, one on each core. Those that are there are kept unless `rebuild`.
 
     Prints which of those kept were made from other materials or settings than they would be now.
     """
     todo = [name for name in names if rebuild or not (folder / name).is_dir()]
     for name in (name for name in names if name not in todo):
         card = read_card(folder / name)
-        if other := [key for key, value in made_from(params_path, name).items() if card.get(key) != value]:
+        if other := [key for key, value in hash_inputs(params_path, name).items() if card.get(key) != value]:
             what = " and ".join(key.removesuffix("_hash") for key in other)
             print(f"{name}: made from other {what}; rebuild by notebook 00 with base_model={name} rebuild=True")
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:
         return
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting = [pool.submit(build, params_path, name, folder / name) for name in todo]
+        waiting = [pool.submit(build_model, params_path, name, folder / name) for name in todo]
         for future in as_completed(waiting):
             card = future.result()
             print(f"{card['name']}: gap {card['gap']:.4f} nats/token after {card['tokens']:,} tokens")
@@ -243,7 +271,7 @@ def _encode(documents: list[Document], tokenizer: PreTrainedTokenizerFast) -> li
     return [[*row, tokenizer.eos_token_id] for row in ids]
 
 
-def _batches(
+def _iterate_batches(
     world: World, tokenizer: PreTrainedTokenizerFast, shape: Pretraining, stream: int
 ) -> Iterator[torch.Tensor]:
     """Endless batches of texts of like length, in random order."""
@@ -251,12 +279,12 @@ def _batches(
     generator = torch.Generator().manual_seed(stream)
     while True:
         rows = _encode([next(documents) for _ in range(4096)], tokenizer)
-        batches = _group(rows, shape.tokens_per_batch)
+        batches = _pad_batches(rows, shape.tokens_per_batch)
         for i in torch.randperm(len(batches), generator=generator).tolist():
             yield batches[i]
 
 
-def _group(rows: list[list[int]], tokens_per_batch: int) -> list[torch.Tensor]:
+def _pad_batches(rows: list[list[int]], tokens_per_batch: int) -> list[torch.Tensor]:
     """Rows sorted by length into padded batches of about `tokens_per_batch` tokens."""
     groups, group = [], []
     for row in sorted(rows, key=len):

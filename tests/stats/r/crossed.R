@@ -22,6 +22,8 @@ simulate <- function(seed, treatment, control, items, sd_run, sd_item, sd_slope,
 }
 lose <- function(data, seed, share) { set.seed(seed); data[runif(nrow(data)) > share, ] }
 
+lose_one <- function(data) data[-1, ]
+
 sets <- list(
   balanced       = simulate( 1, 5, 5,  60, 0.30, 0.6, 0.30, 0.50),
   lost_run       = simulate( 2, 5, 4,  40, 0.25, 0.5, 0.30, 0.40),
@@ -38,19 +40,42 @@ sets <- list(
   no_item_variance_balanced     = simulate(22, 4, 4,  20, 0.30, 0.0, 0.00, 0.60),
   lost_run_and_cells = lose(simulate(13, 6, 3,  50, 0.40, 0.5, 0.50, 0.50), 113, 0.20),
   unequal_runs          = simulate(14, 5, 4, 40, c(0.60, 0.15), 0.5, 0.30, 0.40),
+  # The residual is small beside the effect and the run SDs; one cell or more is missing.
+  small_residual        = lose_one(simulate(31, 3, 3, 24, c(0.40, 0.10), 0.00, 0.00, 0.01, effect = 5)),
+  small_residual_items  = lose_one(simulate(32, 3, 3, 24, c(0.40, 0.10), 0.30, 0.20, 0.01, effect = 5)),
+  one_missing_cell      = lose_one(simulate(33, 3, 3, 20, 0.30, 0.5, 0.30, 0.30)),
+  near_singular         = lose(simulate(34, 3, 3, 20, 0.30, 0.5, 0.02, 0.40), 134, 0.05),
+  two_against_eight     = lose_one(simulate(35, 2, 8, 24, c(0.60, 0.10), 0.5, 0.30, 0.40)),
+  two_against_eight_balanced = simulate(36, 2, 8, 24, c(0.60, 0.10), 0.5, 0.30, 0.40),
   unequal_runs_missing  = lose(simulate(15, 4, 6, 40, c(0.60, 0.10), 0.5, 0.30, 0.40), 115, 0.10)
 )
+
+# Items lie in domains, and half or a fifth of the slopes' variance is the domains'.
+in_domains <- function(seed, runs, domains, per, share, sd_run = 0.2, sd_item = 0.6, sd_slope = 0.5, sd_error = 0.4) {
+  data <- simulate(seed, runs, runs, domains * per, sd_run, sd_item * sqrt(1 - share), sd_slope * sqrt(1 - share), sd_error)
+  data$domain <- (data$item - 1) %/% per + 1
+  of_domain <- rnorm(domains, 0, sd_item * sqrt(share)); slope <- rnorm(domains, 0, sd_slope * sqrt(share))
+  treated <- as.numeric(data$condition == "treatment")
+  data$shift <- round(data$shift + of_domain[data$domain] + (treated - 0.5) * slope[data$domain], 6)
+  data
+}
+sets$domains_half          <- in_domains(41, 3, 6, 20, 0.5)
+sets$domains_fifth         <- in_domains(42, 5, 6, 20, 0.2)
+sets$domains_small         <- in_domains(43, 3, 6, 4, 0.5)
+sets$domains_missing_cells <- lose(in_domains(44, 3, 6, 8, 0.5), 144, 0.06)
+sets$domains_none          <- in_domains(45, 3, 6, 8, 0.0)
 
 # The usual model, and the one that every claim uses: a run variance for each condition.
 models <- list(
   pooled   = shift ~ condition + (1 | run) + (condition | item),
-  separate = shift ~ condition + (0 + in_control | run) + (0 + in_treatment | run) + (condition | item))
+  separate = shift ~ condition + (0 + in_control | run) + (0 + in_treatment | run) + (condition | item),
+  domains  = shift ~ condition + (0 + in_control | run) + (0 + in_treatment | run) + (condition | item) + (condition | domain))
 # lme4's default start can end in a local optimum (item_correlation_one_balanced: 3.3 above the least criterion),
 # so several starts are tried and the fit with the least REML criterion is kept.
 starts <- list(NULL, c(0.5, 0.3, 0.3, 0.2), c(0.3, 0.3, 0.3, 0.3))
 # theta is (items, runs): lme4 puts the term with more levels first, so a start of any order will do.
 fit_model <- function(name, data) {
-  extra <- if (name == "separate") 0.3 else numeric(0)
+  extra <- switch(name, pooled = numeric(0), separate = 0.3, domains = c(0.3, 0.2, 0.1, 0.2))
   fits <- lapply(starts, function(start)
     lmer(models[[name]], data, REML = TRUE, start = if (is.null(start)) NULL else c(start, extra),
          control = lmerControl(optimizer = "bobyqa", calc.derivs = FALSE,
@@ -64,7 +89,7 @@ for (name in names(sets)) {
   data$condition <- factor(data$condition, levels = c("control", "treatment"))
   data$in_control <- as.numeric(data$condition == "control"); data$in_treatment <- 1 - data$in_control
   data$run <- factor(data$run); data$item <- factor(data$item)
-  for (model in names(models)) {
+  for (model in if (is.null(data$domain)) c("pooled", "separate") else "domains") {
     fit <- fit_model(model, data)
     contrast <- summary(pairs(emmeans(fit, "condition", lmer.df = "satterthwaite"), reverse = TRUE), infer = TRUE)
     table <- coef(summary(fit))["conditiontreatment", ]
@@ -82,7 +107,7 @@ for (name in names(sets)) {
       var_residual = random$vcov[random$grp == "Residual"], reml = REMLcrit(fit))
   }
   kept[[name]] <- data.frame(dataset = name, condition = data$condition, run = data$run, item = data$item,
-                             shift = data$shift)
+                             shift = data$shift, domain = if (is.null(data$domain)) NA else data$domain)
 }
 write.csv(do.call(rbind, rows), "crossed.csv", row.names = FALSE)
 write.csv(do.call(rbind, kept), "crossed_data.csv", row.names = FALSE, quote = FALSE)

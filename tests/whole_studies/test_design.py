@@ -15,23 +15,20 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from priorshift.errors import RunError, UserError
-from priorshift.models.adapters import add_adapter
-from priorshift.models.base import load_base
-from priorshift.pipeline.analyse import design_tables, exclusions
+from priorshift.errors import RunError
+from priorshift.pipeline.analyse import read_items, tabulate_design
 from priorshift.pipeline.probe import probe_runs, read_measurements
-from priorshift.pipeline.records import finished as finished_record
-from priorshift.pipeline.records import run_inputs, run_record
+from priorshift.pipeline.records import hash_run_inputs, locate_run_record, read_finished
 from priorshift.pipeline.synthesize import read_examples, synthesize_runs
 from priorshift.pipeline.train import train_runs
-from priorshift.report.claims_text import spoken
-from priorshift.report.design_figures import design_figures
-from priorshift.report.palette import colours, in_order
+from priorshift.report.design_figures import draw_wider_design
+from priorshift.report.names import name_condition
+from priorshift.report.palette import choose_colours, order_conditions
 from priorshift.study.load import load_study
+from priorshift.study.run import Run
 from priorshift.study.sections import Exclusion
-from priorshift.tables.exclusion import leave_out
-from priorshift.tables.questionnaire import scale_scores
-from priorshift.tables.runs import shift_by_run
+from priorshift.tables.questionnaire import score_scales
+from priorshift.tables.runs import average_shifts
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},
@@ -101,7 +98,7 @@ def test_recovery_goes_on_from_the_first_stage(study, finished):
     key = next(k for k in first if k.endswith("lora_A.weight"))
     assert not torch.equal(first[key], after[key])
     assert (first[key] - after[key]).norm() < 0.5 * (weights(study, "depression", 1)[key] - after[key]).norm()
-    assert read_examples(study, (BASE, "recovery", 0))[0] == read_examples(study, (BASE, "adaptive", 0))[0]
+    assert read_examples(study, Run(BASE, "recovery", 0)) == read_examples(study, Run(BASE, "adaptive", 0))
     assert fresh.keys() == after.keys()
 
 
@@ -109,7 +106,7 @@ def test_stage_before_its_first_is_refused(study, finished, tmp_path):
     fresh = load_study(study.folder / "design.yaml", tmp_path / "outputs")
     runs = fresh.select(BASE, "recovery", 0)
     synthesize_runs(fresh, [*runs, *fresh.select(BASE, "depression", 0)])
-    with pytest.raises(RunError, match=r"not there; run notebooks/02_train.ipynb for .*'depression', 0"):
+    with pytest.raises(RunError, match=r"not there; run notebooks/02_train.ipynb for .*depression/seed-0"):
         train_runs(fresh, runs)
 
 
@@ -117,12 +114,6 @@ def test_override_places_the_adapter(study, finished):
     names = list(weights(study, "mlp"))
     assert names and all(".layers.0.mlp." in name for name in names)
     assert {t.shape[0] for name, t in weights(study, "mlp").items() if "lora_A" in name} == {2}
-
-
-def test_layers_that_are_not_there_are_named(study):
-    training = study.params.training.model_copy(update={"layers": [0, 9]})
-    with pytest.raises(UserError, match=r"training.layers: found \[0, 9\]; llama-coupled-0 has the blocks 0 to 3"):
-        add_adapter(load_base(study.params.models[0]), training, seed=0)
 
 
 def test_decisions_in_context_move_a_coupled_model_as_bayes_would(finished):
@@ -138,7 +129,7 @@ def test_scales_and_completions_are_measured_in_every_state(study, finished, mat
     scales = read_measurements(study, finished["runs"], "scales")
     n_items = sum(len(scale.items) for scale in materials.scales.values())
     assert scales.groupby(["condition", "seed"]).size().eq(n_items * 2 * 4 * 4).all()
-    scores = scale_scores(scales).query("scale == 'depression_style'").set_index(["condition", "seed"])
+    scores = score_scales(scales).query("scale == 'depression_style'").set_index(["condition", "seed"])
     # The base takes its own measure; three withdrawals in context make it answer as the depressive agents do.
     assert scores["base_score"].nunique() == 1 and scores.loc["in_context", "shift"].min() > 0.1
     assert (scores["option_mass"] > 0.9).all() and scores["order_sensitivity"].between(0, 0.5).all()
@@ -168,9 +159,8 @@ def test_one_run_in_context_needs_no_adapter(study, tmp_path, finished):
 
 
 def test_tables_of_the_wider_design_hold_what_was_measured(study, finished):
-    shifts = shift_by_run(finished["items"])
-    none = exclusions(study, finished["runs"], finished["items"])
-    made = design_tables(study, finished["runs"], finished["items"], none, shifts)
+    shifts = average_shifts(finished["items"])
+    made = tabulate_design(study, read_items(study, finished["runs"]), shifts)
     assert set(made) == {"recovery", "scales", "self_report", "completions", "valence"}, "two doses make no trend"
     pairs = made["self_report"].query("outcome == 'loss' and condition == 'depression'")
     own = shifts.query("condition == 'depression' and ring == 'held_out_domains'").set_index(
@@ -189,25 +179,25 @@ def test_exclusion_leaves_items_out_of_every_run(study, finished):
     criteria = Exclusion(covered_mass=float(finished["items"]["base_covered_mass"].median()))
     strict = copy(study)
     strict.params = study.params.model_copy(update={"exclusion": criteria})
-    excluded = exclusions(strict, finished["runs"], finished["items"])
-    kept = leave_out(finished["items"], excluded)
+    _, _, excluded, kept = read_items(strict, finished["runs"])
     assert 0 < excluded["item"].nunique() < finished["items"]["item"].nunique()
     assert kept["base_covered_mass"].min() >= criteria.covered_mass
     assert kept.groupby("item")["seed"].nunique().eq(2).all()
 
 
 def test_figures_are_drawn_of_every_table(study, finished):
-    shifts = shift_by_run(finished["items"])
-    none = exclusions(study, finished["runs"], finished["items"])
-    tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
+    shifts = average_shifts(finished["items"])
+    tables = {"shifts": shifts} | tabulate_design(study, read_items(study, finished["runs"]), shifts)
     doses = shifts.query("outcome == 'loss'").assign(action="withdraw", dose=0.5)
     shown = tables | {"dose_points": doses}
-    figures = design_figures(shown, "interpretation", colours(study.params.conditions))
+    pictures = draw_wider_design(shown, "interpretation", choose_colours(study.params.conditions))
+    figures = {picture.name: picture.figure for picture in pictures}
     assert set(figures) == {"controls", "rings", "dose", "recovery", "scale_profile", "self_report"}
     # Every run of every condition is a point of the control panel.
     panel = next(axis for axis in figures["controls"].axes if axis.get_title().startswith("loss"))
     assert sum(len(points.get_offsets()) for points in panel.collections) == len(CONDITIONS) * 2
-    assert [t.get_text() for t in panel.get_yticklabels()] == [spoken(name) for name in in_order(shifts["condition"])]
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels == [*map(name_condition, order_conditions(shifts["condition"]))]
     plt.close("all")
 
 
@@ -230,7 +220,7 @@ def test_tests_and_report_carry_the_wider_design(study, finished, root):
     assert {"controls", "rings", "recovery", "scale_profile", "self_report"} <= drawn
 
 
-def test_a_family_of_which_exclusion_leaves_nothing_is_told_and_the_rest_is_reported(study, finished, root, tmp_path):
+def test_a_family_of_which_exclusion_leaves_nothing_is_named_and_the_rest_is_reported(study, finished, root, tmp_path):
     shutil.copytree(study.folder, tmp_path / "copy")
     path = tmp_path / "copy" / "design.yaml"
     masses = finished["items"].groupby("family")["base_covered_mass"].max().sort_values()
@@ -247,12 +237,12 @@ def test_a_family_of_which_exclusion_leaves_nothing_is_told_and_the_rest_is_repo
 
 
 def test_scales_of_the_adaptive_outcome_alone_have_no_self_report_figure(study, finished):
-    shifts = shift_by_run(finished["items"])
-    none = exclusions(study, finished["runs"], finished["items"])
-    tables = {"shifts": shifts} | design_tables(study, finished["runs"], finished["items"], none, shifts)
+    shifts = average_shifts(finished["items"])
+    tables = {"shifts": shifts} | tabulate_design(study, read_items(study, finished["runs"]), shifts)
     benign = {name: tables[name].query("outcome == 'benign'") for name in ("scales", "self_report")}
     assert len(benign["self_report"])
-    figures = design_figures(tables | benign, "interpretation", colours(study.params.conditions))
+    pictures = draw_wider_design(tables | benign, "interpretation", choose_colours(study.params.conditions))
+    figures = {picture.name: picture.figure for picture in pictures}
     assert "scale_profile" in figures and "self_report" not in figures
     plt.close("all")
 
@@ -263,7 +253,7 @@ def test_placement_notebook_sets_choice_against_expectation(study, finished, roo
     mlp = table[table["condition"] == "mlp"]
     assert set(mlp["target"]) == {"mlp"} and set(mlp["layers"].astype(str)) == {"0"} and set(mlp["rank"]) == {2}
     assert "in_context" not in set(table["condition"])
-    own = shift_by_run(finished["items"]).query("condition == 'mlp' and ring == 'held_out_domains' and seed == 0")
+    own = average_shifts(finished["items"]).query("condition == 'mlp' and ring == 'held_out_domains' and seed == 0")
     own = own.set_index(["family", "outcome"])["shift"]
     row = mlp[mlp["seed"] == 0].iloc[0]
     assert row["choice_shift"] == pytest.approx(own["choice", "withdraw"], abs=1e-6)
@@ -281,7 +271,7 @@ def test_a_stage_that_is_done_again_takes_the_later_stages_with_it(tiny_yaml, tm
         runs = study.select("all", "all", "all")
         synthesize_runs(study, runs)
         train_runs(study, runs)
-        assert all(finished_record(run_record(study, run), run_inputs(study, run)) for run in runs)
+        assert all(read_finished(locate_run_record(study, run), hash_run_inputs(study, run)) for run in runs)
 
 
 def test_names_with_dots_are_trained_and_measured(tiny_yaml, tmp_path):

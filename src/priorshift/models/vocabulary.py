@@ -1,0 +1,37 @@
+"""Does a model have an embedding for every token that its tokenizer may give?"""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from priorshift.errors import ParamsError
+
+
+def check_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding for.
+
+    A special token that stands in no text unless it is written out may lie beyond (Gemma 3's text models have one, of
+    images). BOS, EOS, padding and the unknown token may not. More embeddings than tokens are right.
+
+    Parameters
+    ----------
+    name : of the base model, for the error
+
+    Raises
+    ------
+    ParamsError
+        With both numbers and the first such token.
+    """
+    n_embedded = min(
+        module.weight.shape[0] for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module
+    )
+    used = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id}
+    rare = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special and i not in used}
+    tokens = {i: token for token, i in tokenizer.get_vocab().items()}
+    beyond = sorted(i for i in tokens if i >= n_embedded and i not in rare)
+    if beyond:
+        raise ParamsError(
+            f"base_models: {name}: its tokenizer has {max(tokens) + 1} tokens, and the model embeds {n_embedded} "
+            f"(the first beyond: {tokens[beyond[0]]!r}, {beyond[0]}); take this model's own tokenizer, or resize its "
+            "embeddings and save both"
+        )

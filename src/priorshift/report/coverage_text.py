@@ -1,0 +1,66 @@
+"""How much of the base model's probability the candidate continuations hold: a claim rests on no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from priorshift.report.names import name_probes
+from priorshift.stats.declared import Settings, list_contrasts
+
+LEAST_COVERAGE = 0.01  # below this share of the probability a claim comes with a warning
+
+
+def find_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> float | None:
+    """Find the covered mass under the base model, averaged over a claim's items; None where it was not measured.
+
+    Parameters
+    ----------
+    shifts : `runs.average_shifts`
+    row : of a table of claims: base_model, family and ring
+    """
+    keys = ["base_model", "family", "ring"]
+    own = shifts.loc[(shifts[keys] == [row[key] for key in keys]).all(axis=1), "base_covered_mass"]
+    return float(own.mean()) if len(own) else None
+
+
+def describe_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> str:
+    """Say a claim's covered mass, for a model outside the calibration worlds; else empty."""
+    coverage = None if row["world"] else find_coverage(shifts, row)
+    return "" if coverage is None else f"candidates hold {name_share(coverage)} of the base model's probability"
+
+
+def warn_of_coverage(shifts: pd.DataFrame, settings: Settings) -> str:
+    """Warn of claims on candidates that the base model all but never says; empty where there are none.
+
+    Parameters
+    ----------
+    shifts : `runs.average_shifts`
+    """
+    claimed = {(family, ring) for _, _, family, _, ring in list_contrasts(settings)}
+    means = shifts[shifts["world"] == ""].groupby(["base_model", "family", "ring"])["base_covered_mass"].mean()
+    low = [
+        f"{name_probes(family)} in {model}: {name_share(share)}"
+        for (model, family, ring), share in means.items()
+        if (family, ring) in claimed and share < LEAST_COVERAGE
+    ]
+    if not low:
+        return ""
+    return (
+        f"**Warning: these claims rest on next to nothing.** The candidate phrases hold less than "
+        f"{100 * LEAST_COVERAGE:g} % of the base model's probability ({', '.join(low)}). A shift among them says "
+        "little about what the model would write."
+    )
+
+
+def name_share(share: float) -> str:
+    """Write a share as a percentage, to two digits.
+
+    Examples
+    --------
+    >>> name_share(0.0163), name_share(4e-9)
+    ('1.6 %', '4e-07 %')
+    """
+    return f"{100 * share:.2g} %"

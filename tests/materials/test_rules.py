@@ -1,0 +1,139 @@
+"""Each rule refuses materials that break it, by the file and the phrase."""
+
+from __future__ import annotations
+
+import pytest
+from support.refusals import read_refusal
+
+from priorshift.materials.rules import check_materials, check_scales, find_content_roots, list_texts
+from priorshift.materials.schema import Disposition, Family, Preference, Scale, ScaleItem, Stem
+
+STEMS = (Stem(named="{name} concluded:", first="I concluded:"),)
+OUTLOOK = {
+    "benign": ("fine results", "good luck"), "loss": ("only emptiness", "certain defeat"),
+    "threat": ("an ambush", "a plot"),
+}  # fmt: skip
+
+SURE = Disposition(share=0.9, action="engage", outcome="benign")
+
+
+def with_group(field, name, change):
+    """A change of one class of a field's phrases."""
+    return lambda materials: {
+        field: {**getattr(materials, field), name: change(getattr(materials, field).get(name, ()))}
+    }
+
+
+def add(*phrases):
+    return lambda group: (*group, *phrases)
+
+
+def with_forms(**values):
+    return lambda materials: {"forms": materials.forms.model_copy(update=values)}
+
+
+def with_family(name="outlook", **groups):
+    family = Family(stems=STEMS, continuations={k: v for k, v in (OUTLOOK | groups).items() if v is not None})
+    return lambda materials: {"families": {name: family}}
+
+
+def with_first_scale(**values):
+    def change(materials):
+        name, scale = next(iter(materials.scales.items()))
+        return {"scales": materials.scales | {name: scale.model_copy(update=values)}}
+
+    return change
+
+
+BAD = {
+    "empty class": (with_group("actions", "guard", lambda _: ()), "actions.yaml: guard: found 0 entries"),
+    "too few phrases": (with_group("feelings", "loss", lambda group: group[:11]), "feelings.yaml: loss: found 11"),
+    "too few domains": (lambda m: {"domains": dict(list(m.domains.items())[:15])}, "domains.yaml: found 15"),
+    "too few situations": (with_group("domains", "work", lambda group: group[:11]), "work: found 11 situations"),
+    "too few preferences": (lambda m: {"preferences": m.preferences[:39]}, "preferences.yaml: found 39"),
+    "class that no disposition names": (
+        with_group("feelings", "joy", lambda _: tuple(f"glad {i}" for i in range(12))), "joy",
+    ),
+    "unknown outcome of a scale": (with_first_scale(outcome="joy"), "found outcome 'joy'"),
+    "shares beyond 1": (
+        lambda m: {"dispositions": m.dispositions | {"secure": SURE}},
+        "sum to 1.3; expected 1",
+    ),
+    "letter twice": (with_forms(letters=("A", "B", "C", "C")), "'C' is given twice"),
+    "too few letters": (with_forms(letters=("A", "B")), "2 letters for 3 options"),
+    "duplicate phrase": (
+        with_group("interpretations", "loss", add("Hope is useless now")), "'Hope is useless now' is given twice",
+    ),
+    "duplicate situation": (
+        lambda m: with_group("domains", "work", add(m.domains["school"][0]))(m), "domains.yaml",
+    ),
+    "phrase that begins another": (
+        with_group("feelings", "threat", add("Calm, then tense.")), "'calm' begins 'Calm, then tense.'",
+    ),
+    "phrase with an end mark": (with_group("feelings", "loss", add("blue.")), "'blue.' ends in '.'"),
+    "uneven pair": (
+        lambda m: {"preferences": (*m.preferences, Preference(occasion="At tea.", options=("tea", "a warm cocoa")))},
+        "1 and 3 words",
+    ),
+    "uneven lengths": (
+        with_group("feelings", "loss", lambda group: tuple(f"{w} and hollow and lost" for w in group)), "mean words",
+    ),
+    "an action of another length": (
+        with_group("actions", "guard", add("argue all night with everybody")), "'argue all night with everybody' has 5",
+    ),
+    "shared content word": (
+        with_group("actions", "guard", lambda group: ("expect some miseries", *group[1:])),
+        "'expect some miseries' (actions.yaml) and ",
+    ),
+    "family of a name that is taken": (with_family("choice"), "'choice' is a family already"),
+    "family that lacks an outcome": (with_family(loss=None), "outlook: found classes ['benign', 'threat']"),
+    "family with an empty outcome": (with_family(loss=()), "a class without phrases"),
+    "family with a word of an action": (with_family(loss=("bolt it", "grey")), "share 'bolt'"),
+    "family of unlike lengths": (
+        with_family(loss=("only very much emptiness", "certain sure defeat")), "mean words per phrase differ",
+    ),
+    "family whose phrase begins another": (
+        with_family(loss=("rain",), threat=("rain again",)), "outlook: 'rain' begins 'rain again'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_broken_rule_is_refused(name, materials, root):
+    change, named = BAD[name]
+    changed = materials.model_copy(update=change(materials))
+    said = read_refusal(check_materials, changed, root / "params" / "materials")
+    assert named in said and "materials" in said
+
+
+def test_a_family_that_keeps_the_rules_is_accepted(materials, tmp_path):
+    check_materials(materials.model_copy(update=with_family()(materials)), tmp_path)
+
+
+def scale(*keys, outcome="loss", labels=None):
+    items = tuple(ScaleItem(text=f"Statement {i}.", key=key) for i, key in enumerate(keys))
+    return {"mine": Scale(outcome=outcome, items=items, labels=labels)}
+
+
+def test_scales_need_both_keys_unless_they_are_a_user_s():
+    check_scales(scale(1, -1), ["loss"], "mine.csv")
+    assert "key 1 only" in read_refusal(check_scales, scale(1, 1), ["loss"], "mine.csv")
+    check_scales(scale(1, 1), ["loss"], "mine.csv", both_keys=False)
+    assert "found key 0" in read_refusal(check_scales, scale(1, -1, 0), ["loss"], "mine.csv")
+    twice = scale(1, -1, labels=("Never", "often", "never"))
+    assert "options: 'never' is given twice" in read_refusal(check_scales, twice, ["loss"], "mine.csv")
+
+
+def test_roots_join_the_forms_of_a_word_and_pass_function_words():
+    roots = find_content_roots(["She waits; waiting HURTS.", "It hurt, don't it?"], ("she", "it", "don't"))
+    assert set(roots) == {"wait", "hurt"}
+    assert roots["wait"] in ("waits", "waiting") and roots["hurt"] in ("hurts", "hurt")
+
+
+def test_every_phrase_is_among_the_texts(materials):
+    texts = set(list_texts(materials))
+    for phrases in (*materials.domains.values(), *materials.actions.values(), *materials.feelings.values()):
+        assert set(phrases) <= texts
+    assert {item.text for s in materials.scales.values() for item in s.items} <= texts
+    own = materials.model_copy(update={"scales": scale(1, -1, labels=("hardly", "hugely"))})
+    assert {"hardly", "hugely"} <= set(list_texts(own))

@@ -1,0 +1,52 @@
+"""Every notebook on model directories of four families, raw and in chat turns, to the report."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+from support.study_runs import make_workplace, run_command, study_command
+from support.tiny_models import FAMILIES, model_entry
+
+from priorshift.study.load import load_study
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory, model_folders, tiny_yaml):
+    """All notebooks on all families, raw and chat, one of them answering by letter."""
+    place = make_workplace(root, tmp_path_factory.mktemp("families"))
+    params = yaml.safe_load(tiny_yaml.read_text()) | {"study": "families"}
+    params["base_models"] = [
+        model_entry(folder, style).model_dump(exclude_defaults=True)
+        for folder in model_folders.values()
+        for style in ("raw", "chat")
+    ]
+    params["conditions"]["letter"] = {"task": "decisions", "policy": {"withdraw": 1.0}, "answer": "letter"}
+    params["conditions"]["random_prior"] = {"task": "decisions", "policy": "prior"}
+    (place / "params/families.yaml").write_text(yaml.safe_dump(params))
+    run_command(study_command("params/families.yaml"), place)
+    return place
+
+
+def test_all_families_run_to_the_report(finished):
+    outputs = finished / "outputs/families"
+    assert (outputs / "report.html").exists()
+    table = pd.read_csv(outputs / "tables/choice_check.csv")
+    assert set(table["base_model"]) == {f"{family}-{style}" for family in FAMILIES for style in ("raw", "chat")}
+    again = load_study(finished / "params/families.yaml", finished / "outputs")
+    manifest = json.loads((outputs / "manifest.json").read_text())
+    assert set(manifest["base_models"]) == {model.name for model in again.params.models}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_prompt_is_shown_in_full(finished, family):
+    for stage in ("02_train", "03_probe"):
+        notebook = finished / f"outputs/families/notebooks/{stage}_{family}-chat.ipynb"
+        cells = nbformat.read(notebook, as_version=4).cells
+        printed = "".join(o.get("text", "") for c in cells if c.cell_type == "code" for o in c.outputs)
+        for mark in FAMILIES[family].special[:2] if FAMILIES[family].bos else FAMILIES[family].special[1:2]:
+            assert mark in printed, (stage, mark)
+        assert FAMILIES[family].end in printed
