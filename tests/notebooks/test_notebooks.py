@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -304,7 +305,8 @@ def test_source_notebooks_are_thin_and_clean(root, name):
     assert not any(c.outputs or c.execution_count for c in code)
     assert not any("def " in c.source for c in code)
     assert notebook.cells[0].cell_type == "markdown"
-    assert [c.id for c in notebook.cells] == [f"{name[:2]}-{i:02d}" for i in range(len(notebook.cells))]
+    ids = [c.id for c in notebook.cells]  # given by hand, so that they stay when a cell comes in between
+    assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", i) for i in ids)
 
 
 def test_notebooks_state_question_and_limits(root):

@@ -127,8 +127,9 @@ class Forward:
                 made = self._attempt(batch, compute)
                 if made is None:
                     self._halve(batch)
-                    rest = batch + [row for later in waiting for row in later]
-                    waiting = deque(plan(rest))
+                    middle, rest = len(batch) // 2, [row for later in waiting for row in later]
+                    # Halved for itself too: a plan may not follow the budget down to a single row.
+                    waiting = deque([batch[:middle], batch[middle:], *plan(rest)])
                     continue
                 yield batch, made
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
+from scipy import stats
 
 CHECK = "choice"  # the family of probes that asks whether training took
 
@@ -20,7 +20,12 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _correct(p_values, "holm")
+    # statsmodels' multipletests collects garbage at each call: 50 ms, for a hundred margins of an equivalence.
+    values = np.asarray(p_values, dtype=float)
+    order, steps = np.argsort(values, kind="stable"), np.arange(len(values), 0, -1)
+    made = np.empty_like(values)
+    made[order] = np.minimum(np.maximum.accumulate(values[order] * steps), 1.0)
+    return made
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
@@ -31,12 +36,8 @@ def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
     >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.04, 0.04]
     """
-    return _correct(p_values, "fdr_bh")
-
-
-def _correct(p_values: ArrayLike, method: str) -> np.ndarray:
     values = np.asarray(p_values, dtype=float)
-    return np.asarray(multipletests(values, method=method)[1]) if len(values) else values
+    return stats.false_discovery_control(values) if len(values) else values
 
 
 def adjust_exploratory(table: pd.DataFrame, test: Sequence[str] | None = None) -> pd.Series:
