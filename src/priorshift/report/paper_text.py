@@ -15,7 +15,7 @@ INTRODUCTION = (
     "What stands under *paper* is from its abstract. *Same* tells whether this study finds it too."
 )
 NEAR = "training_domains"
-NOT_HERE = "not measured"
+NOT_TESTED = "not tested"  # at the unit of a declared claim: what was measured may still be shown as exploratory
 
 
 def compare_with_paper(tables: Tables, settings: Settings) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def _count_dissociations(tables: Tables, settings: Settings) -> tuple[str, str]:
 def _count(worlds: pd.Series, held: pd.Series, what: str) -> tuple[str, str]:
     """What was found and whether it is the same, in each world."""
     if worlds.empty:
-        return NOT_HERE, NOT_HERE
+        return NOT_TESTED, NOT_TESTED
     here, same = [], []
     for world, part in held.groupby(worlds, sort=True):
         lead = f"{world}: " if world else ""
@@ -78,4 +78,4 @@ def _list_measures(tables: Tables) -> tuple[str, str]:
     measured = [name for table, name in names.items() if table in tables]
     lacking = [name for table, name in names.items() if table not in tables]
     told = f"measured: {', '.join(measured) or 'none'}" + (f". Not measured: {', '.join(lacking)}" if lacking else "")
-    return told, "see below" if measured else NOT_HERE
+    return told, "see below" if measured else "not measured"
