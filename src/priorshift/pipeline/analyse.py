@@ -13,6 +13,7 @@ from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.pipeline.synthesize import read_examples
 from priorshift.pipeline.train import read_losses
 from priorshift.probing.items import make_probe_items
+from priorshift.report.names import HELD_OUT
 from priorshift.stats.bootstrap import bootstrap_claims
 from priorshift.stats.claims import estimate_claims
 from priorshift.stats.confusion import classify_runs
@@ -46,7 +47,6 @@ from priorshift.tables.runs import (
 from priorshift.tables.written_text import compare_texts, measure_texts, pick_samples
 
 Tables = dict[str, pd.DataFrame]
-RING = "held_out_domains"  # what figures and claims are about
 
 
 class Items(NamedTuple):
@@ -95,7 +95,7 @@ def exclude_items(study: Study, runs: list[Run], measured: pd.DataFrame) -> pd.D
     excluded = list_excluded_items(
         measured, make_probe_items(study.params, study.materials), training, study.params.exclusion
     )
-    near = measured[measured["ring"] == RING]
+    near = measured[measured["ring"] == HELD_OUT]
     if len(near) and leave_out(near, excluded).empty:
         reasons = "; ".join(sorted(excluded["reason"].unique()))
         raise UserError(
@@ -186,7 +186,7 @@ def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
     if "scales" in measured:
         tables["scales"] = score_scales(read_measurements(study, items.runs, "scales"))
         action_of = {d.outcome: d.action for d in materials.dispositions.values()}
-        tables["self_report"] = compare_self_report(tables["scales"], shifts, action_of, RING)
+        tables["self_report"] = compare_self_report(tables["scales"], shifts, action_of, HELD_OUT)
     if "completions" in measured:
         texts = read_measurements(study, items.runs, "completions")
         tables["completions"] = pick_samples(texts, materials.completions)
@@ -203,7 +203,7 @@ def compare_exclusion(settings: Settings, items: Items) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `with_and_without`, and `declared`, which marks the claims; no row where no declared probe keeps an item.
+        `compare_contrasts`, and `declared`, which marks the claims; no row where no declared probe keeps an item.
     """
     wanted = list_contrasts(settings)
     probes = pd.MultiIndex.from_frame(items.measured[["family", "ring", "outcome"]])
@@ -218,7 +218,7 @@ def compare_exclusion(settings: Settings, items: Items) -> pd.DataFrame:
 
 def tabulate_placement(study: Study, items: Items) -> Tables:
     """Set each run's shift of choice beside its shift of expectation: placement."""
-    return {"placement": compute_transfer(average_shifts(items.kept), study.params, study.materials, RING)}
+    return {"placement": compute_transfer(average_shifts(items.kept), study.params, study.materials, HELD_OUT)}
 
 
 def tabulate_level(
