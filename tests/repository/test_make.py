@@ -9,7 +9,7 @@ from support.study_runs import study_command
 
 
 def test_make_alone_lists_every_target_with_a_phrase(root):
-    listed = subprocess.run(["make"], cwd=root, capture_output=True, text=True).stdout
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=root, capture_output=True, text=True).stdout
     text = (root / "Makefile").read_text().replace("\\\n", " ")
     targets = re.search(r"^\.PHONY: (.*)$", text, re.M)[1].split()
     assert sorted(line.split()[0] for line in listed.splitlines()) == sorted(targets)
