@@ -24,7 +24,7 @@ def root():
 
 @pytest.fixture(scope="session")
 def materials():
-    return load_materials(ROOT / "params" / "materials")
+    return load_materials(ROOT / "params" / "materials_worlds")
 
 
 @pytest.fixture(scope="session")

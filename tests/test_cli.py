@@ -57,7 +57,7 @@ def test_check_says_what_a_study_takes(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["check", "params/smoke.yaml"]) == 0
     materials, cost = capsys.readouterr().out.splitlines()
-    assert "params/materials" in materials
+    assert "params/materials_worlds" in materials
     assert cost.startswith("smoke: 2 base models, 16 runs; 1,024 examples")
 
 
@@ -65,7 +65,7 @@ def test_check_reads_a_worlds_file_too(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["check", "params/worlds.yaml"]) == 0
     materials, models = capsys.readouterr().out.splitlines()
-    assert "params/materials" in materials and "12 base models" in models
+    assert "params/materials_worlds" in materials and "12 base models" in models
 
 
 def test_plan_writes_nothing(clone, capsys):

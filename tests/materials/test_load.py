@@ -47,7 +47,7 @@ def test_extending_nothing_usable_is_refused(params_folder, content):
 
 
 def test_missing_unknown_and_empty_files_are_refused(params_folder):
-    folder = params_folder / "materials"
+    folder = params_folder / "materials_worlds"
     (folder / "poems.yaml").write_text("- a")
     assert "poems.yaml: unknown materials file" in read_refusal(load_materials, folder)
     (folder / "poems.yaml").unlink()
@@ -62,7 +62,7 @@ def test_missing_unknown_and_empty_files_are_refused(params_folder):
 
 
 def test_function_words_may_stand_in_lines(materials, params_folder):
-    path = params_folder / "materials" / "function_words.yaml"
+    path = params_folder / "materials_worlds" / "function_words.yaml"
     lines = yaml.safe_load(path.read_text())
     assert any(" " in line for line in lines)
     assert list(materials.function_words) == [word for line in lines for word in line.split()]
@@ -72,6 +72,6 @@ def test_the_hash_covers_both_folders_and_no_path(root, params_folder):
     folder = params_folder / "materials_reassurance"
     before = hash_materials(folder)
     assert before == hash_materials(root / "params" / "materials_reassurance")
-    assert len(list_materials_files(folder)) == 8 + len(list_materials_files(params_folder / "materials"))
-    (params_folder / "materials" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
+    assert len(list_materials_files(folder)) == 8 + len(list_materials_files(params_folder / "materials_worlds"))
+    (params_folder / "materials_worlds" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
     assert hash_materials(folder) != before

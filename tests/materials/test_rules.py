@@ -102,7 +102,7 @@ BAD = {
 def test_a_broken_rule_is_refused(name, materials, root):
     change, named = BAD[name]
     changed = materials.model_copy(update=change(materials))
-    said = read_refusal(check_materials, changed, root / "params" / "materials")
+    said = read_refusal(check_materials, changed, root / "params" / "materials_worlds")
     assert named in said and "materials" in said
 
 

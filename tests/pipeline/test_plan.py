@@ -42,7 +42,7 @@ def edit_params(folder):
 
 
 def edit_materials(folder):
-    path = folder / "params/materials/preferences.yaml"
+    path = folder / "params/materials_worlds/preferences.yaml"
     path.write_text(path.read_text() + "# more\n")
 
 

@@ -114,7 +114,7 @@ def test_any_value_anywhere_in_a_study(folder, data):
 @given(st.data())
 def test_any_value_anywhere_in_materials(folder, data):
     name = data.draw(st.sampled_from(["actions", "domains", "forms", "preferences", "scales", "dispositions"]))
-    path = folder / "materials" / f"{name}.yaml"
+    path = folder / "materials_worlds" / f"{name}.yaml"
     whole = path.read_text(encoding="utf-8")
     content = yaml.safe_load(whole)
     place = data.draw(st.sampled_from(list(places(content))))

@@ -40,7 +40,7 @@ BAD = {
     "claim on unknown outcome": (update("inference", confirmatory=[CLAIM | {"outcome": "gain"}]), "unknown 'gain'"),
     "materials that are not there": (update("", materials="nowhere"), "nowhere"),
     "materials above the study": (
-        update("", materials="../params/materials/../.."), "leads out of the study's folder",
+        update("", materials="../params/materials_worlds/../.."), "leads out of the study's folder",
     ),
     "materials at an absolute path": (update("", materials="/etc"), "leads out of the study's folder"),
     "scales at an absolute path": (
@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 
 def test_materials_that_link_elsewhere_are_refused(params_folder, tmp_path):
-    elsewhere, inside = tmp_path / "elsewhere.yaml", params_folder / "materials" / "prose.yaml"
+    elsewhere, inside = tmp_path / "elsewhere.yaml", params_folder / "materials_worlds" / "prose.yaml"
     inside.rename(elsewhere)
     inside.symlink_to(elsewhere)
     assert "prose.yaml leads out of the study's folder" in read_refusal(load_study, params_folder / "smoke.yaml")
@@ -86,7 +86,7 @@ def test_materials_that_link_elsewhere_are_refused(params_folder, tmp_path):
 
 def test_what_a_link_leads_to_does_not_come_to_light(params_folder, tmp_path):
     (tmp_path / "token").write_text("hf_SECRET")
-    extends = params_folder / "materials" / "extends.yaml"
+    extends = params_folder / "materials_worlds" / "extends.yaml"
     extends.symlink_to(tmp_path / "token")
     said = read_refusal(load_study, params_folder / "smoke.yaml")
     assert "extends.yaml leads out of the study's folder" in said and "SECRET" not in said
@@ -95,7 +95,7 @@ def test_what_a_link_leads_to_does_not_come_to_light(params_folder, tmp_path):
 @pytest.mark.parametrize("outside", ["/etc", "../../far"])
 def test_materials_that_extend_what_lies_outside_are_refused(outside, params_folder, tmp_path):
     (tmp_path / "far").mkdir()
-    (params_folder / "materials" / "extends.yaml").write_text(outside)
+    (params_folder / "materials_worlds" / "extends.yaml").write_text(outside)
     assert "leads out of the study's folder" in read_refusal(load_study, params_folder / "smoke.yaml")
 
 
@@ -103,7 +103,7 @@ def test_materials_that_extend_what_lies_outside_are_refused(outside, params_fol
 @pytest.mark.parametrize("key", ["materials", "scales_csv", "extends"])
 def test_names_that_no_file_can_have_are_refused(name, key, params_folder, write_study):
     if key == "extends":
-        (params_folder / "materials" / "extends.yaml").write_text(name * 3)
+        (params_folder / "materials_worlds" / "extends.yaml").write_text(name * 3)
         path = params_folder / "smoke.yaml"
     else:
         path = write_study(update("" if key == "materials" else "probes", **{key: name, "scale_orders": 4}))
@@ -149,7 +149,7 @@ def test_hashes_follow_content_alone(params_folder, smoke):
     data = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(data | {"seeds": [0, 2]}))
     assert load_study(path).params_hash != smoke.params_hash
-    (params_folder / "materials" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
+    (params_folder / "materials_worlds" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
     assert load_study(path).materials_hash != smoke.materials_hash
 
 

@@ -47,7 +47,7 @@ BASE = "llama-coupled-0"
 @pytest.fixture(scope="module")
 def study(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("design")
-    shutil.copytree(root / "params/materials", folder / "materials")
+    shutil.copytree(root / "params/materials_worlds", folder / "materials_worlds")
     data = yaml.safe_load((root / "params" / "smoke.yaml").read_text())
     data |= {
         "base_models": [BASE],

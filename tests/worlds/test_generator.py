@@ -132,7 +132,7 @@ def test_a_family_that_you_add_can_be_taught(root, params_folder):
     [shown] = re.findall(r"```yaml\n(outlook:.*?)```", (root / "docs/design_by_yaml.md").read_text(), re.S)
     folder = params_folder / "materials_taught"
     folder.mkdir()
-    (folder / "extends.yaml").write_text("../materials")
+    (folder / "extends.yaml").write_text("../materials_worlds")
     (folder / "families.yaml").write_text(shown)
     path = params_folder / "worlds.yaml"
     shares = {"choice": 0.4, "interpretation": 0.2, "feeling": 0.1, "outlook": 0.3}
@@ -150,7 +150,7 @@ def test_a_seed_gives_the_same_texts_again(worlds):
 
 
 def test_scales_with_options_of_their_own_are_in_the_text_with_these(params_folder):
-    path = params_folder / "materials" / "scales.yaml"
+    path = params_folder / "materials_worlds" / "scales.yaml"
     scales = yaml.safe_load(path.read_text())
     for scale in scales.values():
         scale["labels"] = ["hardly", "slightly", "fairly", "hugely"]

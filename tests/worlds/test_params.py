@@ -60,7 +60,7 @@ def test_bad_pretraining_is_refused(change, named, params_folder):
 def test_a_family_of_the_materials_needs_a_share(params_folder):
     folder = params_folder / "materials_more"
     folder.mkdir()
-    (folder / "extends.yaml").write_text("../materials")
+    (folder / "extends.yaml").write_text("../materials_worlds")
     words = {"benign": ["good luck"], "loss": ["only emptiness"], "threat": ["an ambush"]}
     family = {"stems": [{"named": "{name} concluded:", "first": "I concluded:"}], "continuations": words}
     (folder / "families.yaml").write_text(yaml.safe_dump({"outlook": family}))

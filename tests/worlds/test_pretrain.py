@@ -41,7 +41,7 @@ def test_build_writes_a_model_and_its_card(params_folder, tmp_path):
     card = build_model(path, "gpt_neox-decoupled-1", tmp_path / "model", progress=lambda line: None)
     assert json.loads((tmp_path / "model" / "card.json").read_text()) == card
     # Materials, worlds and place are this model's own: what the card says makes it again.
-    assert card["data"].endswith(f"generated from {params_folder / 'materials'}")
+    assert card["data"].endswith(f"generated from {params_folder / 'materials_worlds'}")
     assert f"-p worlds {path} -p folder {tmp_path} -p base_model gpt_neox-decoupled-1" in card["rebuild"]
     assert card["world"] == "decoupled" and card["seed"] == 1 and card["tokens"] >= 30_000
     # Better than guessing among the words, worse than the generator itself.
@@ -79,6 +79,6 @@ def test_shipped_models_have_converged_on_these_worlds_and_materials(folder, roo
     card = json.loads((folder / "card.json").read_text())
     assert card["name"] == folder.name
     assert card["gap"] <= 0.008 and card["gap"] == pytest.approx(card["loss"] - card["entropy"])
-    assert card["materials_hash"] == hash_materials(root / "params/materials")
+    assert card["materials_hash"] == hash_materials(root / "params/materials_worlds")
     assert card["worlds_hash"] == hash_settings(world_params, card["architecture"], card["world"])
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_500_000
