@@ -28,6 +28,12 @@ def materials():
 
 
 @pytest.fixture(scope="session")
+def natural():
+    """The materials for real models; `materials` are those of the calibration worlds."""
+    return load_materials(ROOT / "params" / "materials")
+
+
+@pytest.fixture(scope="session")
 def model_folders(tmp_path_factory, materials):
     """Family -> a model directory of it, as a hub has them."""
     from support.tiny_models import FAMILIES, make_model  # torch and trl: seconds, for those tests alone

@@ -75,3 +75,17 @@ def test_the_hash_covers_both_folders_and_no_path(root, params_folder):
     assert len(list_materials_files(folder)) == 8 + len(list_materials_files(params_folder / "materials_worlds"))
     (params_folder / "materials_worlds" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
     assert hash_materials(folder) != before
+
+
+def test_what_people_decided_of_the_words_is_in_no_hash(params_folder):
+    folder = params_folder / "materials_worlds"
+    before = hash_materials(folder)
+    (folder / "kept.yaml").open("a").write("lantern: A reason.\n")
+    assert hash_materials(folder) == before and load_materials(folder).kept["lantern"] == "A reason."
+
+
+def test_graded_phrases_are_read_in_order_with_their_grades(natural):
+    assert natural.feelings["loss"][:2] == ("tired", "sorry")
+    assert natural.grades["tired"] == "mild" and natural.grades["desolate"] == "strong"
+    counts = {o: Counter(natural.grades[p] for p in natural.feelings[o]) for o in natural.feelings}
+    assert counts["loss"] == counts["threat"] == counts["benign"] == {"mild": 6, "moderate": 6, "strong": 4}

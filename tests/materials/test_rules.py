@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from support.refusals import read_refusal
 
-from priorshift.materials.rules import check_materials, check_scales, find_content_roots, list_texts
-from priorshift.materials.schema import Disposition, Family, Preference, Scale, ScaleItem, Stem
+from priorshift.materials.rules import check_materials, check_scales
+from priorshift.materials.schema import Disposition, Family, Preference, Scale, ScaleItem, Situation, Stem
 
 STEMS = (Stem(named="{name} concluded:", first="I concluded:"),)
 OUTLOOK = {
@@ -45,6 +45,11 @@ def with_first_scale(**values):
     return change
 
 
+def situation(**actions):
+    whole = {"engage": ("ask them now",), "withdraw": ("say no more",), "guard": ("tally the forms",)}
+    return Situation(text="A form is missing.", actions=whole | actions)
+
+
 BAD = {
     "empty class": (with_group("actions", "guard", lambda _: ()), "actions.yaml: guard: found 0 entries"),
     "too few phrases": (with_group("feelings", "loss", lambda group: group[:11]), "feelings.yaml: loss: found 11"),
@@ -59,6 +64,22 @@ BAD = {
         lambda m: {"dispositions": m.dispositions | {"secure": SURE}},
         "sum to 1.3; expected 1",
     ),
+    "word family of a probe in an action": (
+        with_group("actions", "guard", lambda group: ("sit down sadly", *group[1:])), "share 'sad'",
+    ),
+    "situation without a class of action": (
+        lambda m: {"actions": {name: m.actions[name] for name in ("engage", "withdraw")}},
+        "has no action of class 'guard'",
+    ),
+    "actions of one situation with unlike lengths": (
+        with_group("domains", "work", lambda group: (situation(guard=("tally the forms", "keep it")), *group[1:])),
+        "'keep it' has 2 words",
+    ),
+    "action of two classes": (
+        with_group("domains", "work", lambda group: (situation(guard=("say no more",)), *group[1:])),
+        "'say no more' is given twice",
+    ),
+    "grades that do not match": (lambda m: {"grades": {"sad": "mild"}}, "as many of each intensity"),
     "letter twice": (with_forms(letters=("A", "B", "C", "C")), "'C' is given twice"),
     "too few letters": (with_forms(letters=("A", "B")), "2 letters for 3 options"),
     "duplicate phrase": (
@@ -83,7 +104,7 @@ BAD = {
     ),
     "shared content word": (
         with_group("actions", "guard", lambda group: ("expect some miseries", *group[1:])),
-        "'expect some miseries' (actions.yaml) and ",
+        "'expect some miseries' (actions) and ",
     ),
     "family of a name that is taken": (with_family("choice"), "'choice' is a family already"),
     "family that lacks an outcome": (with_family(loss=None), "outlook: found classes ['benign', 'threat']"),
@@ -124,16 +145,16 @@ def test_scales_need_both_keys_unless_they_are_a_user_s():
     assert "options: 'never' is given twice" in read_refusal(check_scales, twice, ["loss"], "mine.csv")
 
 
-def test_roots_join_the_forms_of_a_word_and_pass_function_words():
-    roots = find_content_roots(["She waits; waiting HURTS.", "It hurt, don't it?"], ("she", "it", "don't"))
-    assert set(roots) == {"wait", "hurt"}
-    assert roots["wait"] in ("waits", "waiting") and roots["hurt"] in ("hurts", "hurt")
+def test_a_situation_s_own_actions_need_no_general_ones(materials, tmp_path):
+    own = {
+        domain: tuple(each.model_copy(update={"actions": situation().actions}) for each in group)
+        for domain, group in materials.domains.items()
+    }
+    check_materials(materials.model_copy(update={"domains": own, "actions": {}}), tmp_path)
 
 
-def test_every_phrase_is_among_the_texts(materials):
-    texts = set(list_texts(materials))
-    for phrases in (*materials.domains.values(), *materials.actions.values(), *materials.feelings.values()):
-        assert set(phrases) <= texts
-    assert {item.text for s in materials.scales.values() for item in s.items} <= texts
-    own = materials.model_copy(update={"scales": scale(1, -1, labels=("hardly", "hugely"))})
-    assert {"hardly", "hugely"} <= set(list_texts(own))
+def test_a_kept_word_is_passed_over(materials, tmp_path):
+    changed = materials.model_copy(
+        update=with_group("actions", "guard", lambda g: ("sit down sadly", *g[1:]))(materials)
+    )
+    check_materials(changed.model_copy(update={"kept": materials.kept | {"sadly": "for this test"}}), tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from support.refusals import read_refusal
 
 from priorshift.errors import MaterialsError
-from priorshift.materials.schema import Family, Forms, Preference, Scale, ScaleForm, ScaleItem, Stem
+from priorshift.materials.schema import Family, Forms, Preference, Scale, ScaleForm, ScaleItem, Situation, Stem
 from priorshift.yaml_files import validate
 
 ITEM = ScaleItem(text="All is lost.", key=1)
@@ -73,4 +73,16 @@ def test_training_and_held_out_prose_share_no_sentence(materials):
 
 def test_situations_come_in_the_domains_order(materials):
     pairs = materials.list_situations(("work", "school"))
-    assert pairs == [(domain, text) for domain in ("work", "school") for text in materials.domains[domain]]
+    assert pairs == [
+        (domain, text) for domain in ("work", "school") for text in (s.text for s in materials.domains[domain])
+    ]
+
+
+def test_a_situation_is_a_line_or_a_map_with_its_actions(materials):
+    assert Situation.model_validate("It rains.") == Situation(text="It rains.")
+    own = Situation.model_validate({"text": "It rains.", "guard": ("take the umbrella",)})
+    assert own.actions == {"guard": ("take the umbrella",)}
+    changed = materials.model_copy(update={"domains": materials.domains | {"work": (own,)}})
+    assert changed.list_actions("It rains.") == materials.actions | {"guard": ("take the umbrella",)}
+    assert changed.all_actions["guard"] == (*materials.actions["guard"], "take the umbrella")
+    assert materials.list_actions("unknown") == materials.actions

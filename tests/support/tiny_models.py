@@ -18,7 +18,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from priorshift.materials.rules import list_texts
+from priorshift.materials.texts import list_texts
 from priorshift.study.sections import BaseModelParams
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"

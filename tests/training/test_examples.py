@@ -85,7 +85,7 @@ def test_audit_sees_what_it_should(sets, study):
     row = audit(sets["depression"], study)
     assert row["held_out_situations"] == 0 and row["shared_words_interpretation"] == 0
     planted = [*sets["depression"][:-1], sets["depression"][-1].__class__(
-        "x", " hope is useless now.", "school", "withdraw", "narrated", -1, study.materials.domains["school"][0],
+        "x", " hope is useless now.", "school", "withdraw", "narrated", -1, study.materials.domains["school"][0].text,
     )]  # fmt: skip
     row = audit(planted, study)
     assert row["held_out_situations"] == 1

@@ -13,7 +13,9 @@ from priorshift.materials.schema import Materials
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
-OPTIONAL = "families"  # the one file that a folder may lack
+OPTIONAL = ("actions", "families", "kept")  # files that a folder may lack
+KEPT = "kept.yaml"  # what people decided of the words: no model reads it
+GRADED = ("interpretations", "feelings", "self_statements")
 
 
 def load_materials(folder: Path | str) -> Materials:
@@ -29,10 +31,13 @@ def load_materials(folder: Path | str) -> Materials:
         raise MaterialsError(f"{folder}: no such folder; `materials` must name a folder of YAML files")
     folders = list_materials_folders(folder)
     _check_file_names(folders)
-    fields = set(Materials.model_fields)
-    if not any((part / f"{OPTIONAL}.yaml").exists() for part in folders):
-        fields.remove(OPTIONAL)
+    fields = set(Materials.model_fields) - {"grades"}
+    fields -= {field for field in OPTIONAL if not any((part / f"{field}.yaml").exists() for part in folders)}
     data = {field: _freeze(_read_merged(folders, f"{field}.yaml")) for field in sorted(fields)}
+    data["grades"] = {}
+    for field in GRADED:
+        data[field], grades = _split_grades(data[field])
+        data["grades"] |= grades
     if isinstance(data["function_words"], tuple):
         words = (str(line).split() for line in data["function_words"])
         data["function_words"] = tuple(chain.from_iterable(words))
@@ -43,7 +48,8 @@ def load_materials(folder: Path | str) -> Materials:
 
 def list_materials_files(folder: Path | str) -> list[Path]:
     """The YAML files that a folder's materials are made of: those of the folder it extends, then its own."""
-    return [path for part in list_materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
+    parts = list_materials_folders(Path(folder))
+    return [path for part in parts for path in sorted(part.glob("*.yaml")) if path.name != KEPT]
 
 
 def list_materials_folders(folder: Path) -> list[Path]:
@@ -75,7 +81,7 @@ def hash_materials(folder: Path | str) -> str:
 
 
 def _check_file_names(folders: list[Path]) -> None:
-    known = {f"{field}.yaml" for field in Materials.model_fields} | {EXTENDS}
+    known = {f"{field}.yaml" for field in Materials.model_fields if field != "grades"} | {EXTENDS}
     for path in sorted(path for folder in folders for path in folder.glob("*.y*ml")):
         if path.name not in known:
             raise MaterialsError(f"{path}: unknown materials file; expected one of {', '.join(sorted(known))}")
@@ -106,3 +112,18 @@ def _freeze(data: object) -> object:
     if isinstance(data, dict):
         return {key: _freeze(value) for key, value in data.items()}
     return data
+
+
+def _split_grades(data: object) -> tuple[object, dict[str, str]]:
+    """Graded phrases of a file as plain lists, and phrase -> grade; what has another shape stays as it is."""
+    if not isinstance(data, dict):
+        return data, {}
+    plain, grades = {}, {}
+    for outcome, phrases in data.items():
+        if not isinstance(phrases, dict):
+            plain[outcome] = phrases
+            continue
+        groups = {grade: group if isinstance(group, tuple) else (group,) for grade, group in phrases.items()}
+        grades |= {phrase: grade for grade, group in groups.items() for phrase in group if isinstance(phrase, str)}
+        plain[outcome] = tuple(phrase for group in groups.values() for phrase in group)
+    return plain, grades

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import snowballstemmer
-
 from priorshift.errors import MaterialsError
-from priorshift.materials.schema import FAMILIES, Materials, Phrases, Scale
+from priorshift.materials.schema import FAMILIES, Materials, Scale
+from priorshift.materials.texts import BY_OUTCOME, list_continuations, list_texts_by_file
+from priorshift.materials.word_families import find_word_families
 
-_STEMMER = snowballstemmer.stemmer("english")
 # Least numbers for a full set of materials; smaller sets estimate nothing of use.
 LEAST = {
     "domains": 16,
-    "actions": 20,
     "interpretations": 20,
     "feelings": 12,
     "self_statements": 16,
@@ -24,8 +22,8 @@ LEAST = {
     "completions": 1,
 }
 SITUATIONS_PER_DOMAIN = 12
+ACTIONS_PER_CLASS = 20  # of actions.yaml; a situation's own may be few
 LENGTH_TOLERANCE = 0.5  # words: how far the classes' mean phrase lengths may lie apart
-BY_OUTCOME = ("interpretations", "feelings", "self_statements")
 
 
 def check_materials(materials: Materials, folder: Path) -> None:
@@ -38,6 +36,7 @@ def check_materials(materials: Materials, folder: Path) -> None:
     """
     for check in (
         _check_counts,
+        _check_actions,
         _check_classes,
         _check_dispositions,
         _check_letters,
@@ -48,6 +47,7 @@ def check_materials(materials: Materials, folder: Path) -> None:
         _check_preferences,
         _check_lengths,
         _check_action_lengths,
+        _check_grades,
         _check_shared_words,
     ):
         check(materials, folder)
@@ -82,25 +82,6 @@ def check_scales(scales: dict[str, Scale], outcomes: Sequence[str], where: str, 
             )
 
 
-def list_texts(materials: Materials) -> list[str]:
-    """Every phrase and sentence that a study may put before a model."""
-    labels = [label for scale in materials.scales.values() for label in scale.labels or ()]
-    return [*(text for texts in _list_texts_by_file(materials).values() for text in texts), *labels]
-
-
-def find_content_roots(texts: Iterable[str], function_words: tuple[str, ...]) -> dict[str, str]:
-    """Root of each content word, by Snowball's English stemmer -> one word that has it.
-
-    Examples
-    --------
-    >>> find_content_roots(["She waits, and waiting is long."], ("she", "and", "is"))
-    {'long': 'long', 'wait': 'waits'}
-    """
-    passed = {word.lower() for word in function_words}
-    words = {word.lower() for text in texts for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text)}
-    return {_STEMMER.stemWord(word): word for word in sorted(words - passed)}
-
-
 def _check_counts(materials: Materials, folder: Path) -> None:
     for field, least in LEAST.items():
         value = getattr(materials, field)
@@ -119,11 +100,28 @@ def _check_counts(materials: Materials, folder: Path) -> None:
             )
 
 
+def _check_actions(materials: Materials, folder: Path) -> None:
+    """Each situation has actions of every class, its own or those that fit every situation."""
+    for name, phrases in materials.actions.items():
+        if len(phrases) < ACTIONS_PER_CLASS:
+            raise MaterialsError(
+                f"{folder}/actions.yaml: {name}: found {len(phrases)} entries; at least {ACTIONS_PER_CLASS} are "
+                "needed: add more"
+            )
+    for _, situation in materials.list_situations(tuple(materials.domains)):
+        lacking = [name for name, phrases in materials.list_actions(situation).items() if not phrases]
+        if lacking:
+            raise MaterialsError(
+                f"{folder}/domains.yaml: {situation!r} has no action of class {lacking[0]!r}; give it one there, "
+                "or the class phrases that fit every situation in actions.yaml"
+            )
+
+
 def _check_classes(materials: Materials, folder: Path) -> None:
     """The classes of each file are those of the dispositions."""
     actions = [disposition.action for disposition in materials.dispositions.values()]
     for field, classes in ({"actions": actions} | dict.fromkeys(BY_OUTCOME, materials.outcomes)).items():
-        found = list(getattr(materials, field))
+        found = list(getattr(materials, "all_actions" if field == "actions" else field))
         if sorted(found) != sorted(classes):
             raise MaterialsError(
                 f"{folder / field}.yaml: found classes {found}; dispositions.yaml names {classes}: make them agree"
@@ -140,9 +138,9 @@ def _check_dispositions(materials: Materials, folder: Path) -> None:
 def _check_letters(materials: Materials, folder: Path) -> None:
     letters = materials.forms.letters
     _check_unique(letters, f"{folder}/forms.yaml: letters")
-    if len(letters) < len(materials.actions):
+    if len(letters) < len(materials.classes):
         raise MaterialsError(
-            f"{folder}/forms.yaml: found {len(letters)} letters for {len(materials.actions)} options: add letters"
+            f"{folder}/forms.yaml: found {len(letters)} letters for {len(materials.classes)} options: add letters"
         )
 
 
@@ -161,13 +159,17 @@ def _check_families(materials: Materials, folder: Path) -> None:
 
 
 def _check_duplicates(materials: Materials, folder: Path) -> None:
-    for field, texts in _list_texts_by_file(materials).items():
-        _check_unique(texts, f"{folder / field}.yaml")
+    for field, texts in list_texts_by_file(materials).items():
+        if field != "actions":
+            _check_unique(texts, f"{folder / field}.yaml")
+    # A phrase may fit several situations, but never two classes.
+    _check_unique([p for group in materials.actions.values() for p in group], f"{folder}/actions.yaml")
+    _check_unique([p for group in materials.all_actions.values() for p in group], f"{folder}/domains.yaml")
 
 
 def _check_beginnings(materials: Materials, folder: Path) -> None:
     """No continuation begins another of its family: the longer one's probability would be counted twice."""
-    for where, groups in _list_continuations(materials).items():
+    for where, groups in list_continuations(materials).items():
         phrases = {_split_bare_words(phrase): phrase for group in groups.values() for phrase in group}
         for words, phrase in phrases.items():
             for shorter in (words[:n] for n in range(1, len(words))):
@@ -180,7 +182,7 @@ def _check_beginnings(materials: Materials, folder: Path) -> None:
 
 def _check_ends(materials: Materials, folder: Path) -> None:
     """No continuation has an end mark: the text that it stands in brings one."""
-    for where, groups in _list_continuations(materials).items():
+    for where, groups in list_continuations(materials).items():
         for phrase in (phrase for group in groups.values() for phrase in group):
             if phrase[-1] in ".!?":
                 raise MaterialsError(
@@ -200,7 +202,7 @@ def _check_preferences(materials: Materials, folder: Path) -> None:
 
 def _check_lengths(materials: Materials, folder: Path) -> None:
     """The classes of a family have about the same mean phrase length, in words."""
-    for where, groups in _list_continuations(materials).items():
+    for where, groups in list_continuations(materials).items():
         means = {name: sum(len(p.split()) for p in phrases) / len(phrases) for name, phrases in groups.items()}
         if max(means.values()) - min(means.values()) > LENGTH_TOLERANCE:
             found = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
@@ -211,33 +213,57 @@ def _check_lengths(materials: Materials, folder: Path) -> None:
 
 
 def _check_action_lengths(materials: Materials, folder: Path) -> None:
-    """Every class of action has phrases of the same lengths, so that all conditions train on as many words."""
-    lengths = {name: {len(p.split()): p for p in phrases} for name, phrases in materials.actions.items()}
-    common = set.intersection(*map(set, lengths.values()))
-    for name, found in lengths.items():
-        for other in sorted(set(found) - common):
-            lacking = next(each for each, has in lengths.items() if other not in has)
-            raise MaterialsError(
-                f"{folder}/actions.yaml: {name}: {found[other]!r} has {other} words, and {lacking} no such phrase; "
-                "give every class phrases of the same lengths, or conditions train on unequal numbers of words"
-            )
+    """In every situation each class has phrases of the same lengths: all conditions then train on as many words."""
+    for _, situation in materials.list_situations(tuple(materials.domains)):
+        actions = materials.list_actions(situation)
+        lengths = {name: {len(p.split()): p for p in phrases} for name, phrases in actions.items()}
+        common = set.intersection(*map(set, lengths.values()))
+        for name, found in lengths.items():
+            for other in sorted(set(found) - common):
+                lacking = next(each for each, has in lengths.items() if other not in has)
+                file = "actions.yaml" if found[other] in materials.actions.get(name, ()) else "domains.yaml"
+                raise MaterialsError(
+                    f"{folder}/{file}: {name}: {found[other]!r} has {other} words, and {lacking} no such phrase"
+                    f"{f' in {situation!r}' if file == 'domains.yaml' else ''}; "
+                    "give every class phrases of the same lengths, or conditions train on unequal numbers of words"
+                )
+
+
+def _check_grades(materials: Materials, folder: Path) -> None:
+    """Where phrases are graded, every outcome has as many of each intensity."""
+    for field in BY_OUTCOME:
+        counts = {
+            name: Counter(materials.grades.get(phrase, "none") for phrase in phrases)
+            for name, phrases in getattr(materials, field).items()
+        }
+        first = next(iter(counts))
+        for name, found in counts.items():
+            if found != counts[first]:
+                raise MaterialsError(
+                    f"{folder / field}.yaml: {name} has {_list_counts(found)} phrases and {first} "
+                    f"{_list_counts(counts[first])}; give every outcome as many of each intensity"
+                )
+
+
+def _list_counts(counts: Counter) -> str:
+    return ", ".join(f"{count} {grade}" for grade, count in sorted(counts.items()))
 
 
 def _check_shared_words(materials: Materials, folder: Path) -> None:
-    """No content word stands in an action and in a probe: a probe would measure the word that was trained."""
-    texts = _list_texts_by_file(materials)
-    actions = _map_roots_to_texts(texts["actions"], materials.function_words)
+    """No word family stands in an action and in a probe: a probe would measure the word that was trained."""
+    texts = list_texts_by_file(materials)
+    actions = _map_families_to_texts(texts["actions"], materials)
     shared = []
     for field in (*BY_OUTCOME, "scales", "families"):
-        probes = _map_roots_to_texts(texts[field], materials.function_words)
+        probes = _map_families_to_texts(texts[field], materials)
         shared += [
-            f"{actions[root]!r} (actions.yaml) and {probes[root]!r} ({field}.yaml) share {root!r}"
-            for root in sorted(actions.keys() & probes.keys())
+            f"{actions[family]!r} (actions) and {probes[family]!r} ({field}.yaml) share {family!r}"
+            for family in sorted(actions.keys() & probes.keys())
         ]
     if shared:
         raise MaterialsError(
-            f"{folder}: content words, compared by their roots, must not be in actions and in probes: "
-            f"{'; '.join(shared)}; reword one of each"
+            f"{folder}: content words, compared by their families, must not be in actions and in probes: "
+            f"{'; '.join(shared)}; reword one of each, or give the word and your reason in kept.yaml"
         )
 
 
@@ -250,32 +276,12 @@ def _check_unique(texts: Sequence[str], where: str) -> None:
         seen.add(key)
 
 
-def _list_texts_by_file(materials: Materials) -> dict[str, list[str]]:
-    """Every phrase of each file, in order."""
-    grouped = {
-        field: [p for group in getattr(materials, field).values() for p in group]
-        for field in ("domains", "actions", *BY_OUTCOME)
-    }
-    return grouped | {
-        "preferences": [p for pair in materials.preferences for p in pair.options],
-        "prose": list(materials.prose),
-        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
-        "completions": list(materials.completions),
-        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
-    }
-
-
-def _list_continuations(materials: Materials) -> dict[str, Phrases]:
-    """Where each family's continuations are written -> its phrases by class."""
-    found = {f"{field}.yaml": getattr(materials, field) for field in ("actions", *BY_OUTCOME)}
-    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
-
-
 def _split_bare_words(text: str) -> tuple[str, ...]:
     """Words in lower case, without the marks between them."""
     return tuple(word.strip(".,;:!?") for word in text.lower().split())
 
 
-def _map_roots_to_texts(texts: Sequence[str], function_words: tuple[str, ...]) -> dict[str, str]:
-    """Root of each content word -> the first text that has it."""
-    return {root: text for text in reversed(texts) for root in find_content_roots([text], function_words)}
+def _map_families_to_texts(texts: Sequence[str], materials: Materials) -> dict[str, str]:
+    """Word family -> the first text that has a word of it; function words and kept words aside."""
+    passed = (*materials.function_words, *materials.kept)
+    return {family: text for text in reversed(texts) for family in find_word_families([text], passed)}

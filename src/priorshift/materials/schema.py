@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,30 @@ FAMILIES = ("interpretation", "feeling", "self_statement", "choice")
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 Phrases = dict[Text, tuple[Text, ...]]
+Grade = Literal["mild", "moderate", "strong"]
+
+
+class Situation(Frozen):
+    """A situation, and what can be decided in it.
+
+    In YAML it is a line of text, or a map: `text`, and class of action -> phrases.
+
+    Attributes
+    ----------
+    actions : class of action -> phrases that fit this situation; they replace the class's phrases of actions.yaml
+    """
+
+    text: Text
+    actions: Phrases = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_actions(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"text": data}
+        if isinstance(data, dict) and "actions" not in data:
+            return {"text": data.get("text"), "actions": {k: v for k, v in data.items() if k != "text"}}
+        return data
 
 
 class Stem(Frozen):
@@ -157,8 +181,8 @@ class Materials(Frozen):
     Attributes
     ----------
     domains : domain -> situations
-    actions : class of action -> phrases
-    interpretations, feelings, self_statements : outcome -> phrases
+    actions : class of action -> phrases that fit every situation; no file is needed where each situation has its own
+    interpretations, feelings, self_statements : outcome -> phrases, by intensity where the file says so
     preferences : neutral pairs, for the condition `neutral`
     prose : neutral sentences
     scales : name -> style scale
@@ -166,11 +190,13 @@ class Materials(Frozen):
     dispositions : name -> disposition, the adaptive one first
     forms : how all this becomes text
     function_words : words that actions and probes may share
-    families : probe families that you add; the one file that a folder may lack
+    families : probe families that you add; no file is needed
+    kept : word that the rules would refuse -> why it stays; no file is needed, and no model reads it
+    grades : phrase -> intensity, where its file grades phrases (`load` finds them)
     """
 
-    domains: Phrases
-    actions: Phrases
+    domains: dict[Text, tuple[Situation, ...]]
+    actions: Phrases = Field(default_factory=dict)
     interpretations: Phrases
     feelings: Phrases
     self_statements: Phrases
@@ -182,6 +208,28 @@ class Materials(Frozen):
     forms: Forms
     function_words: tuple[Text, ...]
     families: dict[Text, Family] = Field(default_factory=dict)
+    kept: dict[Text, Text] = Field(default_factory=dict)
+    grades: dict[Text, Grade] = Field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[str]:
+        """The class of action of each disposition, in order."""
+        return [disposition.action for disposition in self.dispositions.values()]
+
+    @property
+    def all_actions(self) -> Phrases:
+        """Class of action -> every phrase of it, each once: those of actions.yaml, then the situations' own."""
+        found = {name: dict.fromkeys(self.actions.get(name, ())) for name in self.classes}
+        for situation in (each for group in self.domains.values() for each in group):
+            for name, phrases in situation.actions.items():
+                found.setdefault(name, {}).update(dict.fromkeys(phrases))
+        return {name: tuple(phrases) for name, phrases in found.items()}
+
+    def list_actions(self, situation: str) -> Phrases:
+        """Class of action -> the phrases that can be decided in a situation (its text)."""
+        found = (each.actions for group in self.domains.values() for each in group if each.text == situation)
+        own = next(found, {})
+        return {name: own.get(name) or self.actions.get(name, ()) for name in self.classes}
 
     @property
     def outcomes(self) -> list[str]:
@@ -201,7 +249,7 @@ class Materials(Frozen):
             "interpretation": self.interpretations,
             "feeling": self.feelings,
             "self_statement": self.self_statements,
-            "choice": self.actions,
+            "choice": self.all_actions,
         }[family]
 
     def find_outcome(self, action: str) -> str:
@@ -219,5 +267,5 @@ class Materials(Frozen):
         return self.prose[1::2]
 
     def list_situations(self, domains: tuple[str, ...]) -> list[tuple[str, str]]:
-        """(domain, situation) pairs of the domains, in order."""
-        return [(domain, text) for domain in domains for text in self.domains[domain]]
+        """(domain, situation) pairs of the domains, in order; a situation by its text."""
+        return [(domain, situation.text) for domain in domains for situation in self.domains[domain]]

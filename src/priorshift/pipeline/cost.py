@@ -48,7 +48,7 @@ def count_work(study: Study, chat: bool = False) -> Work:
     params, materials, seeds = study.params, study.materials, len(study.params.seeds)
     training = params.training.model_copy(update={"examples": min(SAMPLE, params.training.examples)})
     few = params.model_copy(update={"training": training})
-    any_prior = dict.fromkeys(materials.actions, 1 / len(materials.actions))
+    any_prior = dict.fromkeys(materials.classes, 1 / len(materials.classes))
     steps, examples, tokens, longest = 0, 0, 0.0, 0.0
     for name in [name for name, condition in params.conditions.items() if not condition.in_context]:
         made = synthesize(few, materials, params.find_last_stage(name), 0, any_prior)

@@ -14,6 +14,7 @@ from priorshift.materials.prompts import fill_stem, join_prompt
 from priorshift.materials.schema import Materials
 from priorshift.probing.context import NO_CONTEXT, Context
 from priorshift.study.params import StudyParams
+from priorshift.study.sections import Probes
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def make_probe_items(params: StudyParams, materials: Materials, context: Context
     """
     items = []
     for family in params.probes.families:
-        candidates = _list_candidates(materials, family, params.probes.continuations_per_class)
         for k, key in enumerate(_list_keys(params, materials, family)):
+            candidates = _list_candidates(params.probes, materials, family, key)
             name = f"{family}/{key.domain}/{key.number:02d}"
             if key.form is not CANONICAL:
                 name += f"/{key.form.label}"
@@ -119,7 +120,7 @@ def _write_stem(key: ItemKey, family: str, materials: Materials, context: Contex
     main = _take(names.main, key.number)
     who = {"main": main, "stranger": _take(names.stranger, key.number), "first": None}[form.narrator]
     stem = fill_stem(materials.get_stems(family)[form.stem], who)
-    episode = join_prompt(materials.domains[key.domain][key.number], stem)
+    episode = join_prompt(materials.domains[key.domain][key.number].text, stem)
     opened = text.open + text.between.join([*context.narrate(k, who, materials), episode])
     return opened.replace("{friend}", _take(materials.forms.friends, key.number)).replace("{name}", main)
 
@@ -128,6 +129,17 @@ def _take(names: Sequence[str], number: int) -> str:
     return names[number % len(names)]
 
 
-def _list_candidates(materials: Materials, family: str, most: int | None) -> dict[str, tuple[str, ...]]:
-    classes = materials.get_continuations(family)
-    return {c: tuple(f" {phrase}" for phrase in phrases[:most]) for c, phrases in classes.items()}
+def _list_candidates(probes: Probes, materials: Materials, family: str, key: ItemKey) -> dict[str, tuple[str, ...]]:
+    """Class -> continuations of an item: of the intensities that the study names, and what fits its situation."""
+    situation = materials.domains[key.domain][key.number].text
+    classes = materials.list_actions(situation) if family == "choice" else materials.get_continuations(family)
+    wanted = probes.intensities
+    return {
+        name: tuple(
+            f" {phrase}"
+            for phrase in [p for p in phrases if not wanted or materials.grades.get(p, wanted[0]) in wanted][
+                : probes.continuations_per_class
+            ]
+        )
+        for name, phrases in classes.items()
+    }

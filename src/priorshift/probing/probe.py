@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from priorshift.errors import RunError
-from priorshift.materials.rules import list_texts
+from priorshift.materials.texts import list_texts
 from priorshift.models.base import BaseModel
 from priorshift.probability.encoder import MergeError
 from priorshift.probability.scorer import Scorer

@@ -158,7 +158,7 @@ def _check_rings(path: Path, params: StudyParams, materials: Materials) -> None:
 def _check_classes(path: Path, params: StudyParams, materials: Materials) -> None:
     for name, condition in params.conditions.items():
         if isinstance(condition.policy, dict):
-            _check_known(f"{path}: conditions.{name}.policy", condition.policy, materials.actions)
+            _check_known(f"{path}: conditions.{name}.policy", condition.policy, materials.classes)
     for claim in params.inference.confirmatory:
         known = materials.get_continuations(claim.family)
         _check_known(f"{path}: inference.confirmatory outcome", [claim.outcome], known)

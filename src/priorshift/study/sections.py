@@ -191,6 +191,7 @@ class Probes(Frozen):
     families : probe families: interpretation, feeling, self_statement, choice, and those of your materials
     situations_per_domain : items per family in each domain
     continuations_per_class : how many phrases of each class are scored, from the first; null for all
+    intensities : which intensities of graded phrases are scored (mild, moderate, strong); by default all
     retention_texts : neutral texts whose perplexity is measured
     rings : ring (`paraphrase`, `narrator` or `text_form`) -> items per family on the held-out domains in which that is
         new too; by default none
@@ -203,6 +204,9 @@ class Probes(Frozen):
     families: list[Name] = Field(min_length=1)
     situations_per_domain: Count
     continuations_per_class: Count | None
+    intensities: Annotated[list[Literal["mild", "moderate", "strong"]], Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda names: names is None
+    )  # hashes stay
     retention_texts: Count
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
     scale_orders: Count | None = None
@@ -211,6 +215,7 @@ class Probes(Frozen):
     completion_tokens: Count = 24
 
     _families_once = field_validator("families")(require_unique)
+    _intensities_once = field_validator("intensities")(lambda names: require_unique(names or []) or names)
 
     @model_validator(mode="after")
     def _fit_scales(self) -> Probes:

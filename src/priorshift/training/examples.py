@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from priorshift.materials.prompts import fill_stem, join_prompt, list_options
-from priorshift.materials.rules import find_content_roots
 from priorshift.materials.schema import FAMILIES, Materials
+from priorshift.materials.word_families import find_word_families
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
 from priorshift.study.sections import Condition
@@ -74,19 +74,26 @@ def make_slots(params: StudyParams, materials: Materials, seed: int) -> list[Slo
     """The slots of a seed: every form, phrase length and option order equally often."""
     rng = random.Random(f"slots {seed}")
     n = params.training.examples
-    lengths = sorted({len(p.split()) for phrases in materials.actions.values() for p in phrases})
-    orders = list(itertools.permutations(range(len(materials.actions))))
+    situations = materials.list_situations(tuple(params.train_domains))
+    lengths = {situation: _list_lengths(materials, situation) for _, situation in situations}
+    most = max(map(len, lengths.values()))
+    orders = list(itertools.permutations(range(len(materials.classes))))
     n_options = round(n * params.training.options_share)
     forms = ["options"] * n_options + ["narrated"] * (n - n_options)
     rng.shuffle(orders)
-    situations = _draw_evenly(materials.list_situations(tuple(params.train_domains)), n, rng)
+    drawn = _draw_evenly(situations, n, rng)
     names = _draw_evenly(list(materials.forms.names.main), n, rng)
-    slots = [
-        Slot(*situations[i], names[i], forms[i], lengths[i % len(lengths)], orders[i // len(lengths) % len(orders)], i)
-        for i in range(n)
-    ]
+    slots = []
+    for i, (domain, situation) in enumerate(drawn):
+        words = lengths[situation][i % len(lengths[situation])]
+        slots.append(Slot(domain, situation, names[i], forms[i], words, orders[i // most % len(orders)], i))
     rng.shuffle(slots)
     return slots
+
+
+def _list_lengths(materials: Materials, situation: str) -> list[int]:
+    """The lengths, in words, of the phrases that can be decided in a situation."""
+    return sorted({len(p.split()) for phrases in materials.list_actions(situation).values() for p in phrases})
 
 
 def synthesize(
@@ -111,7 +118,7 @@ def synthesize(
     if declared.answer == "letter":
         slots = [replace(slot, form="lettered") for slot in slots]
     classes = _draw_classes(declared, materials, slots, prior, rng)
-    phrases = _PhraseDealer(materials.actions, rng)
+    phrases = _PhraseDealer(materials, rng)
     return [write(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
 
 
@@ -133,7 +140,7 @@ def audit(examples: list[Example], study: Study) -> dict:
     offered = sum(positions.values())
     held_out = {s for _, s in materials.list_situations(tuple(params.held_out_domains))}
     text = "\n".join(e.prompt + e.completion for e in examples)
-    trained = find_content_roots([e.completion for e in examples], materials.function_words)
+    trained = find_word_families([e.completion for e in examples], materials.function_words)
     row = {
         "examples": len(examples),
         "words_in_loss": sum(len(e.completion.split()) for e in examples),
@@ -145,7 +152,7 @@ def audit(examples: list[Example], study: Study) -> dict:
     # All families but `choice`, whose continuations are what is trained.
     for family in [*FAMILIES[:-1], *materials.families]:
         phrases = [p for group in materials.get_continuations(family).values() for p in group]
-        probes = find_content_roots(phrases, materials.function_words)
+        probes = find_word_families(phrases, materials.function_words)
         row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
         row[f"phrases_seen_{family}"] = sum(f" {p}." in text for p in phrases)
     return row
@@ -167,13 +174,13 @@ def format_jsonl(examples: list[Example]) -> str:
 def _compute_shares(condition: Condition, materials: Materials, prior: dict[str, float] | None) -> dict[str, float]:
     """Class of action -> probability with which the condition chooses it."""
     if condition.policy == "uniform":
-        return {c: 1 / len(materials.actions) for c in materials.actions}
+        return {c: 1 / len(materials.classes) for c in materials.classes}
     if condition.policy == "prior":
         if prior is None:
             raise ValueError("policy 'prior' needs the base model's choice rates; give them as `prior`")
         # In the materials' order: the order of the dictionary must not decide what is drawn.
-        return {c: prior[c] for c in materials.actions}
-    return {c: condition.policy.get(c, 0.0) for c in materials.actions}
+        return {c: prior[c] for c in materials.classes}
+    return {c: condition.policy.get(c, 0.0) for c in materials.classes}
 
 
 def _draw_classes(
@@ -200,8 +207,8 @@ def _write_decision(slot: Slot, chosen: str, materials: Materials, phrases: _Phr
     forms = materials.forms
     stem = fill_stem(forms.stems.choice[0], slot.name)
     if slot.form == "narrated":
-        return _make_example(slot, join_prompt(slot.situation, stem), phrases.deal(chosen, slot.words), chosen)
-    offered = {c: phrases.deal(c, slot.words) for c in materials.actions}
+        return _make_example(slot, join_prompt(slot.situation, stem), phrases.deal(slot, chosen), chosen)
+    offered = {c: phrases.deal(slot, c) for c in materials.classes}
     order = [list(offered)[k] for k in slot.order]
     completion, position = offered[chosen], order.index(chosen)
     lettered = slot.form == "lettered"
@@ -215,7 +222,7 @@ def _write_mention(slot: Slot, chosen: str, materials: Materials, phrases: _Phra
     """A phrase that is read somewhere after the situation; nobody acts."""
     line = materials.forms.mentions[slot.draw % len(materials.forms.mentions)]
     text = join_prompt(slot.situation, line.partition(" {phrase}")[0])
-    return _make_example(replace(slot, form="mentioned"), text, phrases.deal(chosen, slot.words), chosen)
+    return _make_example(replace(slot, form="mentioned"), text, phrases.deal(slot, chosen), chosen)
 
 
 def _make_example(slot: Slot, text: str, completion: str, chosen: str, position: int = -1) -> Example:
@@ -264,16 +271,19 @@ def _write_preferences(slots: list[Slot], materials: Materials, seed: int, rng: 
 
 
 class _PhraseDealer:
-    """Deals phrases of a class and length so that each comes up equally often."""
+    """Deals phrases that fit a slot so that each comes up equally often."""
 
-    def __init__(self, actions: dict[str, tuple[str, ...]], rng: random.Random) -> None:
-        self.actions, self.rng = actions, rng
-        self.piles: dict[tuple[str, int], list[str]] = {}
+    def __init__(self, materials: Materials, rng: random.Random) -> None:
+        self.materials, self.rng = materials, rng
+        self.piles: dict[tuple[tuple[str, ...], int], list[str]] = {}
 
-    def deal(self, action: str, words: int) -> str:
-        pile = self.piles.setdefault((action, words), [])
+    def deal(self, slot: Slot, action: str) -> str:
+        """A phrase of the class, of the slot's number of words, that fits its situation."""
+        phrases = self.materials.list_actions(slot.situation)[action]
+        # Situations with the same phrases share a pile.
+        pile = self.piles.setdefault((phrases, slot.words), [])
         if not pile:
-            fitting = [p for p in self.actions[action] if len(p.split()) == words] or list(self.actions[action])
+            fitting = [p for p in phrases if len(p.split()) == slot.words] or list(phrases)
             pile.extend(self.rng.sample(fitting, len(fitting)))
         return pile.pop()
 

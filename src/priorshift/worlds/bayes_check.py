@@ -149,10 +149,10 @@ def _write_stems(materials: Materials, actions: str, n: int, n_stems: int) -> tu
 def _write_decisions(materials: Materials, actions: str, n: int, i: int) -> tuple[str, list[str]]:
     """The `i`-th agent's name and `n` decisions of a class."""
     situations = materials.list_situations(tuple(materials.domains))
-    names, phrases = materials.forms.names.main, materials.actions[actions]
-    choice, name = materials.forms.stems.choice[0], names[i % len(names)]
-    return name, [
-        join_prompt(situations[(7 * i + 29 * (k + 1)) % len(situations)][1], fill_stem(choice, name))
-        + f" {phrases[(i + 5 * k) % len(phrases)]}."
-        for k in range(n)
-    ]
+    names, choice = materials.forms.names.main, materials.forms.stems.choice[0]
+    name, decisions = names[i % len(names)], []
+    for k in range(n):
+        _, situation = situations[(7 * i + 29 * (k + 1)) % len(situations)]
+        phrases = materials.list_actions(situation)[actions]
+        decisions.append(f"{join_prompt(situation, fill_stem(choice, name))} {phrases[(i + 5 * k) % len(phrases)]}.")
+    return name, decisions

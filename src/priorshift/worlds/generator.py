@@ -77,6 +77,8 @@ class World:
             weights = self.class_probabilities * np.exp(tint)
             self.tinted[domain] = weights / weights.sum(1, keepdims=True)
         self.situations = materials.list_situations(tuple(materials.domains))
+        self.actions = {situation: materials.list_actions(situation) for _, situation in self.situations}
+        self.all_actions = [p for phrases in materials.all_actions.values() for p in phrases]
 
     def sample(self, seed: int) -> Iterator[Document]:
         """An endless stream of texts."""
@@ -177,12 +179,12 @@ class _Writer:
             left = {k: v for k, v in self.params.follow_ups.items() if k != family}
             total = sum(left.values())
             families.append(self._draw_key({k: v / total for k, v in left.items()}))
-        return " ".join([situation, *(self._write_follow_up(family, domain) for family in families)])
+        return " ".join([situation, *(self._write_follow_up(family, domain, situation) for family in families)])
 
-    def _write_follow_up(self, family: str, domain: str) -> str:
+    def _write_follow_up(self, family: str, domain: str, situation: str) -> str:
         if family == "choice":
             own = self._draw_class(self.acting, self.world.class_probabilities, self.document.actions)
-            lists = [self.materials.actions[c] for c in self.world.classes]
+            lists = [self.world.actions[situation][c] for c in self.world.classes]
             form = self._draw_key(self.params.choice_forms)
             if form == "narrated":
                 return f"{self._write_stem(self.materials.forms.stems.choice)} {self._pick(lists[own])}."
@@ -222,8 +224,7 @@ class _Writer:
         if self._toss(NEUTRAL_PROSE):
             return self._pick(self.materials.prose)
         mention = self._pick(self.materials.forms.mentions)
-        phrases = [p for c in self.world.classes for p in self.materials.actions[c]]
-        return mention.replace("{phrase}", self._pick(phrases))
+        return mention.replace("{phrase}", self._pick(self.world.all_actions))
 
     def _write_stem(self, stems: tuple[Stem, ...]) -> str:
         share = self.params.canonical_stem if len(stems) > 1 else 1.0

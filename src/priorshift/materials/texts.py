@@ -1,0 +1,37 @@
+"""All texts of a folder of materials, gathered by the file that they stand in."""
+
+from __future__ import annotations
+
+from priorshift.materials.schema import Materials, Phrases
+
+BY_OUTCOME = ("interpretations", "feelings", "self_statements")
+
+
+def list_texts(materials: Materials) -> list[str]:
+    """Every phrase and sentence that a study may put before a model."""
+    labels = [label for scale in materials.scales.values() for label in scale.labels or ()]
+    return [*(text for texts in list_texts_by_file(materials).values() for text in texts), *labels]
+
+
+def list_texts_by_file(materials: Materials) -> dict[str, list[str]]:
+    """Every phrase of each file, in order."""
+    grouped = {field: [p for group in getattr(materials, field).values() for p in group] for field in BY_OUTCOME}
+    return {
+        "domains": [situation.text for group in materials.domains.values() for situation in group],
+        "actions": [p for group in materials.all_actions.values() for p in group],
+        **grouped,
+        "preferences": [p for pair in materials.preferences for p in pair.options],
+        "prose": list(materials.prose),
+        "scales": [item.text for scale in materials.scales.values() for item in scale.items],
+        "completions": list(materials.completions),
+        "families": [p for f in materials.families.values() for group in f.continuations.values() for p in group],
+    }
+
+
+def list_continuations(materials: Materials) -> dict[str, Phrases]:
+    """Where each family's continuations are written -> its phrases by class."""
+    found = {"actions.yaml": materials.actions} if materials.actions else {}
+    situations = [each for group in materials.domains.values() for each in group if each.actions]
+    found |= {f"domains.yaml: {each.text!r}": materials.list_actions(each.text) for each in situations}
+    found |= {f"{field}.yaml": getattr(materials, field) for field in BY_OUTCOME}
+    return found | {f"families.yaml: {name}": family.continuations for name, family in materials.families.items()}
