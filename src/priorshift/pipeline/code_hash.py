@@ -25,7 +25,7 @@ WORK = {
 ANALYSIS = ("pipeline", "report", "tables", "stats", *PROBING)
 # Each notebook; executing it again redoes no finished work.
 NOTEBOOKS = {
-    "01_synthesize": ("pipeline/synthesize.py", *PROBING),
+    "01_synthesize": ("pipeline/synthesize.py", "tables", *PROBING),
     "02_train": ("pipeline/train.py", "pipeline/synthesize.py", "report", "stats", *PROBING),
     "03_probe": ("pipeline/probe.py", "pipeline/synthesize.py", "tables", "stats", *PROBING),
     "04_test": ANALYSIS,
