@@ -34,7 +34,10 @@ SECRET = "hf_not_to_be_seen_anywhere"
 
 @pytest.fixture(scope="module")
 def finished(root, tmp_path_factory):
-    folder = make_workplace(root, tmp_path_factory.mktemp("study"))
+    # A clone may lie anywhere.
+    folder = tmp_path_factory.mktemp("study") / """a 'clone' "in" #1, 50% [of] {all} $HOME Ελλάς"""
+    folder.mkdir()
+    make_workplace(root, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", SECRET)
         run_study(folder)
