@@ -9,7 +9,7 @@ PROFILE_WORD = '$(subst ','\'',$(value PROFILE))'
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help study plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
+.PHONY: help study register plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
 	audit docs lint types clean
 
 help:  ## list the targets
@@ -32,6 +32,9 @@ help:  ## list the targets
 
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [PROFILE=local|slurm]
 	@$(BIN)/priorshift run $(STUDY_WORD) $(if $(PROFILE),--profile $(PROFILE_WORD))
+
+register: .venv/installed  ## write a study's whole design to a dated file, before its data: make register STUDY=...
+	@$(BIN)/priorshift register $(STUDY_WORD)
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
 	@$(BIN)/priorshift plan $(STUDY_WORD)

@@ -89,7 +89,7 @@ def tiny_yaml(tmp_path_factory):
         "retention_texts": 2,
     }
     data["inference"] |= {"controls": ["neutral"], "treatments": ["depression"]}
-    del data["inference"]["confirmatory"][1]
+    del data["inference"]["claims"][1]
     (folder / "tiny.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return folder / "tiny.yaml"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -10,8 +11,9 @@ import pytest
 import yaml
 
 from priorshift.cli import main
+from priorshift.files import write_record
 
-COMMANDS = ["check", "plan", "run", "report", "verify", "bundle"]
+COMMANDS = ["check", "register", "plan", "run", "report", "verify", "bundle"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -35,6 +37,7 @@ def test_help_lists_the_commands_and_hides_what_the_workflow_calls(capsys):
         (["check"], "STUDY"),
         (["run", "params/smoke.yaml", "--jobs", "3"], "--jobs"),
         (["plan", "params/none.yaml"], "params/none.yaml: no such file"),
+        (["register", "params/none.yaml"], "params/none.yaml: no such file"),
         (["mark", "params/smoke.yaml", "09_sing"], "stage: found '09_sing'; expected one of 01_synthesize"),
     ],
 )
@@ -75,6 +78,40 @@ def test_plan_writes_nothing(clone, capsys):
     assert not (clone / "outputs").exists()
 
 
+def test_register_writes_once_and_refuses_another_design_in_one_line(clone, capsys):
+    assert main(["register", "params/tiny.yaml"]) == 0
+    path = clone / "params/registrations/tiny.yaml"
+    [said] = capsys.readouterr().out.splitlines()
+    digits = yaml.safe_load(path.read_text())["sha256"]
+    assert said.startswith("registered, 20") and f"params/registrations/tiny.yaml (SHA-256 {digits})" in said
+    before = path.read_text()
+    assert main(["register", "params/tiny.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("registered already, 20") and path.read_text() == before
+    data = yaml.safe_load((clone / "params/tiny.yaml").read_text())
+    (clone / "params/tiny.yaml").write_text(yaml.safe_dump(data | {"seeds": [0, 1, 2]}))
+    assert main(["register", "params/tiny.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "found another design" in error and "(seeds differ)" in error and error.count("\n") == 1
+    assert path.read_text() == before and not (clone / "outputs").exists()
+
+
+def test_register_needs_no_torch_and_no_hub(clone):
+    code = "import sys; from priorshift.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", code, "register", "params/paper.yaml"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr
+    first, *notes = done.stdout.splitlines()
+    assert "params/registrations/paper.yaml" in first and len(notes) == 2
+    assert all("no revision, so the registration does not bind its weights" in note for note in notes)
+
+
+def test_register_says_when_it_comes_too_late(clone, capsys):
+    record = clone / "outputs/tiny/measurements/a/b/c/measured.json"
+    write_record(record, {"first_measured": "2001-01-01T00:00:00Z"})
+    assert main(["register", "params/tiny.yaml"]) == 0
+    assert "note: a run was measured already, 2001-01-01T00:00:00Z" in capsys.readouterr().out
+
+
 def test_verify_of_nothing_is_status_1(clone, capsys):
     assert main(["verify", "params/tiny.yaml"]) == 1
     assert capsys.readouterr().out == "missing: manifest.json\n"
@@ -105,4 +142,5 @@ def test_further_options_reach_snakemake_and_the_end_says_how_long_it_took(clone
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     *_, shown, end = done.stdout.splitlines()
     assert done.returncode == 0 and shown == metadata.version("snakemake")
+    assert "called declared; to register them, stop and: priorshift register params/tiny.yaml" in done.stdout
     assert end.startswith("finished in 0 h 0 min ") and end.endswith("outputs/tiny/tables")

@@ -1,4 +1,4 @@
-"""The command `priorshift`: check, plan, run, report, verify and bundle a study."""
+"""The command `priorshift`: check, register, plan, run, report, verify and bundle a study."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ def check(study: StudyFile) -> None:
 
 
 @app.command()
+def register(study: StudyFile) -> None:
+    """Write the study's whole design to a dated file.
+
+    Before its first measurement, so that its claims may be called confirmatory. The file is committed with the study.
+    """
+    from priorshift.pipeline.records import find_first_measurement
+    from priorshift.pipeline.registration import locate_registration, read_registration, register_study
+
+    loaded = load_study(study)
+    word = "registered already" if read_registration(loaded) else "registered"
+    made, first = register_study(loaded), find_first_measurement(loaded)
+    print(f"{word}, {made.registered}: {locate_registration(loaded)} (SHA-256 {made.sha256})")
+    for base in loaded.params.models:
+        if not base.revision and not base.source.startswith("embedded:"):
+            print(f"note: {base.name} has no revision, so the registration does not bind its weights")
+    if first is not None and not made.registered < first:
+        print(f"note: a run was measured already, {first or 'at no known date'}; the claims stay `declared`")
+
+
+@app.command()
 def plan(study: StudyFile) -> None:
     """Say what is done, what is to do, and why; write nothing."""
     from priorshift.pipeline.environment import collect_settings, describe_settings
@@ -69,6 +89,7 @@ def run(
 
     start, loaded = time.monotonic(), load_study(study)
     _check_study(loaded)
+    _suggest_registration(loaded, study)
     if status := execute_study(loaded, str(study), cores, profile, settings or [], options or []):
         print("stopped, for the reason above; what is done is kept, and the same command goes on", file=sys.stderr)
         raise typer.Exit(max(status, 1))
@@ -179,6 +200,17 @@ def _check_study(study: Study) -> None:
             hash_base_model(base)
         if not base.source.startswith("embedded:"):
             print(f"  {describe_model(study, base)}", flush=True)
+
+
+def _suggest_registration(study: Study, file: Path) -> None:
+    """Say that claims will be called declared, while there is still time: before anything is measured."""
+    from priorshift.pipeline.records import find_first_measurement
+    from priorshift.pipeline.registration import locate_registration
+
+    registered = locate_registration(study).exists() or not study.params.inference.claims
+    if not registered and find_first_measurement(study) is None:
+        said = f"note: its claims will be called declared; to register them, stop and: priorshift register {file}"
+        print(said, flush=True)
 
 
 def _check_worlds(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The machine that a result was made on: versions of its packages, and memory."""
+"""The machine that a result was made on: versions of its packages, its clock, and memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 import resource
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import metadata
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "numpy", "pandas", "scipy", "statsmodels")
@@ -19,6 +20,11 @@ def list_versions() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
+
+
+def read_clock() -> str:
+    """The time in UTC, to the second: `2026-01-31T12:00:00Z`. Later times sort after earlier ones."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def measure_peak_memory_mb() -> float:

@@ -40,6 +40,7 @@ def finished(root, tmp_path_factory):
     make_workplace(root, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", SECRET)
+        run_command([sys.executable, "-m", "priorshift", "register", "params/smoke.yaml"], folder)
         run_study(folder)
     return folder
 
@@ -51,7 +52,7 @@ def tables(finished):
 
 def test_contrasts_hold_what_the_contract_says(tables):
     table = tables["contrasts"]
-    assert list(table.columns) == CONTRASTS
+    assert list(table.columns) == [*CONTRASTS, "registration"]
     assert set(table["unit"]) == {"items", "runs", "both"}
     numbers = table[["estimate", "ci_low", "ci_high", "effect_size", "statistic", "df", "p_value", "p_adjusted"]]
     assert np.isfinite(numbers.to_numpy()).all()
@@ -212,6 +213,7 @@ def test_secrets_of_the_environment_reach_no_file(finished):
 def test_killed_and_gone_on_equals_untouched(root, finished, tmp_path):
     """Also: from empty outputs to the same bytes. `python tests/support/kills.py` does it with any number of kills."""
     folder, params = make_workplace(root, tmp_path), "params/smoke.yaml"
+    shutil.copytree(finished / "params/registrations", folder / "params/registrations", dirs_exist_ok=True)
     for kept in kill_and_go_on(folder, params, seconds=30, kills=2, seed=0):
         compare(folder, params, kept, tables_of(finished / "outputs/smoke"))
 
@@ -224,8 +226,10 @@ def test_robustness_tables_are_whole(tables):
         numbers = tables[name].select_dtypes("number")
         assert np.isfinite(numbers.to_numpy()).all(), name
     assert tables["specifications"]["declared"].sum() == 0  # one checkpoint: no row of unit base
-    hashes = {digits for name in ("contrasts", "equivalence", "power") for digits in tables[name]["family_hash"]}
-    assert len(hashes) == 1
+    standing = tables["registration"].iloc[0]
+    assert (standing["status"], standing["differs"]) == ("registered", "") and len(standing["registration"]) == 12
+    for name in ("contrasts", "equivalence", "power", "bootstrap", "specificity", "confusion", "jsd_tests"):
+        assert set(tables[name]["registration"]) == {standing["registration"]}, name
 
 
 def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
@@ -233,6 +237,8 @@ def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     assert "no declared claim could be tested" in page and "exploratory" in page
     assert "Power 80 %" in page and "unit both" in page and "Convergence gaps" in page and "provisional" not in page
     assert "same library versions" in page
+    registered = yaml.safe_load((finished / "params/registrations/smoke.yaml").read_text())
+    assert registered["sha256"] in page and registered["registered"] in page and "under another design" not in page
     assert page.count("<img ") == page.count("<img alt=") and "No description has been provided" not in page
 
 

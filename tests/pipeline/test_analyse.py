@@ -41,7 +41,7 @@ def test_an_estimate_is_the_difference_of_the_measured_means(done, items):
     tables = tabulate_claims(done, items)
     assert set(tables) == {
         "contrasts", "equivalence", "equivalence_curve", "world_difference", "specificity", "confusion",
-        "not_estimable",
+        "not_estimable", "registration",
     }  # fmt: skip
     keys = ["family", "outcome", "ring"]
     for row in tables["contrasts"].query("unit == 'runs'").to_dict("records"):

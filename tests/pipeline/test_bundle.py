@@ -30,13 +30,14 @@ def finish(path):
 
 
 def test_every_file_is_described_by_its_hash(clone, tmp_path):
+    assert main(["register", "params/tiny.yaml"]) == 0
     study = finish("params/tiny.yaml")
     shutil.unpack_archive(write_bundle(study), tmp_path / "crate")
     described = json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())["@graph"]
     hashes = {each["@id"]: each["sha256"] for each in described if "sha256" in each}
     assert {name: hash_file(tmp_path / "crate" / name) for name in hashes} == hashes
-    wanted = {"params/tiny.yaml", "params/materials_worlds/actions.yaml", "tables/contrasts.csv", "report.html"}
-    assert wanted <= set(hashes)
+    inputs = {"params/tiny.yaml", "params/registrations/tiny.yaml", "params/materials_worlds/actions.yaml"}
+    assert inputs | {"tables/contrasts.csv", "report.html"} <= set(hashes)
     assert not [name for name in hashes if name.startswith(("data/", "runs/", "measurements/"))]
     assert json.loads((tmp_path / "crate/environment.json").read_text()) == describe_environment()
 

@@ -33,7 +33,7 @@ def test_declared_contrasts_are_those_of_two_units():
     assert set(rows["unit"]) == {"both", "base"}
     assert set(zip(rows["condition"], rows["outcome"], strict=True)) == {("depression", "loss"), ("paranoia", "threat")}
     assert set(rows["control"]) == {"neutral"}
-    assert select_declared(CONTRASTS, settings(confirmatory=[])).empty
+    assert select_declared(CONTRASTS, settings(claims=[])).empty
 
 
 def test_declared_contrasts_have_the_intervals_of_the_table():

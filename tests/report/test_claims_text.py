@@ -12,7 +12,6 @@ from support.synthetic_items import BEHAVIORS, base_models, claim, row, settings
 from priorshift.report.claims_text import (
     describe_claims,
     describe_contrast,
-    describe_hash,
     describe_least_margins,
     describe_units,
     explain_missing_claims,
@@ -24,7 +23,7 @@ TEXT = describe_claims(TABLES, SETTINGS)
 
 
 def split(text):
-    """(confirmatory part, exploratory part)."""
+    """(part of the declared claims, exploratory part)."""
     return text.split("### Exploratory", 1)
 
 
@@ -40,7 +39,7 @@ def test_a_contrast_is_a_sentence_with_its_interval_and_a_line_of_numbers():
                  f"95 % interval {found.ci_low:+.2f} to {found.ci_high:+.2f}"):  # fmt: skip
         assert part in sentence
     for part in ("interpretation", "held-out domains", f"{found.effect_size:.2f}", f"{found.effect_low:.2f}",
-                 "unit base", "18 runs x 8 items in 3 base checkpoints", "confirmatory", "Holm"):  # fmt: skip
+                 "unit base", "18 runs x 8 items in 3 base checkpoints", "declared", "Holm"):  # fmt: skip
         assert part in numbers
 
 
@@ -67,12 +66,12 @@ def test_unit_both_speaks_of_new_domains_only_where_domains_are_random():
     assert ["these domains" in line for (line,) in told] == [False, True]
 
 
-def test_a_study_with_checkpoints_has_its_declared_claims_alone_as_confirmatory():
-    confirmatory, exploratory = split(TEXT)
-    claimed, units = confirmatory.split("What these tests speak of")
-    assert len(bullets(claimed)) == 6 and claimed.count("confirmatory, p") == 6 and "6 declared claims" in claimed
+def test_a_study_with_checkpoints_has_its_declared_claims_apart():
+    declared, exploratory = split(TEXT)
+    claimed, units = declared.split("What these tests speak of")
+    assert len(bullets(claimed)) == 6 and claimed.count("declared, p") == 6 and "6 declared claims" in claimed
     assert [line.split()[2] for line in bullets(units)] == ["both:", "base:"]
-    assert "confirmatory" not in exploratory
+    assert "declared, p" not in exploratory and "confirmatory" not in TEXT.lower()
 
 
 def test_dissociations_come_with_three_intervals_and_are_exploratory():
@@ -100,12 +99,12 @@ def test_the_difference_between_worlds_is_told_for_declared_contrasts():
 def test_equivalence_is_told_by_the_corrected_p():
     """Two close calls: each within the margin before Holm's correction, and not after it."""
     claims = [claim(c, o, claim="equivalence", worlds=["decoupled"]) for c, o in BEHAVIORS.items()]
-    declared = settings(confirmatory=claims)
+    declared = settings(claims=claims)
     tables = make_tables(study(models=base_models(hub=False)), declared)
     text = describe_claims(tables, declared)
     assert text.count("is equivalent to 0 within 0.5 nats") == 2 and "not shown to be equivalent" not in text
     table = tables["equivalence"]
-    own = table["role"] == "confirmatory"
+    own = table["role"] == "declared"
     assert (table[own]["p_value"] < 0.05).all()
     near = table.assign(p_adjusted=table["p_adjusted"].mask(own, 0.08), equivalent=table["equivalent"].mask(own, False))
     text = describe_claims(tables | {"equivalence": near}, declared)
@@ -114,8 +113,8 @@ def test_equivalence_is_told_by_the_corrected_p():
 
 def test_single_checkpoints_are_plainly_exploratory():
     text = describe_claims(make_tables(study(models=base_models(checkpoints=1, hub=False))), SETTINGS)
-    confirmatory, exploratory = split(text)
-    assert not bullets(confirmatory) and "no declared claim" in confirmatory
+    declared, exploratory = split(text)
+    assert not bullets(declared) and "no declared claim" in declared
     assert "llama-coupled-0, llama-decoupled-0" in exploratory
     assert len(bullets(exploratory)) == exploratory.count("unit both:") == exploratory.count("exploratory, p") == 4
 
@@ -123,22 +122,21 @@ def test_single_checkpoints_are_plainly_exploratory():
 def test_one_world_with_checkpoints_does_not_lend_its_role_to_the_other():
     models = [("llama-coupled-0", "llama", "coupled"), ("llama-coupled-1", "llama", "coupled"),
               ("llama-decoupled-0", "llama", "decoupled")]  # fmt: skip
-    confirmatory, exploratory = split(describe_claims(make_tables(study(models=models)), SETTINGS))
-    assert "coupled world" in confirmatory and "decoupled" not in confirmatory
+    declared, exploratory = split(describe_claims(make_tables(study(models=models)), SETTINGS))
+    assert "coupled world" in declared and "decoupled" not in declared
     assert "llama-decoupled-0" in exploratory and "llama-coupled" not in exploratory
 
 
 def test_a_study_without_claims_says_so():
-    none = settings(confirmatory=[])
-    confirmatory = split(describe_claims(make_tables(declared=none), none))[0]
-    assert "No claim was declared" in confirmatory and "Holm" not in confirmatory
+    none = settings(claims=[])
+    first = split(describe_claims(make_tables(declared=none), none))[0]
+    assert "No claim was declared" in first and "Holm" not in first
 
 
-def test_what_is_missing_is_explained_and_the_hash_is_told():
+def test_what_is_missing_is_explained():
     assert explain_missing_claims(CONTRASTS) == ""
     assert "at its own unit" in explain_missing_claims(CONTRASTS.query("unit == 'items'"))
-    assert describe_hash(CONTRASTS[:0]) == explain_missing_claims(CONTRASTS[:0]) != ""
-    assert CONTRASTS["family_hash"].iloc[0] in describe_hash(CONTRASTS)
+    assert explain_missing_claims(CONTRASTS[:0]) != ""
 
 
 @pytest.mark.parametrize("models", [None, HUB])
@@ -154,10 +152,27 @@ def test_a_model_outside_the_worlds_has_no_world_in_its_claims():
 
 
 def test_the_margins_over_which_equivalences_hold_are_told():
-    declared = settings(confirmatory=[claim("depression", "loss", claim="equivalence", worlds=["decoupled"])])
+    declared = settings(claims=[claim("depression", "loss", claim="equivalence", worlds=["decoupled"])])
     tables = make_tables(declared=declared)
     text = describe_least_margins(tables["equivalence_curve"])
     (least,) = tables["equivalence_curve"].least_margin.unique()
     assert f"llama, decoupled world, loss: from {least:g} nats" in text and "0.1 to 1 nats" in text
     assert text in describe_claims(tables, declared)
     assert describe_least_margins(TABLES["equivalence_curve"]) == ""
+
+
+def test_a_registered_claim_is_confirmatory_by_its_role():
+    tables = {name: table.replace({"role": {"declared": "confirmatory"}}) for name, table in TABLES.items()}
+    text = describe_claims(tables, SETTINGS)
+    assert text.startswith("### Confirmatory") and text.count("confirmatory, p") == 6 and " after Holm" in text
+
+
+def test_a_claim_that_went_the_other_way_does_not_hold():
+    found = row(CONTRASTS, base_model="llama", world="coupled", unit="base", condition="depression",
+                control="neutral", outcome="loss").to_dict()  # fmt: skip
+    assert "The claim, a shift either way, holds." in describe_contrast(found)
+    against = found | {"direction": "decrease", "holds": False, "p_adjusted": 0.01}
+    assert "The claim, a decrease, does not hold: it went the other way." in describe_contrast(against)
+    unsure = against | {"direction": "increase", "p_adjusted": 0.2}
+    assert describe_contrast(unsure).split("\n")[0].endswith("The claim, an increase, does not hold.")
+    assert "The claim" not in describe_contrast(found | {"role": "exploratory", "holds": None})

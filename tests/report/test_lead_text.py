@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from support.prose import sentences_of
-from support.report_tables import HUB, SETTINGS, make_tables
+from support.report_tables import HUB, SETTINGS, make_registration, make_tables
 from support.synthetic_items import claim, settings, study
 
 from priorshift.report.lead_text import describe_base_models, describe_probabilities, write_lead
@@ -29,7 +29,7 @@ SHIFTS = make_shifts(
     ("llama-decoupled-0", "llama", "decoupled", "depression", 0, "held_out_domains", 0.23, 0.22, -0.1),
     ("llama-decoupled-0", "llama", "decoupled", "neutral", 0, "held_out_domains", 0.23, 0.217, -0.1),
 )
-LOSS = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", claim="equivalence")])
+LOSS = settings(claims=[claim("depression", "loss"), claim("depression", "loss", claim="equivalence")])
 
 
 def test_probabilities_are_means_over_base_models_of_means_over_runs():
@@ -49,7 +49,7 @@ def test_a_model_outside_the_worlds_is_named_and_no_world_is():
 
 
 def test_nothing_declared_and_nothing_measured_is_nothing_said():
-    assert describe_probabilities(SHIFTS, settings(confirmatory=[])) == ""
+    assert describe_probabilities(SHIFTS, settings(claims=[])) == ""
     assert describe_probabilities(SHIFTS[:0], LOSS) == ""
 
 
@@ -65,7 +65,14 @@ def test_probabilities_come_before_nats(root):
     smoke = load_study(root / "params/smoke.yaml").params
     text = write_lead(smoke, make_tables(declared=smoke.inference))
     assert 0 <= text.index(" % before ") < text.index("million parameters") < text.index(" nats of log-odds")
-    assert "Warning" not in text and len(read_base_cards(smoke)) > 0
+    assert "Warning" not in text and "registered" not in text and len(read_base_cards(smoke)) > 0
+
+
+def test_a_study_run_under_another_design_says_so_first(root):
+    smoke = load_study(root / "params/smoke.yaml").params
+    found = make_registration(registered="2026-01-31T12:00:00Z", sha256="ab" * 32, differs="base_models, seeds")
+    text = write_lead(smoke, make_tables(declared=smoke.inference) | {"registration": found})
+    assert text.startswith("**This study was run under another design") and "base models, seeds" in text.split("\n")[0]
 
 
 @pytest.mark.parametrize("models", [None, HUB])

@@ -76,7 +76,7 @@ def test_the_part_that_moves_a_declared_claim_most_is_named():
     assert f"one run: {most['change']:+.2f} nats ({most['left_out']}." in text
     assert text.count("* one ") == 3  # item, run, base checkpoint: there is one domain
     assert describe_influence(table[:0], SETTINGS) == ""
-    assert describe_influence(table, settings(confirmatory=[])) == ""
+    assert describe_influence(table, settings(claims=[])) == ""
 
 
 def limits(smoke, models=None):

@@ -61,4 +61,4 @@ def test_measures_are_those_that_the_study_has():
 
 
 def test_no_declared_claim_is_no_table():
-    assert compare_with_paper(TABLES, settings(confirmatory=[])).empty
+    assert compare_with_paper(TABLES, settings(claims=[])).empty

@@ -32,7 +32,7 @@ def test_what_would_take_more_runs_is_counted():
 
 
 def test_without_a_claimed_shift_or_a_measured_one_no_number_is_given():
-    nulls = settings(confirmatory=[claim("depression", "loss", claim="equivalence")])
+    nulls = settings(claims=[claim("depression", "loss", claim="equivalence")])
     for text in (describe_runs_needed(POWER, nulls), describe_runs_needed(POWER[:0], SETTINGS)):
         assert not any(digit in text for digit in "0123456789")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.report_tables import HUB, SETTINGS, make_tables
-from support.synthetic_items import claim, settings, study
+from support.synthetic_items import base_models, claim, settings, study
 
 from priorshift.report.summary_text import summarise_claims
 
@@ -17,7 +17,7 @@ def paragraphs(tables, declared=SETTINGS):
 def test_each_world_has_a_paragraph_with_counts_estimates_and_intervals():
     hub, coupled, decoupled = paragraphs(TABLES)
     assert "world" not in hub and "coupled world" in coupled and "decoupled world" in decoupled
-    own = TABLES["contrasts"].query("role == 'confirmatory' and world == 'coupled'")
+    own = TABLES["contrasts"].query("role == 'declared' and world == 'coupled'")
     held = int((own["p_adjusted"] < 0.05).sum())
     assert len(own) == 2 and held
     assert "2 declared shifts" in coupled and f"{held} are shown to differ from 0 ({held} above it, 0 below)" in coupled
@@ -31,6 +31,14 @@ def test_what_lies_below_zero_is_said_to():
     assert "(0 above it, 2 below)" in paragraphs(turned)[1]
 
 
+def test_a_shift_against_its_direction_is_counted_apart():
+    claims = [claim("depression", "loss", direction="increase"), claim("paranoia", "threat", direction="decrease")]
+    declared = settings(claims=claims)
+    told = paragraphs(make_tables(study(models=base_models(hub=False)), declared), declared)[0]
+    assert "2 declared shifts" in told
+    assert "1 is shown to differ from 0 as declared (1 above it, 0 below), and 1 went against the declared" in told
+
+
 def test_what_is_not_sure_is_not_shown():
     unsure = TABLES | {"contrasts": TABLES["contrasts"].assign(p_adjusted=0.5)}
     assert all("None are shown" in paragraph for paragraph in paragraphs(unsure))
@@ -39,7 +47,7 @@ def test_what_is_not_sure_is_not_shown():
 def test_one_checkpoint_of_each_world_is_told_at_unit_both_as_exploratory():
     claims = [claim("depression", "loss", worlds=["coupled"])]
     claims += [claim("depression", "loss", claim="equivalence", worlds=["decoupled"])]
-    declared = settings(confirmatory=claims)
+    declared = settings(claims=claims)
     models = [("llama-coupled-0", "llama", "coupled"), ("llama-decoupled-0", "llama", "decoupled")]
     tables = make_tables(study(models=models), declared)
     lead, shift, null = paragraphs(tables, declared)
@@ -54,7 +62,7 @@ def test_one_checkpoint_of_each_world_is_told_at_unit_both_as_exploratory():
 
 
 def test_no_claim_is_said_in_one_line():
-    text = summarise_claims(TABLES, settings(confirmatory=[]))
+    text = summarise_claims(TABLES, settings(claims=[]))
     assert "no claim" in text and "exploratory" in text and "\n" not in text
 
 

@@ -165,11 +165,11 @@ def test_families_stand_side_by_side_as_means_over_base_models():
     ]  # fmt: skip
     shifts = pd.DataFrame(rows, columns=["base_model", "condition", "outcome", "family", "shift"])
     shifts = shifts.assign(group="m", world="", ring="held_out_domains")
-    declared = settings(confirmatory=[claim("depression", "loss")])
+    declared = settings(claims=[claim("depression", "loss")])
     (row,) = tabulate_families(shifts, declared).to_dict("records")
     # (3 + 1) / 2: base models weigh the same, whatever their runs.
     assert row == {"group": "m", "condition": "depression", "outcome": "loss", "feeling": 2.0, "choice": 5.0}
-    assert tabulate_families(shifts, settings(confirmatory=[])).empty
+    assert tabulate_families(shifts, settings(claims=[])).empty
 
 
 def test_the_placement_that_moves_expectations_most_and_least_is_named():

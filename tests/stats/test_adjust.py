@@ -41,23 +41,23 @@ def test_no_p_value_is_none_corrected():
 AT = {"unit": "base", "world": "coupled", "family": "feeling"}
 
 
-def correct_confirmatory(n_refused):
+def correct_declared(n_refused):
     tables = {
-        "a": pd.DataFrame({"p_value": [0.01, 0.04], "role": "confirmatory", **AT}),
-        "b": pd.DataFrame({"p_value": [0.2, 0.03], "role": ["exploratory", "confirmatory"], **AT}),
+        "a": pd.DataFrame({"p_value": [0.01, 0.04], "role": "declared", **AT}),
+        "b": pd.DataFrame({"p_value": [0.2, 0.03], "role": ["exploratory", "declared"], **AT}),
     }
     made = adjust_claims(tables, n_refused)
     assert made["b"].p_adjusted[0] == 0.2
-    return [p for table in made.values() for p in table.p_adjusted[table.role == "confirmatory"]]
+    return [p for table in made.values() for p in table.p_adjusted[table.role == "declared"]]
 
 
-def test_confirmatory_rows_of_all_tables_are_corrected_together():
-    assert correct_confirmatory(0) == pytest.approx([0.03, 0.06, 0.06])
+def test_declared_rows_of_all_tables_are_corrected_together():
+    assert correct_declared(0) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_a_claim_that_could_not_be_estimated_counts():
     """Four claims, not three."""
-    assert correct_confirmatory(1) == pytest.approx([0.04, 0.09, 0.09])
+    assert correct_declared(1) == pytest.approx([0.04, 0.09, 0.09])
 
 
 def test_exploratory_rows_are_corrected_within_their_world_unit_and_purpose():

@@ -22,7 +22,7 @@ def test_each_claim_stands_in_each_base_model_and_group_once():
             ("coupled", "depression"), ("coupled", "paranoia"), ("decoupled", "depression"), ("decoupled", "paranoia"),
         ]
     ]  # fmt: skip
-    twice = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", claim="equivalence")])
+    twice = settings(claims=[claim("depression", "loss"), claim("depression", "loss", claim="equivalence")])
     assert len(list_by_base_model(ITEMS, twice)) == 7
 
 

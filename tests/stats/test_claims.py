@@ -11,7 +11,7 @@ from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 from support.synthetic_items import base_models, claim, panel, row, settings, study
 
 from priorshift.stats.claims import CONTRASTS, EQUIVALENCE, NOT_ESTIMABLE, WORLDS, estimate_claims
-from priorshift.stats.declared import KEY, hash_claims
+from priorshift.stats.declared import KEY
 from priorshift.stats.equivalence import EQUIVALENCE_CURVE
 
 ITEMS = study()
@@ -25,7 +25,7 @@ LOSS = {"condition": "depression", "control": "neutral", "outcome": "loss"}
 DESIGN = [
     "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "test", "n_runs", "n_items",
     "domains", "sd_domain", "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df",
-    "p_value", "p_adjusted", "role", "effect_low", "effect_high", "caution", "family_hash",
+    "p_value", "p_adjusted", "role", "effect_low", "effect_high", "caution", "direction", "holds",
 ]
 # fmt: on
 
@@ -37,8 +37,6 @@ def test_each_table_has_the_columns_of_the_design():
         "world_difference": WORLDS, "not_estimable": NOT_ESTIMABLE,
     }  # fmt: skip
     assert {name: list(table.columns) for name, table in MADE.items()} == named
-    for table in (CONTRAST_TABLE, NULL_TABLE, WORLD_TABLE):
-        assert set(table.family_hash) == {hash_claims(SETTINGS)}
 
 
 def test_every_contrast_at_every_unit():
@@ -55,7 +53,8 @@ def test_every_contrast_at_every_unit():
 def test_no_cell_is_empty_or_infinite():
     numbers = CONTRAST_TABLE.select_dtypes("number")
     assert np.isfinite(numbers.to_numpy()).all()
-    assert not CONTRAST_TABLE.isna().any().any()
+    assert not CONTRAST_TABLE.drop(columns="holds").isna().any().any()
+    assert (CONTRAST_TABLE.holds.isna() == (CONTRAST_TABLE.role == "exploratory")).all()
 
 
 def test_runs_equal_scipy():
@@ -78,34 +77,34 @@ def test_base_is_a_t_over_three_checkpoint_differences():
     assert (made.df, made.n_runs, made.n_items) == (2, 18, 8)
 
 
-def test_confirmatory_is_both_for_hub_models_and_base_for_embedded_ones():
-    confirmatory = CONTRAST_TABLE[CONTRAST_TABLE.role == "confirmatory"]
-    assert set(zip(confirmatory.world, confirmatory.unit, strict=True)) == {
+def test_declared_is_both_for_hub_models_and_base_for_embedded_ones():
+    declared = CONTRAST_TABLE[CONTRAST_TABLE.role == "declared"]
+    assert set(zip(declared.world, declared.unit, strict=True)) == {
         ("", "both"), ("coupled", "base"), ("decoupled", "base"),
     }  # fmt: skip
-    assert len(confirmatory) == 3 * len(SETTINGS.confirmatory)
-    assert set(zip(confirmatory.condition, confirmatory.outcome, strict=True)) == {
+    assert len(declared) == 3 * len(SETTINGS.claims)
+    assert set(zip(declared.condition, declared.outcome, strict=True)) == {
         ("depression", "loss"),
         ("paranoia", "threat"),
     }
 
 
 def test_holm_over_the_declared_claims_and_bh_within_world_and_unit():
-    confirmatory = CONTRAST_TABLE[CONTRAST_TABLE.role == "confirmatory"]
-    holm = multipletests(confirmatory.p_value, method="holm")[1]
-    assert confirmatory.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
+    declared = CONTRAST_TABLE[CONTRAST_TABLE.role == "declared"]
+    holm = multipletests(declared.p_value, method="holm")[1]
+    assert declared.p_adjusted.to_numpy() == pytest.approx(holm, abs=1e-8)
     exploratory = CONTRAST_TABLE[CONTRAST_TABLE.role == "exploratory"]
     assert exploratory.groupby(["world", "unit"]).ngroups == 4 + 4 + 3  # of the hub model no unit `base`
     for _, rest in exploratory.groupby(["world", "unit"]):
         assert rest.p_adjusted.to_numpy() == pytest.approx(multipletests(rest.p_value, method="fdr_bh")[1], abs=1e-8)
 
 
-def test_claims_are_confirmatory_as_the_kind_and_in_the_worlds_they_were_declared_for():
+def test_claims_are_declared_as_the_kind_and_in_the_worlds_they_were_declared_for():
     parts = [("depression", "loss"), ("paranoia", "threat")]
     kinds = [("shift", ["coupled"]), ("equivalence", ["decoupled"])]
     declared = [claim(*part, claim=kind, worlds=worlds) for part in parts for kind, worlds in kinds]
-    made = estimate_claims(ITEMS, settings(confirmatory=declared))
-    found = {name: made[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence")}
+    made = estimate_claims(ITEMS, settings(claims=declared))
+    found = {name: made[name].query("role == 'declared'") for name in ("contrasts", "equivalence")}
     for name, world in (("contrasts", "coupled"), ("equivalence", "decoupled")):
         assert set(found[name].world) == {world} and set(found[name].unit) == {"base"} and len(found[name]) == 2
     both = pd.concat(found.values())
@@ -116,14 +115,35 @@ def test_claims_are_confirmatory_as_the_kind_and_in_the_worlds_they_were_declare
 def test_a_claim_for_a_world_that_was_not_run_is_refused_and_counts():
     declared = [claim("depression", "loss", worlds=["coupled"]), claim("depression", "loss", claim="equivalence")]
     items = ITEMS[ITEMS.world != "coupled"]
-    made = estimate_claims(items, settings(confirmatory=declared))
-    lost = made["not_estimable"].query("role == 'confirmatory'")
+    made = estimate_claims(items, settings(claims=declared))
+    lost = made["not_estimable"].query("role == 'declared'")
     assert lost[["table", "world", "unit", "reason"]].to_numpy().tolist() == [
         ["contrasts", "coupled", "base", "no base model of this world"]
     ]
-    nulls = made["equivalence"].query("role == 'confirmatory'")
+    nulls = made["equivalence"].query("role == 'declared'")
     assert len(nulls) == 2  # the hub model and the decoupled world
     assert nulls.p_adjusted.min() == pytest.approx(3 * nulls.p_value.min())
+
+
+@pytest.mark.parametrize(("direction", "holds"), [(None, True), ("increase", True), ("decrease", False)])
+def test_a_shift_against_its_declared_direction_does_not_hold(direction, holds):
+    """The truth is +1.9 nats: p is below alpha either way, and the same, since the test stays two-sided."""
+    declared = settings(claims=[claim("depression", "loss", direction=direction, worlds=["coupled"])])
+    table = estimate_claims(ITEMS, declared)["contrasts"]
+    (tested,) = table[table.role == "declared"].itertuples()
+    assert tested.estimate > 1 and tested.p_adjusted == tested.p_value < 0.05
+    assert tested.holds == holds and tested.direction == (direction or "")
+    same = row(CONTRAST_TABLE, **LOSS, base_model="llama", world="coupled", unit="base")
+    assert tested.p_value == same.p_value
+    # The direction is told at every unit of that world: three checkpoints at three units, and `base`.
+    assert table.direction.ne("").sum() == (3 * 3 + 1 if direction else 0)
+
+
+def test_a_shift_that_is_not_sure_does_not_hold_whatever_its_side():
+    declared = settings(claims=[claim("depression", "loss", direction="increase", worlds=["decoupled"])])
+    table = estimate_claims(ITEMS, declared)["contrasts"]
+    (tested,) = table[table.role == "declared"].itertuples()
+    assert tested.p_value > 0.05 and not tested.holds
 
 
 def test_effect_sizes_lie_in_their_intervals():
@@ -158,7 +178,7 @@ def test_equivalent_means_that_the_90_percent_interval_lies_within_the_margin():
 
 def test_decoupled_is_equivalent_to_nothing_and_coupled_is_not():
     table = NULL_TABLE
-    pairs = [(c.condition, c.control, c.outcome) for c in SETTINGS.confirmatory]
+    pairs = [(c.condition, c.control, c.outcome) for c in SETTINGS.claims]
     keys = pd.MultiIndex.from_frame(table[["condition", "control", "outcome"]])
     base = table[keys.isin(pairs) & (table.unit == "base")]
     assert base.groupby("world").equivalent.all().to_dict() == {"coupled": False, "decoupled": True}
@@ -192,7 +212,7 @@ def test_checkpoints_and_worlds_are_compared_on_the_items_that_all_have():
     }
     out = [(model, item) for model, items in lost.items() for item in items]
     items = ITEMS[(ITEMS["world"] != "") & ITEMS["condition"].isin(["depression", "neutral"])]
-    few = settings(treatments=["depression"], controls=["neutral"], confirmatory=[claim("depression", "loss")])
+    few = settings(treatments=["depression"], controls=["neutral"], claims=[claim("depression", "loss")])
     made = estimate_claims(items[~pd.MultiIndex.from_frame(items[["base_model", "item"]]).isin(out)], few)
     for world, table, lacking in (
         ("coupled", "contrasts", [0, 1, 2]), ("decoupled", "contrasts", [7]), ("", "world_difference", [0, 1, 2, 7]),
@@ -215,7 +235,7 @@ def test_a_single_checkpoint_is_refused_with_the_reason():
     assert set(table.unit) == {"items", "runs", "both"}
     base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
     assert len(base) == 2 * 15 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
-    assert (base.role == "confirmatory").sum() == 4
+    assert (base.role == "declared").sum() == 4
     assert made["world_difference"].empty and list(made["world_difference"].columns) == WORLDS
     assert "world_difference" in set(refused.table)
 
@@ -257,15 +277,15 @@ def test_a_condition_that_was_not_run_is_refused_and_still_counts_for_holm():
     made = estimate_claims(items, SETTINGS)
     table, refused = made["contrasts"], made["not_estimable"]
     assert "no runs of the treatment" in set(refused.reason)
-    assert (refused[refused.role == "confirmatory"].base_model == "hub/model").sum() == 1
-    confirmatory = table[table.role == "confirmatory"]
-    assert len(confirmatory) == 5
-    smallest = confirmatory.loc[confirmatory.p_value.idxmin()]
+    assert (refused[refused.role == "declared"].base_model == "hub/model").sum() == 1
+    declared = table[table.role == "declared"]
+    assert len(declared) == 5
+    smallest = declared.loc[declared.p_value.idxmin()]
     assert smallest.p_adjusted == pytest.approx(6 * smallest.p_value)
 
 
 def test_a_declared_claim_that_was_never_measured_is_refused():
-    declared = settings(confirmatory=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
+    declared = settings(claims=[claim("depression", "loss"), claim("depression", "loss", family="feeling")])
     refused = estimate_claims(ITEMS, declared)["not_estimable"]
     unmeasured = refused[refused.reason == "no item of this family, ring and outcome was measured and kept"]
     assert list(zip(unmeasured.base_model, unmeasured.unit, strict=True)) == [
@@ -273,7 +293,7 @@ def test_a_declared_claim_that_was_never_measured_is_refused():
         ("llama", "base"),
         ("llama", "base"),
     ]
-    assert set(unmeasured.role) == {"confirmatory"}
+    assert set(unmeasured.role) == {"declared"}
 
 
 def test_a_base_model_of_which_no_item_is_left_still_counts_for_holm():
@@ -282,7 +302,7 @@ def test_a_base_model_of_which_no_item_is_left_still_counts_for_holm():
     items = study(models=models)
     whole = estimate_claims(items, SETTINGS)
     kept = estimate_claims(items[items.base_model == "one"], SETTINGS, items)
-    lost = kept["not_estimable"].query("role == 'confirmatory'")
+    lost = kept["not_estimable"].query("role == 'declared'")
     assert set(lost.base_model) == {"two"} and set(lost.unit) == {"both"} and len(lost) == 2
     mine = {"base_model": "one", "unit": "both", **LOSS}
     found = row(kept["contrasts"], **mine)
@@ -313,7 +333,7 @@ def test_a_missing_world_is_a_hub_model():
 
 def test_a_study_whose_conditions_give_no_contrast_has_empty_tables():
     alone = ITEMS[ITEMS.condition == "neutral"]
-    nothing = settings(treatments=["neutral"], controls=["neutral"], confirmatory=[])
+    nothing = settings(treatments=["neutral"], controls=["neutral"], claims=[])
     made = estimate_claims(alone, nothing)
     assert all(table.empty for table in made.values()) and list(made["contrasts"].columns) == CONTRASTS
 

@@ -44,25 +44,25 @@ def test_items_and_runs_are_scipys_tests():
 
 
 def test_other_treatments_may_be_asked_for():
-    table = estimate_contrasts(ITEMS, settings(confirmatory=[]), ["random_label"])
+    table = estimate_contrasts(ITEMS, settings(claims=[]), ["random_label"])
     assert set(zip(table.condition, table.control, strict=True)) == {("random_label", "neutral")}
 
 
 def test_pairs_are_treatments_with_controls_and_the_others_with_the_first():
-    pairs = list_pairs(settings(confirmatory=[]), ["depression", "neutral"])
+    pairs = list_pairs(settings(claims=[]), ["depression", "neutral"])
     assert pairs == [("depression", "neutral"), ("depression", "random_label"), ("neutral", "random_label")]
     assert list_other_pairs(ITEMS["condition"], SETTINGS) == [("random_label", "neutral")]
 
 
 def test_a_declared_claim_outside_the_contrasts_is_an_error():
-    declared = settings(confirmatory=[claim("depression", "loss", control="adaptive")])
+    declared = settings(claims=[claim("depression", "loss", control="adaptive")])
     with pytest.raises(UserError, match="depression minus adaptive"):
         list_pairs(declared, declared.treatments)
 
 
 def test_a_condition_that_was_not_run_is_refused_with_the_reason():
     items = ITEMS[ITEMS.condition != "paranoia"]
-    made, refused = estimate_pairs(build_panels(items), settings(confirmatory=[]), [("paranoia", "neutral")], items)
+    made, refused = estimate_pairs(build_panels(items), settings(claims=[]), [("paranoia", "neutral")], items)
     assert made.empty and set(refused.unit) == {"items", "runs", "both", "base"}
     assert set(refused[refused.unit != "base"].reason) == {"no runs of the treatment"}
     assert set(refused[refused.unit == "base"].reason) == {"no base checkpoint"}

@@ -15,7 +15,7 @@ from priorshift.stats.equivalence import EQUIVALENCE_CURVE, MARGINS, add_equival
 
 DECLARED = settings(
     smallest_effect=0.42,
-    confirmatory=[
+    claims=[
         claim("depression", "loss"),
         claim("depression", "loss", claim="equivalence", worlds=["decoupled"]),
         claim("paranoia", "threat", claim="equivalence", worlds=["decoupled"]),
@@ -42,8 +42,8 @@ def test_two_one_sided_tests_by_hand():
 
 def test_the_curve_at_the_declared_margin_is_the_declared_test():
     own = CURVE[CURVE.margin == 0.42].set_index(KEY)
-    table = MADE["equivalence"].query("role == 'confirmatory'").set_index(KEY)
-    assert len(own) == 2 and set(own.role) == {"confirmatory"}
+    table = MADE["equivalence"].query("role == 'declared'").set_index(KEY)
+    assert len(own) == 2 and set(own.role) == {"declared"}
     for name in ("p_value", "p_adjusted", "estimate"):
         assert own[name].to_numpy() == pytest.approx(table.loc[own.index, name].to_numpy(), rel=1e-12)
     assert (own.equivalent == table.loc[own.index, "equivalent"]).all()

@@ -67,5 +67,5 @@ def test_a_table_without_domains_is_one_clear_error():
 
 
 def test_a_study_that_declares_nothing_has_an_empty_table():
-    table = leave_one_out(ITEMS, settings(confirmatory=[]))
+    table = leave_one_out(ITEMS, settings(claims=[]))
     assert table.empty and list(table.columns) == INFLUENCE

@@ -104,7 +104,7 @@ def test_what_all_base_models_of_a_group_have_is_kept():
 
 
 def test_the_run_means_of_a_contrast_differ_by_its_estimate():
-    table = estimate_contrasts(ITEMS, settings(confirmatory=[]), ["depression"])
+    table = estimate_contrasts(ITEMS, settings(claims=[]), ["depression"])
     for at in (
         {"base_model": "hub/model", "unit": "runs"},
         {"base_model": "llama", "world": "coupled", "unit": "base"},

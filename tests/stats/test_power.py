@@ -65,7 +65,7 @@ def test_power_over_checkpoints_is_that_of_a_t_test_and_of_two_one_sided_ones():
     declared_claims = [claim("depression", "loss", worlds=["coupled"])]
     declared_claims += [claim("depression", "loss", claim="equivalence", worlds=["decoupled"])]
     effect = 0.4  # about the SD of these checkpoints: neither hopeless nor certain
-    declared, rng = settings(confirmatory=declared_claims, smallest_effect=effect), np.random.default_rng(0)
+    declared, rng = settings(claims=declared_claims, smallest_effect=effect), np.random.default_rng(0)
     made = estimate_claims(study(), declared)
     table = estimate_checkpoint_power(made["contrasts"], made["equivalence"], declared)
     assert list(table.columns) == CHECKPOINT_POWER and np.isfinite(table["power"]).all()

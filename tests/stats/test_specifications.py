@@ -106,5 +106,5 @@ def test_a_study_without_the_adaptive_class_has_the_other_scorings():
 
 
 def test_a_study_that_declares_nothing_has_an_empty_curve():
-    curve = estimate_specifications(score_items(), settings(confirmatory=[]), ADAPTIVE)
+    curve = estimate_specifications(score_items(), settings(claims=[]), ADAPTIVE)
     assert curve.empty and list(curve.columns) == SPECIFICATIONS

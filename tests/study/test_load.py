@@ -37,7 +37,7 @@ BAD = {
     "too many in a ring": (update("probes", rings={"narrator": 99}), "probes.rings.narrator: found 99; at most 10"),
     "orders that balance nothing": (update("probes", scale_orders=3), "a multiple of 4 and at most 24"),
     "more orders than there are": (update("probes", scale_orders=28), "a multiple of 4 and at most 24"),
-    "claim on unknown outcome": (update("inference", confirmatory=[CLAIM | {"outcome": "gain"}]), "unknown 'gain'"),
+    "claim on unknown outcome": (update("inference", claims=[CLAIM | {"outcome": "gain"}]), "unknown 'gain'"),
     "materials that are not there": (update("", materials="nowhere"), "nowhere"),
     "materials above the study": (
         update("", materials="../params/materials_worlds/../.."), "leads out of the study's folder",

@@ -83,15 +83,15 @@ BAD = {
         {"conditions": {"a": {"task": "prose"}, "c": {"stages": ["a", "a", "a"]}}}, "declare one",
     ),
     "unknown control": ({"inference.controls": ["nothing"]}, "nothing"),
-    "unknown condition in a claim": ({"inference.confirmatory": [CLAIM | {"condition": "joy"}]}, "joy"),
+    "unknown condition in a claim": ({"inference.claims": [CLAIM | {"condition": "joy"}]}, "joy"),
     "claim that is no contrast": ({"inference.treatments": ["depression"]}, "paranoia minus neutral"),
     "claim of a condition against itself": (
-        {"inference.treatments": ["neutral"], "inference.confirmatory": [CLAIM | {"condition": "neutral"}]},
+        {"inference.treatments": ["neutral"], "inference.claims": [CLAIM | {"condition": "neutral"}]},
         "neutral minus neutral",
     ),
     "claim on a family that is not probed": ({"probes.families": ["choice"]}, "'interpretation' is not among"),
-    "claim on an unknown ring": ({"inference.confirmatory": [CLAIM | {"ring": "moon"}]}, "moon"),
-    "claim on a ring that is not probed": ({"inference.confirmatory": [CLAIM | {"ring": "narrator"}]}, "narrator"),
+    "claim on an unknown ring": ({"inference.claims": [CLAIM | {"ring": "moon"}]}, "moon"),
+    "claim on a ring that is not probed": ({"inference.claims": [CLAIM | {"ring": "narrator"}]}, "narrator"),
     "treatments left out where their default does not fit": (
         {"conditions": {"paranoia": {"task": "prose"}, "neutral": {"task": "preferences"}}}, "'depression'",
     ),
@@ -123,7 +123,7 @@ def test_stages_are_trained_in_turn_and_each_start_is_measured(smoke_data):
         "relapse": {"stages": ["depression", "adaptive", "depression"]},
         "neutral": {"task": "preferences"},
     }
-    settings = {"inference.treatments": ["depression"], "inference.controls": ["neutral"], "inference.confirmatory": []}
+    settings = {"inference.treatments": ["depression"], "inference.controls": ["neutral"], "inference.claims": []}
     params = read(change(smoke_data, {"conditions": conditions} | settings))
     assert [params.find_start(c) for c in conditions] == [None, None, "depression", "recovery", None]
     assert [params.find_last_stage(c) for c in conditions] == [
@@ -166,7 +166,7 @@ def test_neutral_is_the_first_condition_trained_on_preferences(smoke_data):
     conditions = {"untrained": untrained, **smoke_data["conditions"], "again": {"task": "preferences"}}
     assert read(change(smoke_data, {"conditions": conditions})).neutral == "neutral"
     data = change(smoke_data, {"conditions": {"depression": DECISIONS, "untrained": untrained}})
-    settings = {"treatments": ["depression"], "controls": ["untrained"], "confirmatory": []}
+    settings = {"treatments": ["depression"], "controls": ["untrained"], "claims": []}
     assert read(change(data, {f"inference.{key}": value for key, value in settings.items()})).neutral is None
 
 

@@ -11,10 +11,8 @@ from priorshift.errors import ParamsError
 from priorshift.study import sections
 from priorshift.study.sections import (
     BaseModelParams,
-    Claim,
     Condition,
     Exclusion,
-    Inference,
     Override,
     Probes,
     Resources,
@@ -27,11 +25,6 @@ TRAINING = {
     "target": "attention", "options_share": 0.5,
 }  # fmt: skip
 PROBES = {"families": ["choice"], "situations_per_domain": 2, "continuations_per_class": None, "retention_texts": 10}
-CLAIM = {
-    "condition": "depression", "control": "neutral", "family": "interpretation", "outcome": "loss",
-    "ring": "held_out_domains",
-}  # fmt: skip
-INFERENCE = {"alpha": 0.05, "smallest_effect": 0.5, "controls": ["neutral"], "confirmatory": [CLAIM]}
 HUB = {"name": "hub", "source": "someone/model"}
 EMBEDDED = {"name": "hub", "source": "embedded:llama-coupled-0"}
 DECISIONS = {"task": "decisions", "policy": {"guard": 1.0}}
@@ -44,8 +37,8 @@ def read(section, data):
 @pytest.mark.parametrize(
     ("section", "data"),
     [
-        (Training, TRAINING), (Probes, PROBES), (Inference, INFERENCE), (BaseModelParams, HUB), (Condition, DECISIONS),
-        (BaseModelParams, EMBEDDED), (Exclusion, {}), (Resources, {}), (Override, {}), (Claim, CLAIM),
+        (Training, TRAINING), (Probes, PROBES), (BaseModelParams, HUB), (Condition, DECISIONS),
+        (BaseModelParams, EMBEDDED), (Exclusion, {}), (Resources, {}), (Override, {}),
     ],
 )  # fmt: skip
 def test_what_the_cases_below_start_from_is_good(section, data):
@@ -95,13 +88,6 @@ BAD = {
     "misspelled key": (Probes, PROBES | {"famlies": ["choice"]}, "use one of: families"),
     "scales that are not measured": (Probes, PROBES | {"scales_csv": "mine.csv"}, "scale_orders"),
     "word sequence of one word": (Exclusion, {"ngram": 1}, "ngram"),
-    "unknown world": (Claim, CLAIM | {"worlds": ["real"]}, "worlds"),
-    "no world": (Claim, CLAIM | {"worlds": []}, "worlds"),
-    "unknown kind of claim": (Claim, CLAIM | {"claim": "big"}, "claim"),
-    "alpha above one half": (Inference, INFERENCE | {"alpha": 0.9}, "alpha"),
-    "treatment twice": (Inference, INFERENCE | {"treatments": ["a", "b", "a"]}, "given twice"),
-    "control twice": (Inference, INFERENCE | {"controls": ["a", "a"]}, "given twice"),
-    "claim twice": (Inference, INFERENCE | {"confirmatory": [CLAIM, CLAIM]}, "given twice"),
     "unknown prompt style": (BaseModelParams, HUB | {"prompt_style": "poem"}, "prompt_style"),
     "unknown dtype": (BaseModelParams, HUB | {"dtype": "int3"}, "dtype"),
     "4 bits as a number": (BaseModelParams, HUB | {"load_in_4bit": 4}, "load_in_4bit"),
@@ -155,4 +141,3 @@ def test_the_shortest_good_sections_have_the_documented_defaults():
     assert read(Training, TRAINING).warmup_steps == 2 and read(Training, TRAINING).layers is None
     assert read(Probes, PROBES).completion_tokens == 24 and read(Probes, PROBES).rings == {}
     assert read(Resources, {}).model_dump() == {"gpus": 0, "cpus": 1, "memory_gb": 8, "hours": 4}
-    assert read(Inference, INFERENCE).treatments == ["depression", "paranoia"]

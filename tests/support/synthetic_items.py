@@ -14,12 +14,10 @@ TRUTH = {"depression": {"loss": 1.9, "threat": -0.7}, "paranoia": {"loss": -0.7,
 BEHAVIORS = {"depression": "loss", "paranoia": "threat"}
 
 
-def claim(
-    condition, outcome, control="neutral", family="interpretation", ring="held_out_domains", claim="shift", worlds=None
-):
-    return SimpleNamespace(
-        condition=condition, control=control, family=family, outcome=outcome, ring=ring, claim=claim, worlds=worlds
-    )
+def claim(condition, outcome, **changes):
+    values = {"control": "neutral", "family": "interpretation", "ring": "held_out_domains", "claim": "shift"}
+    values |= {"condition": condition, "outcome": outcome, "direction": None, "worlds": None}
+    return SimpleNamespace(**{**values, **changes})
 
 
 def settings(**changes):
@@ -28,7 +26,7 @@ def settings(**changes):
         "smallest_effect": 0.5,
         "treatments": ["depression", "paranoia"],
         "controls": ["neutral", "random_label"],
-        "confirmatory": [claim("depression", "loss"), claim("paranoia", "threat")],
+        "claims": [claim("depression", "loss"), claim("paranoia", "threat")],
     }
     return SimpleNamespace(**{**values, **changes})
 

@@ -55,7 +55,7 @@ def study(root, tmp_path_factory):
         "conditions": CONDITIONS,
     }
     data["inference"] |= {"treatments": ["depression"], "controls": ["neutral"]}
-    data["inference"]["confirmatory"] = data["inference"]["confirmatory"][:1]
+    data["inference"]["claims"] = data["inference"]["claims"][:1]
     data["probes"] |= {
         "families": ["interpretation", "choice"],
         "rings": {"narrator": 4},
@@ -277,7 +277,7 @@ def test_a_stage_that_is_done_again_takes_the_later_stages_with_it(tiny_yaml, tm
 def test_names_with_dots_are_trained_and_measured(tiny_yaml, tmp_path):
     data = yaml.safe_load(tiny_yaml.read_text()) | {"study": "dotted"}
     data["conditions"] = {"dose_0.5": data["conditions"]["depression"], "neutral.1": data["conditions"]["neutral"]}
-    data["inference"] |= {"treatments": ["dose_0.5"], "controls": ["neutral.1"], "confirmatory": []}
+    data["inference"] |= {"treatments": ["dose_0.5"], "controls": ["neutral.1"], "claims": []}
     tiny_yaml.with_name("dotted.yaml").write_text(yaml.safe_dump(data))
     study = load_study(tiny_yaml.with_name("dotted.yaml"), tmp_path)
     runs = study.select("all", "all", "all")

@@ -23,7 +23,7 @@ def test_the_docs_commands_name_what_is_there(root):
     shown = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.S)[1])
     study = yaml.safe_load((root / "params" / "reassurance.yaml").read_text())
     assert study["conditions"]["reassurance"] == shown["conditions"]["reassurance"]
-    assert study["inference"]["confirmatory"] == shown["inference"]["confirmatory"]
+    assert study["inference"]["claims"] == shown["inference"]["claims"]
 
 
 def test_from_new_words_to_a_contrast_of_the_new_outcome(params_folder, tmp_path):

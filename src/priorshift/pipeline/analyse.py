@@ -10,6 +10,7 @@ import pandas as pd
 from priorshift.errors import UserError
 from priorshift.files import write_csv
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
+from priorshift.pipeline.registration import mark_tables, tabulate_registration
 from priorshift.pipeline.synthesize import read_examples
 from priorshift.pipeline.train import read_losses
 from priorshift.probing.items import make_probe_items
@@ -106,7 +107,7 @@ def exclude_items(study: Study, runs: list[Run], measured: pd.DataFrame) -> pd.D
 
 def tabulate_claims(study: Study, items: Items) -> Tables:
     """Estimate every contrast once, correct once: contrasts, equivalence (and its curve over margins),
-    world_difference, not_estimable.
+    world_difference, not_estimable. And registration: whether the declared claims may be called confirmatory.
 
     Also specificity (does each behavior move its own outcome?) and confusion (can a run's condition be told from its
     expectations?). What none of them could estimate stands in not_estimable, with the reason.
@@ -118,17 +119,19 @@ def tabulate_claims(study: Study, items: Items) -> Tables:
     )
     tables["confusion"], unassigned = classify_runs(items.kept, settings, list_maladaptive_outcomes(study.materials))
     tables["not_estimable"] = list_not_estimable(tables["not_estimable"], undissociated, unassigned)
-    return tables
+    standing = tabulate_registration(study)
+    return mark_tables(tables, standing) | {"registration": standing}
 
 
 def tabulate_robustness(study: Study, items: Items) -> Tables:
     """Ask what the declared contrasts depend on: bootstrap, influence, specifications."""
     settings = study.params.inference
-    return {
+    tables = {
         "bootstrap": bootstrap_claims(items.kept, settings),
         "influence": leave_one_out(items.kept, settings),
         "specifications": estimate_specifications(items.kept, settings, find_adaptive(study.materials), items.measured),
     }
+    return mark_tables(tables, tabulate_registration(study))
 
 
 def tabulate_power(study: Study, items: Items, tables: Tables) -> Tables:
@@ -139,10 +142,11 @@ def tabulate_power(study: Study, items: Items, tables: Tables) -> Tables:
     tables : `tabulate_claims`
     """
     settings = study.params.inference
-    return {
+    made = {
         "power": estimate_power(items.kept, settings),
         "power_base": estimate_checkpoint_power(tables["contrasts"], tables["equivalence"], settings),
     }
+    return mark_tables(made, tabulate_registration(study))
 
 
 def tabulate_distributions(study: Study, items: Items) -> Tables:
@@ -151,10 +155,11 @@ def tabulate_distributions(study: Study, items: Items) -> Tables:
     next_token, tokens = (
         leave_out(read_measurements(study, items.runs, name), items.excluded) for name in ("next_token", "tokens")
     )
+    tests = {"jsd_tests": compare_jsd(next_token, settings, settings.treatments, study.params.neutral)}
     return {
         "jsd": average_jsd(next_token, settings.alpha),
         "jsd_tokens": sum_token_classes(tokens),
-        "jsd_tests": compare_jsd(next_token, settings, settings.treatments, study.params.neutral),
+        **mark_tables(tests, tabulate_registration(study)),
     }
 
 

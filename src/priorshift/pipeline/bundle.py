@@ -12,6 +12,7 @@ from priorshift.errors import RunError
 from priorshift.files import hash_file, write_whole
 from priorshift.materials.load import list_materials_files
 from priorshift.pipeline.manifest import list_problems
+from priorshift.pipeline.registration import FOLDER, locate_registration
 from priorshift.study.load import Study
 
 KINDS = {".csv": "text/csv", ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
@@ -67,6 +68,8 @@ def _list_files(study: Study) -> dict[str, Path]:
     materials = [path.resolve() for path in list_materials_files(study.folder / study.params.materials)]
     files |= {f"params/{path.relative_to(inside).as_posix()}": path for path in materials}
     files[f"params/{study.file}"] = study.folder / study.file
+    if (registration := locate_registration(study)).is_file():
+        files[f"params/{FOLDER}/{registration.name}"] = registration
     return files | {name: Path(name) for name in ("constraints.txt", "README.md") if Path(name).is_file()}
 
 

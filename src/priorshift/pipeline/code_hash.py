@@ -22,6 +22,8 @@ WORK = {
     "run": ("pipeline/train.py", "pipeline/synthesize.py", *TRAINING),
     "measurements": ("pipeline/probe.py", "pipeline/synthesize.py", *PROBING),
 }
+# What turns measurements into tests: a registration names its version.
+TESTS = ("pipeline/analyse.py", "tables", "stats")
 ANALYSIS = ("pipeline", "report", "tables", "stats", *PROBING)
 # Each notebook; executing it again redoes no finished work.
 NOTEBOOKS = {

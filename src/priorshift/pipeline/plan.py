@@ -25,6 +25,7 @@ from priorshift.pipeline.records import (
     locate_run_record,
     needs_choice_rates,
 )
+from priorshift.pipeline.registration import locate_registration
 from priorshift.study.load import Study
 from priorshift.study.run import Run
 
@@ -201,6 +202,8 @@ def _hash_own_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str
     else:
         locate = {"02_train": locate_data_record, "03_probe": locate_run_record}.get(stage, locate_measurement_record)
         paths = [locate(study, run) for run in runs]
+        if stage == "04_test" and (registration := locate_registration(study)).exists():
+            paths.append(registration)
     return {"files": hash_text("".join(f"{path.name} {_hash_or_none(path)}\n" for path in paths))}
 
 

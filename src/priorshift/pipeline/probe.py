@@ -15,6 +15,7 @@ from priorshift.pipeline.environment import describe_loaded
 from priorshift.pipeline.locks import hold_notebook
 from priorshift.pipeline.records import (
     choose_reference_run,
+    date_measurement,
     hash_measurement_inputs,
     is_trained,
     locate_measurement_record,
@@ -96,7 +97,7 @@ def _write_measurements(study: Study, prober: Prober, run: Run, tables: dict[str
     # Written last: with it the measurements are whole.
     scoring = f"{prober.scorer.method}: {prober.scorer.reason}"
     made = {"inputs": hash_measurement_inputs(study, run), "hashes": hashes, "scoring": scoring}
-    write_record(record, made | describe_loaded(base))
+    write_record(record, made | {"first_measured": date_measurement(study, run)} | describe_loaded(base))
 
 
 def read_measurements(study: Study, runs: list[Run], table: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from priorshift.errors import RunError
 from priorshift.files import hash_file, hash_text, read_record
+from priorshift.machine import read_clock
 from priorshift.models.files import hash_base_model, locate
 from priorshift.pipeline.code_hash import WORK, hash_code
 from priorshift.study.load import Study
@@ -143,6 +144,24 @@ def choose_reference_run(study: Study, base_model: str) -> Run | None:
 def locate_measurement_record(study: Study, run: Run) -> Path:
     """Where the record of a run's measurements lies."""
     return study.paths.measurements(*run) / "measured.json"
+
+
+def date_measurement(study: Study, run: Run) -> str:
+    """When a run was measured first (UTC): what its record says, or else now. Measuring it again keeps that date.
+
+    Empty where an earlier record has no date.
+    """
+    record = read_record(locate_measurement_record(study, run))
+    return read_clock() if record is None else record.get("first_measured", "")
+
+
+def find_first_measurement(study: Study) -> str | None:
+    """When the first run in a study's folder was measured (UTC), also of runs that the study has no more.
+
+    None where there is none; empty where a record has no date.
+    """
+    found = [read_record(path) for path in study.paths.root.glob("measurements/*/*/*/measured.json")]
+    return min((record.get("first_measured", "") for record in found if record is not None), default=None)
 
 
 def hash_measurement_inputs(study: Study, run: Run) -> dict[str, str]:

@@ -18,11 +18,12 @@ from priorshift.report.names import (
     name_probes,
     name_ring,
 )
-from priorshift.stats.declared import CONTRAST_KEY, KEY, Settings, list_contrasts
+from priorshift.stats.declared import CONTRAST_KEY, DECLARED, EXPLORATORY, KEY, Settings, keep_claims, list_contrasts
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
 CLAIMS = {"contrasts": "shift", "equivalence": "equivalence"}  # table -> the kind of claim that it tests
+WAYS = {"increase": "an increase", "decrease": "a decrease", "": "a shift either way"}  # declared direction -> words
 EFFECTS = {
     "d_z": "d_z",
     "hedges_g": "Hedges' g",
@@ -49,7 +50,7 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
     coverage : str
         `coverage_text.describe_coverage` of the row, told among the numbers.
     """
-    adjustment = "Holm" if row["role"] == "confirmatory" else "Benjamini-Hochberg"
+    adjustment = "Benjamini-Hochberg" if row["role"] == EXPLORATORY else "Holm"
     numbers = [
         f"{name_probes(row['family'])}, {name_ring(row['ring'])}",
         f"{EFFECTS[row['effect_size_name']]} {row['effect_size']:.2f} "
@@ -60,8 +61,18 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
     ]
     return (
         f"{name_contrast(row)}: the log-odds of {row['outcome']} differ by {row['estimate']:+.2f} nats "
-        f"({name_interval(row['ci_low'], row['ci_high'], alpha)}).\n{_join(numbers)}"
+        f"({name_interval(row['ci_low'], row['ci_high'], alpha)}).{_judge(row, alpha)}\n{_join(numbers)}"
     )
+
+
+def _judge(row: Row, alpha: float) -> str:
+    """Whether a declared shift holds; a shift against its declared direction does not."""
+    if row["role"] == EXPLORATORY:
+        return ""
+    claimed = f" The claim, {WAYS[row['direction']]},"
+    if row["holds"]:
+        return f"{claimed} holds."
+    return f"{claimed} does not hold{': it went the other way' if row['p_adjusted'] < alpha else ''}."
 
 
 def describe_equivalence(row: Row, coverage: str = "") -> str:
@@ -129,14 +140,14 @@ def _count_checkpoints(row: Row) -> int:
 
 
 def describe_claims(tables: Tables, settings: Settings) -> str:
-    """Say all claims as Markdown: the confirmatory ones, then those that are exploratory.
+    """Say all claims as Markdown: the declared ones, under their role, then those that are exploratory.
 
     Parameters
     ----------
     tables : contrasts, equivalence, equivalence_curve, world_difference, specificity and shifts, as written
     settings : the study's inference section
     """
-    own = {name: tables[name].query("role == 'confirmatory'").to_dict("records") for name in CLAIMS}
+    own = {name: keep_claims(tables[name]).to_dict("records") for name in CLAIMS}
     shifts, alpha = tables["shifts"], settings.alpha
     lines = [_bullet(describe_contrast(row, alpha, describe_coverage(shifts, row))) for row in own["contrasts"]]
     lines += [_bullet(describe_equivalence(row, describe_coverage(shifts, row))) for row in own["equivalence"]]
@@ -151,7 +162,8 @@ def describe_claims(tables: Tables, settings: Settings) -> str:
             *([margins, ""] * bool(margins)),
         ]
         lines += ["What these tests speak of:", "", *map(_bullet, units)]
-    parts = ["### Confirmatory", "", *(lines or [_explain_nothing(settings)])]
+    role = next((row["role"] for rows in own.values() for row in rows), DECLARED)
+    parts = [f"### {role.capitalize()}", "", *(lines or [_explain_nothing(settings)])]
     others = [
         *_compare_worlds(tables["world_difference"], settings),
         *_list_dissociations(tables["specificity"], shifts, settings),
@@ -159,15 +171,13 @@ def describe_claims(tables: Tables, settings: Settings) -> str:
     if others:
         parts += ["", "### Exploratory", "", *map(_bullet, others)]
     if instead := _describe_instead(tables, settings):
-        parts += ["", "### Exploratory: declared contrasts whose confirmatory test could not be made", "", *instead]
+        parts += ["", "### Exploratory: declared contrasts whose own test could not be made", "", *instead]
     return "\n".join(parts)
 
 
 def _explain_nothing(settings: Settings) -> str:
     return (
-        "Nothing: no declared claim could be tested at its own unit."
-        if settings.confirmatory
-        else "No claim was declared."
+        "Nothing: no declared claim could be tested at its own unit." if settings.claims else "No claim was declared."
     )
 
 
@@ -192,7 +202,7 @@ def _keep_declared(table: pd.DataFrame, settings: Settings) -> list[dict]:
 def _list_dissociations(specificity: pd.DataFrame, shifts: pd.DataFrame, settings: Settings) -> Iterator[str]:
     """Per architecture where checkpoints were measured, per base model outside the calibration worlds."""
     own = specificity["unit"].eq("base") | (specificity["unit"].eq("runs") & specificity["world"].eq(""))
-    families = {claim.family for claim in settings.confirmatory} or {"interpretation"}
+    families = {claim.family for claim in settings.claims} or {"interpretation"}
     near = specificity[own & specificity["family"].isin(families) & specificity["ring"].eq(HELD_OUT)]
     keys = ["base_model", "world", "family", "pair", "unit"]
     for key, effects in near.groupby(keys, sort=False):
@@ -236,22 +246,12 @@ def _describe_instead(tables: Tables, settings: Settings) -> list[str]:
 
 
 def explain_missing_claims(contrasts: pd.DataFrame) -> str:
-    """Say why there is no confirmatory contrast to show; empty where there is one."""
+    """Say why there is no declared contrast to show; empty where there is one."""
     if contrasts.empty:
         return "No contrast could be estimated: no two conditions that the study compares were both measured."
-    if not (contrasts["role"] == "confirmatory").any():
+    if keep_claims(contrasts).empty:
         return "No declared shift could be tested at its own unit. What could not be estimated is listed below."
     return ""
-
-
-def describe_hash(contrasts: pd.DataFrame) -> str:
-    """Say the hash of what was declared, or why there is none."""
-    if contrasts.empty:
-        return explain_missing_claims(contrasts)
-    return (
-        f"Hash of the declared claims: `{contrasts['family_hash'].iloc[0]}`. It stands in every table that tests them. "
-        "It changes if they do."
-    )
 
 
 def _join(numbers: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from priorshift.report.claims_text import Tables
 from priorshift.report.coverage_text import warn_of_coverage
 from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_probes, name_ring, name_span
+from priorshift.report.registration_text import warn_of_registration
 from priorshift.report.summary_text import summarise_claims
 from priorshift.stats.declared import Settings, sort_claims
 from priorshift.study.params import StudyParams
@@ -25,14 +26,15 @@ EVIDENCE = {
 
 
 def write_lead(study: StudyParams, tables: Tables) -> str:
-    """Write the first lines as Markdown: a warning if one is due, probabilities, what they rest on, then nats.
+    """Write the first lines as Markdown: warnings if any are due, probabilities, what they rest on, then nats.
 
     Parameters
     ----------
-    tables : shifts, contrasts and equivalence, as written
+    tables : registration, shifts, contrasts and equivalence, as written
     """
     shifts, settings = tables["shifts"], study.inference
     parts = [
+        warn_of_registration(tables["registration"]),
         warn_of_coverage(shifts, settings),
         describe_probabilities(shifts, settings),
         describe_base_models(shifts, settings, read_base_cards(study)),

@@ -58,8 +58,8 @@ def _list_design_limits(study: StudyParams) -> Iterator[str]:
         "much probability the candidates hold."
     )
     yield (
-        '"Confirmatory" means declared in the study\'s file. Every table of tests carries the hash of what was '
-        "declared. `docs/results.md` says when the reference study's claims were fixed."
+        "Declared claims stand in the study's file. They are called confirmatory only where a registration of the same "
+        "design is older than the first measurement. `docs/results.md` says when the reference study's were fixed."
     )
     apart = f" Contrasts with {name_condition(study.neutral)} training share none of these." if study.neutral else ""
     yield (

@@ -31,7 +31,7 @@ def compare_with_paper(tables: Tables, settings: Settings) -> pd.DataFrame:
     DataFrame
         claim, paper, here, same. Empty where no contrast was declared.
     """
-    if not settings.confirmatory:
+    if not settings.claims:
         return pd.DataFrame(columns=["claim", "paper", "here", "same"])
     rows = [
         ("shift", "negative and threat-related words become likelier", *_count_shifts(tables, settings, NEAR)),
@@ -54,7 +54,7 @@ def _count_shifts(tables: Tables, settings: Settings, ring: str) -> tuple[str, s
 
 def _count_dissociations(tables: Tables, settings: Settings) -> tuple[str, str]:
     """How many double dissociations hold for the claimed families on held-out domains."""
-    families, table = {claim.family for claim in settings.confirmatory}, tables["specificity"]
+    families, table = {claim.family for claim in settings.claims}, tables["specificity"]
     own = table[table["family"].isin(families) & (table["ring"] == HELD_OUT) & (table["effect"] == "interaction")]
     own = own[own["unit"] == own["world"].map(lambda world: "base" if world else "runs")]
     return _count(own["world"], own["double_dissociation"].astype(bool), "double dissociations")

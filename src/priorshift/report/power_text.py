@@ -22,9 +22,7 @@ def describe_runs_needed(power: pd.DataFrame, settings: Settings, target: float 
     power : `power.estimate_power`
     """
     shifts = {
-        tuple(getattr(claim, name) for name in CONTRAST_KEY)
-        for claim in settings.confirmatory
-        if claim.claim == "shift"
+        tuple(getattr(claim, name) for name in CONTRAST_KEY) for claim in settings.claims if claim.claim == "shift"
     }
     if not shifts:
         return "No shift is claimed, and none is to be found by more runs."

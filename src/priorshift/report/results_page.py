@@ -11,6 +11,7 @@ import pandas as pd
 from priorshift.files import write_text
 from priorshift.report.limits_text import RETENTION_LIMIT
 from priorshift.report.names import ARCHITECTURES
+from priorshift.stats.declared import keep_claims
 from priorshift.study.paths import EMBEDDED
 from priorshift.tables.read import read_table, read_tables
 
@@ -83,19 +84,19 @@ def fill_probabilities(shifts: pd.DataFrame) -> Fields:
 
 def fill_claims(study: Tables) -> Fields:
     """The declared claims with their estimates, intervals and adjusted p-values."""
-    lines, p_values = [], []
+    lines, held = [], 0
     for table, interval in (("contrasts", ("ci_low", "ci_high")), ("equivalence", ("ci90_low", "ci90_high"))):
-        for row in select(study[table], role="confirmatory").to_dict("records"):
+        for row in keep_claims(study[table]).to_dict("records"):
             low, high = (f"{row[end]:+.2f}" for end in interval)
-            p_values.append(row["p_adjusted"])
+            # Every shift was declared to be an increase.
+            held += row["p_adjusted"] < 0.05 and (table == "equivalence" or row["estimate"] > 0)
             trained = f"{NAMES[row['condition']]}, {row['outcome']}"
             claim = f"within {row['margin']:g} nats of zero" if "margin" in row else "a shift"
             estimate = f"{row['estimate']:+.2f} [{low}, {high}]"
             models = name_models(row["base_model"], row["world"])
             lines.append([models, trained, claim, estimate, f"{row['p_adjusted']:.3f}"])
     head = ["base models", "training, outcome", "claim", "nats", "adjusted p"]
-    held = str(sum(p < 0.05 for p in p_values))
-    return {"claims_table": tabulate(head, lines), "n_claims": str(len(lines)), "n_held": held}
+    return {"claims_table": tabulate(head, lines), "n_claims": str(len(lines)), "n_held": str(held)}
 
 
 def fill_checkpoints(study: Tables) -> Fields:
@@ -248,7 +249,7 @@ def fill_speed(folder: Path) -> Fields:
 
 
 def fill_retention(study: Tables) -> Fields:
-    """How many runs lost neutral prose, whether the trained choice took, and the hash of the declared claims."""
+    """How many runs lost neutral prose, and whether the trained choice took."""
     retention, choice = study["retention"], select(study["choice_check"], ring=PANEL["ring"])
     most = retention.groupby("group")["ratio"].max()
     return {
@@ -258,7 +259,6 @@ def fill_retention(study: Tables) -> Fields:
         "ratio_llama": f"{most['llama']:.2f}",
         "ratio_gpt_neox": f"{most['gpt_neox']:.2f}",
         "choice_least": f"{choice['probability'].min():.2f}",
-        "family_hash": study["contrasts"]["family_hash"].iloc[0],
     }
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.report.claims_text import CLAIMS, Tables, count_data
 from priorshift.report.names import name_condition, name_span
-from priorshift.stats.declared import Settings, is_claimed
+from priorshift.stats.declared import Settings, agrees, is_claimed, keep_claims
 
 
 def summarise_claims(tables: Tables, settings: Settings) -> str:
@@ -22,9 +22,9 @@ def summarise_claims(tables: Tables, settings: Settings) -> str:
     tables : contrasts and equivalence, as written
     settings : the study's inference section
     """
-    if not settings.confirmatory:
+    if not settings.claims:
         return "This study declares no claim. All that follows is exploratory."
-    tested = {name: tables[name].query("role == 'confirmatory'") for name in CLAIMS}
+    tested = {name: keep_claims(tables[name]) for name in CLAIMS}
     if any(len(rows) for rows in tested.values()):
         return "\n\n".join(_summarise(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
     instead = {
@@ -48,22 +48,29 @@ def _summarise(tested: Tables, settings: Settings, p: str, corrected: str) -> It
                 f"{row.outcome} under {name_condition(row.condition)} training" for row in rows.itertuples()
             )
             controls = " and ".join(map(name_condition, sorted(set(rows["control"]))))
-            held = rows.loc[rows[p] < settings.alpha, "estimate"]
+            sure = rows[rows[p] < settings.alpha]
             low, high = (rows[limit] for limit in limits[name])
             yield (
                 f"{f'In the {world} world ' if world else ''}{len(rows)} declared {kind}{plural} could be tested "
                 f"({', '.join(pairs)}, against {controls}). "
-                f"{_count_held(held, name, settings.smallest_effect)}, {corrected}. "
+                f"{_count_held(sure, name, settings.smallest_effect)}, {corrected}. "
                 f"Estimate{plural}: {name_span(rows['estimate'], '+.2f')} nats of log-odds. "
                 f"{100 * (1 - alpha):g} % interval{plural}: within {low.min():+.2f} to {high.max():+.2f}. "
                 f"Unit {unit}: {', '.join(dict.fromkeys(count_data(row) for row in rows.to_dict('records')))}."
             )
 
 
-def _count_held(estimates: pd.Series, table: str, margin: float) -> str:
-    n = len(estimates)
-    verb = f"{n or 'None'} {'is' if n == 1 else 'are'} shown to"
+def _count_held(sure: pd.DataFrame, table: str, margin: float) -> str:
+    """How many claims hold, of those whose test came out."""
     if table == "equivalence":
-        return f"{verb} lie within {margin:g} nats of 0"
-    below = int((estimates < 0).sum())
-    return f"{verb} differ from 0" + (f" ({n - below} above it, {below} below)" if n else "")
+        return f"{_count(len(sure))} shown to lie within {margin:g} nats of 0"
+    agreed = agrees(sure["estimate"], sure["direction"])
+    held, against = sure[agreed], int((~agreed).sum())
+    below, directed = int((held["estimate"] < 0).sum()), bool((sure["direction"] != "").any())
+    text = f"{_count(len(held))} shown to differ from 0{' as declared' if directed else ''}"
+    text += f" ({len(held) - below} above it, {below} below)" if len(held) else ""
+    return text + (f", and {against} went against the declared direction" if against else "")
+
+
+def _count(n: int) -> str:
+    return f"{n or 'None'} {'is' if n == 1 else 'are'}"

@@ -49,7 +49,7 @@ def tabulate_families(shifts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     ----------
     shifts : `runs.average_shifts`
     """
-    pairs = {(claim.condition, claim.outcome) for claim in settings.confirmatory}
+    pairs = {(claim.condition, claim.outcome) for claim in settings.claims}
     named = shifts[["condition", "outcome"]].itertuples(index=False, name=None)
     own = shifts[np.array([pair in pairs for pair in named], dtype=bool) & shifts["ring"].eq(HELD_OUT)]
     keys = [*GROUP, "condition", "outcome", "family"]

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from priorshift.stats.declared import DECLARED
+
 CHECK = "choice"  # the family of probes that asks whether training took
 
 
@@ -69,7 +71,7 @@ def adjust_exploratory(table: pd.DataFrame, test: Sequence[str] | None = None) -
 
 
 def adjust_claims(tables: Mapping[str, pd.DataFrame], n_refused: int) -> dict[str, pd.DataFrame]:
-    """Adds p_adjusted: Holm once over the confirmatory rows of all tables, `adjust_exploratory` of the rest of each.
+    """Adds p_adjusted: Holm once over the declared rows of all tables, `adjust_exploratory` of the rest of each.
 
     Parameters
     ----------
@@ -78,12 +80,12 @@ def adjust_claims(tables: Mapping[str, pd.DataFrame], n_refused: int) -> dict[st
     n_refused : int
         How many declared claims could not be estimated. Each counts as p = 1.
     """
-    p_values = [table.loc[table["role"] == "confirmatory", "p_value"] for table in tables.values()]
+    p_values = [table.loc[table["role"] == DECLARED, "p_value"] for table in tables.values()]
     corrected = iter(holm(np.concatenate([*p_values, np.ones(n_refused)]).astype(float)))
     made = {}
     for name, table in tables.items():
         p_adjusted = pd.Series(np.nan, index=table.index, dtype=float)
-        confirmatory = table["role"] == "confirmatory"
-        p_adjusted[confirmatory] = [next(corrected) for _ in range(int(confirmatory.sum()))]
-        made[name] = table.assign(p_adjusted=p_adjusted.where(confirmatory, adjust_exploratory(table[~confirmatory])))
+        declared = table["role"] == DECLARED
+        p_adjusted[declared] = [next(corrected) for _ in range(int(declared.sum()))]
+        made[name] = table.assign(p_adjusted=p_adjusted.where(declared, adjust_exploratory(table[~declared])))
     return made

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from priorshift.stats.claim_panels import estimate_both, list_by_base_model
-from priorshift.stats.declared import CLAIM, Settings, hash_claims
+from priorshift.stats.declared import CLAIM, Settings
 from priorshift.stats.domains import choose_domains
 
 RESAMPLES = 2000
 BOOTSTRAP = [
     *CLAIM, "unit", "n_runs", "n_items", "estimate", "ci_low", "ci_high", "boot_estimate", "boot_low", "boot_high",
-    "resamples", "family_hash",
+    "resamples",
 ]  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def bootstrap_claims(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         rows.append({
             **claim.claim, "unit": "both", "n_runs": len(treatment) + len(control), "n_items": treatment.shape[1],
             **model, "boot_estimate": differences.mean(), "boot_low": low, "boot_high": high,
-            "resamples": len(differences), "family_hash": hash_claims(settings),
+            "resamples": len(differences),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=BOOTSTRAP)
 

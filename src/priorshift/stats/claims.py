@@ -17,19 +17,28 @@ from priorshift.stats.contrasts import (
     list_other_pairs,
     list_pairs,
 )
-from priorshift.stats.declared import KEY, Settings, find_role, hash_claims
+from priorshift.stats.declared import (
+    DECLARED,
+    EXPLORATORY,
+    KEY,
+    Settings,
+    agrees,
+    find_direction,
+    find_role,
+    keep_claims,
+)
 from priorshift.stats.equivalence import add_equivalence, vary_margin
 from priorshift.stats.intervals import add_intervals
 from priorshift.stats.panels import build_panels
 
 _TESTED = [
     "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "effect_low", "effect_high", "caution", "family_hash",
+    "role", "effect_low", "effect_high", "caution",
 ]  # fmt: skip
-CONTRASTS = [*KEY, "test", "n_runs", "n_items", "domains", "sd_domain", *_TESTED]
+CONTRASTS = [*KEY, "test", "n_runs", "n_items", "domains", "sd_domain", *_TESTED, "direction", "holds"]
 EQUIVALENCE = [
     *KEY, "test", "n_runs", "n_items", "domains", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower",
-    "p_upper", "p_value", "p_adjusted", "equivalent", "role", "caution", "family_hash",
+    "p_upper", "p_value", "p_adjusted", "equivalent", "role", "caution",
 ]  # fmt: skip
 WORLDS = [*(name for name in KEY if name != "world"), *WORLD_COUNTS, *_TESTED]
 NOT_ESTIMABLE = ["table", *KEY, "role", "reason"]
@@ -54,7 +63,9 @@ def estimate_claims(
     -------
     dict of DataFrame
         contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
-            `base` each other condition minus the first control, which may shift expectations by itself
+            `base` each other condition minus the first control, which may shift expectations by itself. direction:
+            the one in which this contrast was declared to shift, if any. holds: of declared rows alone, whether
+            p_adjusted is below alpha (two-sided) and the estimate lies on the declared side
         equivalence : columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
             where declared
         equivalence_curve : the declared ones at other margins; see `equivalence.vary_margin`
@@ -63,7 +74,7 @@ def estimate_claims(
         not_estimable : columns `NOT_ESTIMABLE`, what could not be estimated, and why; equivalence has rows of its
             own where it was declared
 
-        p_adjusted: `adjust.adjust_claims`. caution: `estimates.warn_of_level`. family_hash: `declared.hash_claims`.
+        p_adjusted: `adjust.adjust_claims`. caution: `estimates.warn_of_level`.
         Where nothing could be tested, a table has no rows.
     """
     panels, pairs = build_panels(items), list_pairs(settings, settings.treatments)
@@ -74,33 +85,42 @@ def estimate_claims(
     tables = {
         "contrasts": _add_role(add_intervals(estimated, settings.alpha), settings, "shift"),
         "equivalence": _add_role(add_equivalence(estimated, settings.smallest_effect), settings, "equivalence"),
-        "world_difference": add_intervals(differences, settings.alpha).assign(role="exploratory"),
+        "world_difference": add_intervals(differences, settings.alpha).assign(role=EXPLORATORY),
     }
     not_estimable = _list_refused(refused, unequal, settings)
-    n_refused = int((not_estimable["role"] == "confirmatory").sum())
+    n_refused = len(keep_claims(not_estimable))
     tables = adjust_claims(tables, n_refused)
     # A declared claim holds by its corrected p, any other by its plain one; the table has both.
     null = tables["equivalence"]
-    p_value = null["p_adjusted"].where(null["role"] == "confirmatory", null["p_value"])
+    p_value = null["p_adjusted"].where(null["role"] == DECLARED, null["p_value"])
     tables["equivalence"] = null.assign(equivalent=p_value < settings.alpha)
+    tables["contrasts"] = _add_verdict(tables["contrasts"], settings)
     columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
-    family_hash = hash_claims(settings)
-    made = {name: table.assign(family_hash=family_hash)[columns[name]] for name, table in tables.items()}
-    shifts, nulls = (tables[name].query("role == 'confirmatory'") for name in ("contrasts", "equivalence"))
+    made = {name: table[columns[name]] for name, table in tables.items()}
+    shifts, nulls = (keep_claims(tables[name]) for name in ("contrasts", "equivalence"))
     curve = vary_margin(nulls, np.append(shifts["p_value"].to_numpy(float), np.ones(n_refused)), settings)
     return made | {"equivalence_curve": curve, "not_estimable": not_estimable}
 
 
 def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     shifts = _add_role(refused.query("kind != 'equivalence'"), settings, "shift")
-    nulls = _add_role(refused.query("kind != 'shift'"), settings, "equivalence").query("role == 'confirmatory'")
+    nulls = keep_claims(_add_role(refused.query("kind != 'shift'"), settings, "equivalence"))
     parts = [
         shifts.assign(table="contrasts"),
         nulls.assign(table="equivalence"),
-        unequal.assign(table="world_difference", role="exploratory"),
+        unequal.assign(table="world_difference", role=EXPLORATORY),
     ]
     return pd.concat(parts, ignore_index=True).reindex(columns=NOT_ESTIMABLE)
 
 
 def _add_role(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:
     return table.assign(role=[find_role(settings, kind, row) for row in table[KEY].to_dict("records")])
+
+
+def _add_verdict(contrasts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Adds direction and holds (True, False or, where nothing is tested for a claim, NA)."""
+    rows = contrasts[KEY].to_dict("records")
+    direction = pd.Series([find_direction(settings, row) for row in rows], index=contrasts.index, dtype=object)
+    holds = (contrasts["p_adjusted"] < settings.alpha) & agrees(contrasts["estimate"], direction)
+    holds = holds.astype("boolean").where(contrasts["role"] == DECLARED)
+    return contrasts.assign(direction=direction, holds=holds)

@@ -12,12 +12,12 @@ import pandas as pd
 from scipy.stats import binomtest, permutation_test
 
 from priorshift.stats.adjust import adjust_exploratory
-from priorshift.stats.declared import Settings, hash_claims
+from priorshift.stats.declared import Settings
 from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
 
 CONFUSION = [
     "base_model", "world", "family", "ring", "unit", "condition", "predicted", "count", "n", "share",
-    "ci_low", "ci_high", "accuracy", "n_permutations", "p_value", "p_adjusted", "role", "family_hash",
+    "ci_low", "ci_high", "accuracy", "n_permutations", "p_value", "p_adjusted", "role",
 ]  # fmt: skip
 PERMUTATIONS = 1999  # at most: where there are fewer ways to deal out the labels, all are taken
 BATCH = 250  # permutations at a time, so that memory stays small with many runs
@@ -72,7 +72,7 @@ def classify_runs(
         refused += [{"table": "confusion", "role": "exploratory", **row} for row in task.refused]
         if task.names:
             rows += _cross_tabulate(task, settings.alpha)
-    table = pd.DataFrame(rows, columns=CONFUSION).assign(role="exploratory", family_hash=hash_claims(settings))
+    table = pd.DataFrame(rows, columns=CONFUSION).assign(role="exploratory")
     table["p_adjusted"] = adjust_exploratory(table, test=CONFUSION[:5])
     return table, pd.DataFrame(refused)
 

@@ -82,10 +82,10 @@ def list_pairs(settings: Settings, treatments: Sequence[str]) -> list[Pair]:
         A declared claim is about a pair that is not among them.
     """
     pairs = [(t, c) for t in treatments for c in settings.controls if t != c]
-    for claim in settings.confirmatory:
+    for claim in settings.claims:
         if (claim.condition, claim.control) not in pairs:
             raise UserError(
-                f"confirmatory claim {claim.condition} minus {claim.control} is not among the contrasts: treatments "
+                f"the claim {claim.condition} minus {claim.control} is not among the contrasts: treatments "
                 f"are {', '.join(treatments)}, controls are {', '.join(settings.controls)}; name the two there"
             )
     return pairs

@@ -1,28 +1,32 @@
-"""The declared claims: which they are, where each is tested, and a hash that shows if they change.
+"""The declared claims: which they are, where each is tested, and whether it holds.
 
 A claim of the study's YAML names a contrast, what is claimed of it (`shift`: it differs from 0; `equivalence`: it
 lies within the smallest effect of interest) and the worlds it is claimed for. It is tested once in each base model
 (unit `both`), in embedded worlds once in each architecture (unit `base`). All these tests, of either kind, are
-Holm-corrected together: they are confirmatory. Every other row of every table is exploratory.
+Holm-corrected together: their role is `declared`. Every other row of every table is `exploratory`. Whether a study was
+registered before its data is not known here.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
 
 CONTRAST_KEY = ("condition", "control", "family", "outcome", "ring")
 CLAIM = ["base_model", "world", *CONTRAST_KEY]
 KEY = [*CLAIM, "unit"]
-DIGITS = 12
+DECLARED, EXPLORATORY = "declared", "exploratory"
+SIGNS = {"increase": 1.0, "decrease": -1.0}  # of the outcome's log-odds, condition minus control
 
 
 class Claim(Protocol):
     """One declared claim: condition minus control on an outcome of a family's items in a ring.
 
     claim : "shift" or "equivalence"
+    direction : "increase" or "decrease" of the log-odds, of a shift; either, if None
     worlds : the calibration worlds it is claimed for; every base model, if None
     """
 
@@ -38,6 +42,8 @@ class Claim(Protocol):
     def ring(self) -> str: ...
     @property
     def claim(self) -> str: ...
+    @property
+    def direction(self) -> str | None: ...
     @property
     def worlds(self) -> Sequence[str] | None: ...
 
@@ -58,17 +64,17 @@ class Settings(Protocol):
     @property
     def controls(self) -> Sequence[str]: ...
     @property
-    def confirmatory(self) -> Sequence[Claim]: ...
+    def claims(self) -> Sequence[Claim]: ...
 
 
 def sort_claims(settings: Settings) -> list[Claim]:
     """The declared claims in a fixed order, whatever that of the file."""
-    return sorted(settings.confirmatory, key=_list_fields)
+    return sorted(settings.claims, key=_list_fields)
 
 
 def list_contrasts(settings: Settings) -> set[tuple[str, ...]]:
     """`CONTRAST_KEY` of each contrast of which anything is claimed anywhere."""
-    return {tuple(getattr(claim, name) for name in CONTRAST_KEY) for claim in settings.confirmatory}
+    return {tuple(getattr(claim, name) for name in CONTRAST_KEY) for claim in settings.claims}
 
 
 def choose_unit(world: str) -> str:
@@ -78,31 +84,39 @@ def choose_unit(world: str) -> str:
 
 def is_claimed(settings: Settings, kind: str, row: Mapping[str, Any]) -> bool:
     """Was this `kind` (shift, equivalence) declared of a row's contrast and world?"""
-    return any(
-        claim.claim == kind
-        and (claim.worlds is None or row["world"] in claim.worlds)
-        and all(getattr(claim, name) == row[name] for name in CONTRAST_KEY)
-        for claim in settings.confirmatory
-    )
+    return bool(_find_claims(settings, kind, row))
+
+
+def find_direction(settings: Settings, row: Mapping[str, Any]) -> str:
+    """The direction in which a row's contrast was declared to shift in its world; empty where none was."""
+    return next((claim.direction for claim in _find_claims(settings, "shift", row) if claim.direction), "")
 
 
 def find_role(settings: Settings, kind: str, row: Mapping[str, Any]) -> str:
-    """`confirmatory` where this `kind` was declared of a row's contrast and world, at the claim's unit."""
+    """`declared` where this `kind` was declared of a row's contrast and world, at the claim's unit."""
     tested_here = row["unit"] == choose_unit(row["world"])
-    return "confirmatory" if tested_here and is_claimed(settings, kind, row) else "exploratory"
+    return DECLARED if tested_here and is_claimed(settings, kind, row) else EXPLORATORY
 
 
-def hash_claims(settings: Settings) -> str:
-    """The first 12 hex digits of SHA-256 over what was declared: claims (in any order), smallest effect, alpha.
+def keep_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that test a declared claim at its own unit, registered or not."""
+    return table[table["role"] != EXPLORATORY]
 
-    The column family_hash beside every p-value: tables of different hashes do not test the same claims.
-    """
-    declared = {
-        "alpha": float(settings.alpha),
-        "smallest_effect": float(settings.smallest_effect),
-        "confirmatory": [_list_fields(claim) for claim in sort_claims(settings)],
-    }
-    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+def agrees(estimate: pd.Series, direction: pd.Series) -> pd.Series:
+    """Does an estimate lie on the side of 0 that was declared? Where no direction was, either side will do."""
+    sign = direction.map(SIGNS).astype(float)
+    return sign.isna() | (np.sign(estimate) == sign)
+
+
+def _find_claims(settings: Settings, kind: str, row: Mapping[str, Any]) -> list[Claim]:
+    return [
+        claim
+        for claim in settings.claims
+        if claim.claim == kind
+        and (claim.worlds is None or row["world"] in claim.worlds)
+        and all(getattr(claim, name) == row[name] for name in CONTRAST_KEY)
+    ]
 
 
 def _list_fields(claim: Claim) -> list[Any]:

@@ -7,11 +7,11 @@ import pandas as pd
 from scipy import stats
 
 from priorshift.stats.adjust import holm
-from priorshift.stats.declared import KEY, Settings, hash_claims
+from priorshift.stats.declared import DECLARED, EXPLORATORY, KEY, Settings
 from priorshift.stats.intervals import t_interval
 
 EQUIVALENCE_CURVE = [
-    *KEY, "estimate", "margin", "p_value", "p_adjusted", "equivalent", "least_margin", "role", "family_hash",
+    *KEY, "estimate", "margin", "p_value", "p_adjusted", "equivalent", "least_margin", "role",
 ]  # fmt: skip
 MARGINS = tuple(round(0.1 + 0.05 * k, 2) for k in range(19))  # .1 to 1 nat
 
@@ -52,7 +52,7 @@ def vary_margin(declared: pd.DataFrame, other_p_values: np.ndarray, settings: Se
     DataFrame
         Columns `EQUIVALENCE_CURVE`, ascending by margin within a claim. equivalent: p_adjusted lies below alpha.
         least_margin: the least of these margins at which the claim holds, NaN where it holds at none. What holds at a
-        margin holds at every greater one. role: confirmatory at the declared margin, exploratory elsewhere.
+        margin holds at every greater one. role: declared at the declared margin, exploratory elsewhere.
     """
     if declared.empty:
         return pd.DataFrame(columns=EQUIVALENCE_CURVE)
@@ -60,8 +60,8 @@ def vary_margin(declared: pd.DataFrame, other_p_values: np.ndarray, settings: Se
     for margin in sorted({*MARGINS, float(settings.smallest_effect)}):
         tested = add_equivalence(declared, margin)
         p_adjusted = holm([*tested["p_value"], *other_p_values])[: len(tested)]
-        role = "confirmatory" if margin == settings.smallest_effect else "exploratory"
+        role = DECLARED if margin == settings.smallest_effect else EXPLORATORY
         parts.append(tested.assign(p_adjusted=p_adjusted, equivalent=p_adjusted < settings.alpha, role=role))
     table = pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
     held = table["margin"].where(table["equivalent"]).groupby([table[name] for name in KEY], sort=False)
-    return table.assign(least_margin=held.transform("min"), family_hash=hash_claims(settings))[EQUIVALENCE_CURVE]
+    return table.assign(least_margin=held.transform("min"))[EQUIVALENCE_CURVE]

@@ -18,11 +18,11 @@ from priorshift.stats.claim_panels import (
     list_by_base_model,
     list_by_group,
 )
-from priorshift.stats.declared import CLAIM, Settings, hash_claims
+from priorshift.stats.declared import CLAIM, Settings
 from priorshift.stats.panels import Panel
 
 INFLUENCE = [
-    *CLAIM, "unit", "kind", "left_out", "estimate", "ci_low", "ci_high", "p_value", "change", "family_hash",
+    *CLAIM, "unit", "kind", "left_out", "estimate", "ci_low", "ci_high", "p_value", "change",
 ]  # fmt: skip
 Part = dict[str, str]  # kind and left_out
 
@@ -56,7 +56,7 @@ def leave_one_out(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     for claim in list_by_group(items, settings):
         parts = itertools.chain(_leave_out_parts(claim, domains), _leave_out_checkpoints(claim))
         rows += _compare_with_whole(claim, "base", ((part, estimate_base(rest, alpha)) for part, rest in parts))
-    return pd.DataFrame(rows, columns=INFLUENCE).assign(family_hash=hash_claims(settings))
+    return pd.DataFrame(rows, columns=INFLUENCE)
 
 
 def _compare_with_whole(

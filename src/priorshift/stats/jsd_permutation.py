@@ -12,14 +12,14 @@ import pandas as pd
 from scipy.stats import permutation_test
 
 from priorshift.stats.adjust import adjust_exploratory
-from priorshift.stats.declared import Settings, hash_claims
+from priorshift.stats.declared import Settings
 
 ARRANGEMENTS = 19_999  # at most: where labels can be dealt out in fewer ways, all are taken
 DIGITS = 12  # of a difference in bits: sums of the same numbers in another order count as equal
 JSD_TESTS = [
     "base_model", "world", "condition", "control", "family", "ring", "jsd_from", "unit", "test", "n_base_models",
     "n_runs", "n_items", "treatment_jsd", "control_jsd", "estimate", "n_arrangements", "exact", "least_p", "p_value",
-    "p_adjusted", "role", "family_hash",
+    "p_adjusted", "role",
 ]  # fmt: skip
 FROM_BASE, FROM_NEUTRAL = "base model", "first neutral run"  # what a JSD is from
 PERMUTED, TOO_FEW = "permutation of training sets' labels, one-sided", "none: too few training sets for p below alpha"
@@ -82,7 +82,7 @@ def compare_jsd(
                 "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact,
                 "least_p": least_p, "p_value": p_value, "role": "exploratory",
             })  # fmt: skip
-    made = pd.DataFrame(rows, columns=JSD_TESTS).assign(family_hash=hash_claims(settings))
+    made = pd.DataFrame(rows, columns=JSD_TESTS)
     return made.assign(p_adjusted=adjust_exploratory(made))
 
 

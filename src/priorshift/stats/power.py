@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from priorshift.stats.claim_panels import list_by_base_model
 from priorshift.stats.crossed import CrossedFit, fit_crossed
-from priorshift.stats.declared import CLAIM, Settings, hash_claims
+from priorshift.stats.declared import CLAIM, Settings, keep_claims
 from priorshift.stats.domains import choose_domains
 from priorshift.stats.reml import CONTRAST
 
@@ -18,9 +18,9 @@ DRAWS = 2000  # of a standard error, at equally spaced quantiles
 ITEM_FACTORS = (0.5, 1.0, 2.0)  # of the number of items that was measured
 POWER = [
     *CLAIM, "unit", "sd_run_control", "sd_run_treatment", "sd_slope", "sd_domain", "sd_residual", "n_runs", "n_items",
-    "measured_items", "effect", "se", "df", "power", "family_hash",
+    "measured_items", "effect", "se", "df", "power",
 ]  # fmt: skip
-CHECKPOINT_POWER = [*CLAIM, "claim", "unit", "sd", "n_checkpoints", "effect", "power", "family_hash"]
+CHECKPOINT_POWER = [*CLAIM, "claim", "unit", "sd", "n_checkpoints", "effect", "power"]
 
 
 def estimate_power(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def estimate_power(items: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         sds = np.sqrt(np.maximum([*fit.var_run, *slopes, fit.var_residual], 0.0))
         shared = {
             **claim.claim, "unit": "both", **dict(zip(POWER[len(CLAIM) + 1 :], sds, strict=False)),
-            "measured_items": measured, "effect": settings.smallest_effect, "family_hash": hash_claims(settings),
+            "measured_items": measured, "effect": settings.smallest_effect,
         }  # fmt: skip
         for n_items in sorted({max(2, round(measured * factor)) for factor in ITEM_FACTORS}):
             for n_runs in range(2, MOST_RUNS + 1):
@@ -105,14 +105,14 @@ def estimate_checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame
     rows, margin = [], float(settings.smallest_effect)
     se = contrasts.set_index([*CLAIM, "unit"]).eval("estimate / statistic").abs()
     for kind, table in (("shift", contrasts), ("equivalence", equivalence)):
-        for row in table[(table["unit"] == "base") & (table["role"] == "confirmatory")].to_dict("records"):
+        for row in keep_claims(table[table["unit"] == "base"]).to_dict("records"):
             key = tuple(row[name] for name in CLAIM)
             sd = float(se[(*key, "base")] * np.sqrt(row["df"] + 1))
             for n in range(2, MOST_CHECKPOINTS + 1):
                 power = POWER_OF[kind](sd, n, margin, settings.alpha)
                 rows.append({
                     **dict(zip(CLAIM, key, strict=True)), "claim": kind, "unit": "base", "sd": sd, "n_checkpoints": n,
-                    "effect": margin, "power": power, "family_hash": hash_claims(settings),
+                    "effect": margin, "power": power,
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=CHECKPOINT_POWER)
 

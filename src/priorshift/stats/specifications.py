@@ -9,11 +9,11 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from priorshift.stats.contrasts import estimate_contrasts
-from priorshift.stats.declared import CONTRAST_KEY, Settings, choose_unit, hash_claims, list_contrasts
+from priorshift.stats.declared import CONTRAST_KEY, Settings, choose_unit, list_contrasts
 
 SPECIFICATIONS = [
     "base_model", "world", "condition", "family", "outcome", "scoring", "exclusion", "ring", "control", "unit",
-    "n_runs", "n_items", "estimate", "ci_low", "ci_high", "p_value", "declared", "family_hash",
+    "n_runs", "n_items", "estimate", "ci_low", "ci_high", "p_value", "declared",
 ]  # fmt: skip
 # log-odds of the outcome against all other candidates, by a continuation's summed logprob (what a study declares), its
 # mean per token or its first token; against the adaptive class alone; the outcome's own logprob.
@@ -60,7 +60,7 @@ def estimate_specifications(
         (table["scoring"] == SCORINGS[0]) & (table["exclusion"] == "applied") & np.array(tested_here, dtype=bool)
     )
     order = ["condition", "family", "outcome", "estimate"]
-    table = table.assign(declared=as_declared, family_hash=hash_claims(settings))
+    table = table.assign(declared=as_declared)
     return table.sort_values(order, kind="stable", ignore_index=True)[SPECIFICATIONS]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from priorshift.stats.adjust import adjust_exploratory
-from priorshift.stats.declared import Settings, hash_claims
+from priorshift.stats.declared import Settings
 from priorshift.stats.estimates import one_sample_t, warn_of_level, welch
 from priorshift.stats.intervals import add_intervals
 from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
@@ -20,7 +20,7 @@ from priorshift.stats.shared_items import NotEstimable
 SPECIFICITY = [
     "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",
     "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
-    "role", "double_dissociation", "effect_low", "effect_high", "caution", "family_hash",
+    "role", "double_dissociation", "effect_low", "effect_high", "caution",
 ]  # fmt: skip
 NO_PAIR = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
 Row = dict[str, Any]
@@ -67,7 +67,7 @@ def dissociate_behaviors(
     holds = (table["ci_low"] > 0).groupby([table[key] for key in SPECIFICITY[:6]]).transform("sum")
     table["double_dissociation"] = holds == 3
     table["p_adjusted"] = adjust_exploratory(table)
-    return table.assign(family_hash=hash_claims(settings))[SPECIFICITY], left_out
+    return table[SPECIFICITY], left_out
 
 
 def _dissociate(items: pd.DataFrame, pair: dict[str, str], control: str) -> Iterator[Row]:

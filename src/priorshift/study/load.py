@@ -159,9 +159,9 @@ def _check_classes(path: Path, params: StudyParams, materials: Materials) -> Non
     for name, condition in params.conditions.items():
         if isinstance(condition.policy, dict):
             _check_known(f"{path}: conditions.{name}.policy", condition.policy, materials.classes)
-    for claim in params.inference.confirmatory:
+    for claim in params.inference.claims:
         known = materials.get_continuations(claim.family)
-        _check_known(f"{path}: inference.confirmatory outcome", [claim.outcome], known)
+        _check_known(f"{path}: inference.claims outcome", [claim.outcome], known)
 
 
 def _check_base_models(path: Path, params: StudyParams, materials: Materials) -> None:

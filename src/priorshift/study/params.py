@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
+from priorshift.study.inference import Inference
 from priorshift.study.sections import (
     Analysis,
     BaseModelParams,
     Condition,
     Exclusion,
-    Inference,
     Name,
     OneLine,
     Probes,
@@ -153,7 +153,7 @@ class StudyParams(Frozen):
 
     def _check_inference(self) -> None:
         settings = self.inference
-        claims = settings.confirmatory
+        claims = settings.claims
         compared = [*settings.treatments, *settings.controls]
         for name in [*compared, *(c.condition for c in claims), *(c.control for c in claims)]:
             if name not in self.conditions:

@@ -1,4 +1,4 @@
-"""What each section of a study's YAML file may say. Every key is explained here, once.
+"""What each section of a study's YAML file may say. Every key is explained here, once (claims in `inference`).
 
 A key without a default must be given. `params` has the keys at the top of the file and checks the sections together.
 """
@@ -240,47 +240,6 @@ class Exclusion(Frozen):
     ngram: Annotated[int, Field(ge=2)] | None = None
     covered_mass: Share | None = None
     ambiguous_tokenization: bool = False
-
-
-class Claim(Frozen):
-    """An entry of `confirmatory`: a claim about condition minus control, made before any result.
-
-    Attributes
-    ----------
-    condition, control : one of `treatments` and one of `controls`
-    family, outcome, ring : which items, and the class whose log-odds are compared
-    claim : `shift` (the default): the difference is not 0. `equivalence`: it is below the smallest effect of interest.
-    worlds : the calibration worlds it is claimed for; by default every base model
-    """
-
-    condition: str
-    control: str
-    family: str
-    outcome: str
-    ring: str
-    claim: Literal["shift", "equivalence"] = "shift"
-    worlds: Annotated[list[Literal["coupled", "decoupled"]], Field(min_length=1)] | None = None
-
-
-class Inference(Frozen):
-    """The section `inference`: what was decided before any result.
-
-    Attributes
-    ----------
-    alpha : the level of the tests; intervals hold 1 - alpha
-    smallest_effect : the smallest effect of interest, in nats of log-odds
-    treatments : conditions whose effect is studied; default depression and paranoia
-    controls : conditions that each treatment is compared with
-    confirmatory : the claims, Holm-corrected together; empty where a study claims nothing. All else is exploratory.
-    """
-
-    alpha: Annotated[float, Field(gt=0, lt=0.5)]
-    smallest_effect: Rate
-    treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
-    controls: list[str] = Field(min_length=1)
-    confirmatory: list[Claim]
-
-    _each_once = field_validator("treatments", "controls", "confirmatory")(require_unique)
 
 
 class Resources(Frozen):

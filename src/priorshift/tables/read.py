@@ -10,7 +10,7 @@ import pandas as pd
 NAMES = (
     "base_model", "group", "world", "condition", "control", "family", "ring", "outcome", "item", "unit", "role",
     "table", "pair", "predicted", "earlier", "action", "scale", "left_out", "reason", "kind", "measure",
-    "family_hash", "caution", "domains",
+    "caution", "domains", "direction", "registration", "status", "registered", "sha256", "differs", "analysis",
 )  # fmt: skip
 
 
