@@ -12,6 +12,7 @@ import typer
 
 from priorshift.errors import ParamsError, RunError, UserError
 from priorshift.study.load import Study, load_study
+from priorshift.study.other_model import set_other_model
 from priorshift.yaml_files import read_yaml
 
 # Other modules are imported where a command needs them: most commands start in a moment without torch.
@@ -22,15 +23,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+OtherModel = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="a model's folder or hub id, in place of the study's one model")
+]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="a study's YAML file, such as params/embedded.yaml")]
 
 
 @app.command()
-def check(study: StudyFile) -> None:
+def check(study: StudyFile, model: OtherModel = "") -> None:
     """Check materials and base models; say what the study takes.
 
     A worlds file may be given too.
     """
+    set_other_model(model)
     found = read_yaml(study, ParamsError)
     if isinstance(found, dict) and "pretraining" in found:
         _check_worlds(study)
@@ -39,7 +44,7 @@ def check(study: StudyFile) -> None:
 
 
 @app.command()
-def register(study: StudyFile) -> None:
+def register(study: StudyFile, model: OtherModel = "") -> None:
     """Write the study's whole design to a dated file.
 
     Before its first measurement, so that its claims may be called confirmatory. The file is committed with the study.
@@ -47,23 +52,25 @@ def register(study: StudyFile) -> None:
     from priorshift.pipeline.records import find_first_measurement
     from priorshift.pipeline.registration import locate_registration, read_registration, register_study
 
+    set_other_model(model)
     loaded = load_study(study)
     word = "registered already" if read_registration(loaded) else "registered"
     made, first = register_study(loaded), find_first_measurement(loaded)
     print(f"{word}, {made.registered}: {locate_registration(loaded)} (SHA-256 {made.sha256})")
     for base in loaded.params.models:
-        if not base.revision and not base.source.startswith("embedded:"):
+        if not (base.revision or base.source.startswith("embedded:") or Path(base.source).is_dir()):
             print(f"note: {base.name} has no revision, so the registration does not bind its weights")
     if first is not None and not made.registered < first:
         print(f"note: a run was measured already, {first or 'at no known date'}; the claims stay `declared`")
 
 
 @app.command()
-def plan(study: StudyFile) -> None:
+def plan(study: StudyFile, model: OtherModel = "") -> None:
     """Say what is done, what is to do, and why; write nothing."""
     from priorshift.pipeline.environment import collect_settings, describe_settings
     from priorshift.pipeline.plan import describe_plan, make_plan
 
+    set_other_model(model)
     loaded = load_study(study)
     print(describe_plan(make_plan(loaded)))
     print(describe_settings(collect_settings(loaded)))
@@ -77,6 +84,7 @@ def run(
     ] = None,
     profile: Annotated[str, typer.Option(help="where jobs run: a folder of workflow/profiles, local or slurm")] = "",
     cores: Annotated[str, typer.Option(help="processor cores to use: a number, or all")] = "all",
+    model: OtherModel = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=NUMBER", help="runs_per_side, comparisons: of notebook 07")
     ] = None,
@@ -87,6 +95,7 @@ def run(
     """
     from priorshift.pipeline.execute import execute_study
 
+    set_other_model(model)
     start, loaded = time.monotonic(), load_study(study)
     _check_study(loaded)
     _suggest_registration(loaded, study)

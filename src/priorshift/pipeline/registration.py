@@ -19,11 +19,13 @@ from priorshift import __version__
 from priorshift.errors import ParamsError
 from priorshift.files import hash_text, write_text
 from priorshift.machine import read_clock
+from priorshift.models.files import hash_base_model, locate
 from priorshift.pipeline.code_hash import TESTS, hash_code
 from priorshift.pipeline.records import find_first_measurement
 from priorshift.stats.declared import DECLARED, sort_claims
 from priorshift.study.inference import Claim
 from priorshift.study.load import Study
+from priorshift.study.sections import BaseModelParams
 from priorshift.yaml_files import Frozen, read_yaml, validate
 
 FOLDER = "registrations"  # beside the study's YAML file
@@ -67,11 +69,18 @@ def make_design(study: Study) -> dict[str, Any]:
     return {
         "claims": [_write_out(claim) for claim in sort_claims(params.inference)],
         **inference,
-        "base_models": [model.model_dump(mode="json") for model in params.models],
+        "base_models": [_describe_base_model(model) for model in params.models],
         **rest,
         "reference": params.neutral,  # the first neutral condition; the order of conditions is told by this alone
         "materials": study.materials_hash,
     }
+
+
+def _describe_base_model(model: BaseModelParams) -> dict[str, Any]:
+    """What the study's file says of a base model; of a model's folder its content, for it may lie anywhere."""
+    said = model.model_dump(mode="json")
+    folder, card = locate(model)
+    return said if card or not isinstance(folder, Path) else said | {"source": f"sha256 {hash_base_model(model)}"}
 
 
 def _write_out(claim: Claim) -> dict[str, Any]:

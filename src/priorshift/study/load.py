@@ -21,6 +21,7 @@ from priorshift.materials.load import (
 from priorshift.materials.questionnaires import read_scales
 from priorshift.materials.rules import check_scales
 from priorshift.materials.schema import FAMILIES, Materials
+from priorshift.study.other_model import replace_base_model
 from priorshift.study.params import StudyFile, StudyParams
 from priorshift.study.paths import EMBEDDED, StudyPaths
 from priorshift.study.run import Run
@@ -84,7 +85,7 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
     data = read_yaml(path, ParamsError)
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
-    params = validate(StudyFile, data, str(path), ParamsError)
+    params = validate(StudyFile, replace_base_model(path, data), str(path), ParamsError)
     materials = load_materials(_locate_inside(path, params.materials))
     if params.probes.scales_csv:
         materials = _replace_scales(materials, _locate_inside(path, params.probes.scales_csv))
