@@ -72,7 +72,7 @@ def test_the_hash_covers_both_folders_and_no_path(root, params_folder):
     folder = params_folder / "materials_reassurance"
     before = hash_materials(folder)
     assert before == hash_materials(root / "params" / "materials_reassurance")
-    assert len(list_materials_files(folder)) == 8 + len(list_materials_files(params_folder / "materials_worlds"))
+    assert len(list_materials_files(folder)) == 9 + len(list_materials_files(params_folder / "materials_worlds"))
     (params_folder / "materials_worlds" / "prose.yaml").open("a").write("- The lamp is lit at dusk.\n")
     assert hash_materials(folder) != before
 

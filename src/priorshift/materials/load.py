@@ -48,8 +48,7 @@ def load_materials(folder: Path | str) -> Materials:
 
 def list_materials_files(folder: Path | str) -> list[Path]:
     """The YAML files that a folder's materials are made of: those of the folder it extends, then its own."""
-    parts = list_materials_folders(Path(folder))
-    return [path for part in parts for path in sorted(part.glob("*.yaml")) if path.name != KEPT]
+    return [path for part in list_materials_folders(Path(folder)) for path in sorted(part.glob("*.yaml"))]
 
 
 def list_materials_folders(folder: Path) -> list[Path]:
@@ -73,9 +72,9 @@ def list_materials_folders(folder: Path) -> list[Path]:
 
 
 def hash_materials(folder: Path | str) -> str:
-    """SHA-256 over the YAML files that the materials are made of (names and bytes)."""
+    """SHA-256 over the YAML files that a model reads something of (names and bytes)."""
     digest = hashlib.sha256()
-    for path in list_materials_files(folder):
+    for path in [path for path in list_materials_files(folder) if path.name != KEPT]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
