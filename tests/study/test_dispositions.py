@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
+from priorshift.study.dispositions import find_adaptive, list_even_controls, list_maladaptive_outcomes, match_outcomes
 from priorshift.study.load import load_study
 from priorshift.study.sections import Condition
 
@@ -38,3 +38,14 @@ def test_mixed_policies_and_the_adaptive_action_go_with_none(smoke):
         smoke.params, half={"withdraw": 0.5, "engage": 0.5}, good={"engage": 1.0}, drawn="uniform", bad={"guard": 1.0}
     )
     assert match_outcomes(params, smoke.materials) == {"bad": "threat"}
+
+
+def test_controls_that_favour_no_class_are_neither_one_sided_nor_trained_in_stages(root, smoke):
+    embedded = load_study(root / "params" / "embedded.yaml")
+    assert list_even_controls(embedded.params) == ["neutral", "random_label", "random_prior"]
+    half = Condition(task="decisions", policy={"withdraw": 0.5, "engage": 0.5})
+    staged = Condition(stages=["depression", "neutral"])
+    inference = smoke.params.inference.model_copy(update={"controls": ["neutral", "staged", "half"]})
+    more = smoke.params.conditions | {"half": half, "staged": staged}
+    params = smoke.params.model_copy(update={"inference": inference, "conditions": more})
+    assert list_even_controls(params) == ["neutral", "half"]

@@ -32,3 +32,10 @@ def match_outcomes(params: StudyParams, materials: Materials) -> dict[str, str]:
             if outcome != adaptive and outcome not in found.values():
                 found[name] = outcome
     return found
+
+
+def list_even_controls(params: StudyParams) -> list[str]:
+    """The controls that favour no class of action: neither one-sided nor trained in stages."""
+    conditions = {name: params.conditions[name] for name in params.inference.controls}
+    one_sided = {name for name, c in conditions.items() if isinstance(c.policy, dict) and max(c.policy.values()) == 1.0}
+    return [name for name, condition in conditions.items() if name not in one_sided and not condition.stages]
