@@ -94,6 +94,16 @@ def test_training_took_and_prose_was_kept(tables):
     assert tables["retention"]["ratio"].between(0.8, 1.25).all()
 
 
+def test_measures_and_controls_are_compared_and_drawn(tables, finished):
+    assert set(tables["methods"]["method"]) == {"interpretation", "feeling", "self_statement"}
+    assert set(tables["multitrait"]["base_model"]) == {"llama-coupled-0", "gpt_neox-coupled-0", "all"}
+    pairs = tables["controls"][["condition", "control"]].drop_duplicates()
+    assert pairs.to_numpy().tolist() == [["random_prior", "neutral"]]
+    assert (finished / "outputs/smoke/figures/agreement.png").exists()
+    report = (finished / "outputs/smoke/report.html").read_text(encoding="utf-8")
+    assert "Campbell and Fiske" in report and "favour no class of action" in report
+
+
 def test_report_is_whole_and_hides_code(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
     assert "What can't be concluded" in page and page.count("data:image/png") >= 4

@@ -215,9 +215,10 @@ def test_tests_and_report_carry_the_wider_design(study, finished, root):
     written = {path.stem for path in study.paths.tables.glob("*.csv")}
     assert {"contrasts", "recovery", "scales", "self_report", "completions", "valence"} <= written
     assert not {"dose", "excluded"} & written
+    assert "scales" in set(pd.read_csv(study.paths.tables / "methods.csv")["method"])
     notebook(root, study, "05_report")
     drawn = {path.stem for path in study.paths.figures.glob("*.png")}
-    assert {"controls", "rings", "recovery", "scale_profile", "self_report"} <= drawn
+    assert {"agreement", "controls", "rings", "recovery", "scale_profile", "self_report"} <= drawn
 
 
 def test_a_family_of_which_exclusion_leaves_nothing_is_named_and_the_rest_is_reported(study, finished, root, tmp_path):
