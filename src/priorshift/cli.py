@@ -191,6 +191,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _check_study(study: Study) -> None:
     """Say what the study takes, or raise what is wrong with its materials or base models."""
     from priorshift.materials.load import hash_materials
+    from priorshift.models.base import explain_own_dtype
     from priorshift.models.files import check_folder, hash_base_model, locate
     from priorshift.models.hub import check_reachable
     from priorshift.pipeline.cost import describe_model, describe_work
@@ -198,6 +199,8 @@ def _check_study(study: Study) -> None:
     materials = study.folder / study.params.materials
     print(f"materials: {materials} follows every rule")
     print(describe_work(study), flush=True)
+    if note := explain_own_dtype(study.params.training):
+        print(f"note: {note}")
     for base in study.params.models:
         folder, card = locate(base)
         if card and card.get("materials_hash") != hash_materials(materials):

@@ -12,7 +12,7 @@ from support.tiny_models import FAMILIES, model_entry
 from transformers.utils import logging as hf_logging
 
 from priorshift.errors import ParamsError, RunError, UserError
-from priorshift.models.base import choose_attention, choose_dtype, load_base
+from priorshift.models.base import choose_attention, choose_dtype, choose_for_training, explain_own_dtype, load_base
 from priorshift.study.paths import EMBEDDED
 from priorshift.study.sections import BaseModelParams
 
@@ -110,6 +110,22 @@ def test_a_gpu_s_own_16_bits(monkeypatch, model_folders, has_units, expected):
     )
     assert choose_dtype(model_entry(model_folders["llama"]), "cuda") == expected
     assert choose_dtype(model_entry(model_folders["llama"], dtype="float32"), "cuda") == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("known", "follows"),
+    [({"amx_bf16": True}, True), ({"avx512_bf16": True}, True), ({"bf16": True}, True),
+     ({"avx512_f": True, "amx_bf16": False}, False), ({}, False)],
+)  # fmt: skip
+def test_bfloat16_is_taken_where_the_processor_has_it(model_folders, smoke, monkeypatch, known, follows):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    params, own = model_entry(model_folders["llama"]), smoke.params.training
+    wished = own.model_copy(update={"base_dtype": "bfloat16"})
+    assert choose_for_training(params, own) == params and explain_own_dtype(own) == ""
+    assert choose_for_training(params, wished).dtype == ("bfloat16" if follows else "auto")
+    note = explain_own_dtype(wished)
+    assert "\n" not in note and note.startswith("" if follows else "training.base_dtype: found 'bfloat16'")
+    assert bool(note) != follows
 
 
 def test_soft_capped_attention_is_never_scored_by_a_kernel_that_leaves_the_cap_out(model_folders):

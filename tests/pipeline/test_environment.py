@@ -26,6 +26,16 @@ def test_other_versions_and_devices_redo_nothing_and_are_named(study):
     assert said in describe_settings(collect_settings(study)).splitlines()
 
 
+def test_training_in_another_number_type_by_the_studys_word_is_no_difference(study):
+    record = locate_run_record(study, RUN)
+    other = read_record(record)
+    other["training"]["base_dtype"], other["dtype"] = "bfloat16", "bfloat16"
+    write_record(record, other)
+    settings = collect_settings(study)
+    assert settings["dtype"] == {"float32": 7} and settings["dtype in training"] == {"bfloat16": 1}
+    assert describe_differences(settings) == ""
+
+
 def test_what_is_installed_now_is_named_where_it_differs(study, monkeypatch):
     settings = collect_settings(study)
     [peft] = settings["peft"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from support.tiny_study import FAULTS, RUN, at
+import torch
+from support.tiny_study import FAULTS, REFERENCE, RUN, at, changed
 
 from priorshift.errors import RunError
 from priorshift.files import read_record
-from priorshift.pipeline.records import locate_run_record
+from priorshift.pipeline.environment import collect_settings, describe_differences
+from priorshift.pipeline.probe import probe_runs
+from priorshift.pipeline.records import locate_measurement_record, locate_run_record
 from priorshift.pipeline.synthesize import synthesize_runs
 from priorshift.pipeline.train import read_losses, train_runs
 
@@ -25,6 +28,23 @@ def test_each_run_has_a_row_and_a_loss_for_each_step(study):
     assert list(own["step"]) == list(range(1, steps + 1))
     assert list(own["loss"]) == read_record(locate_run_record(study, RUN))["losses"]
     assert locate_run_record(study, RUN).stat().st_mtime_ns == before  # nothing was trained again
+
+
+def test_adapters_trained_on_bfloat16_are_probed_on_the_models_own_type(study, monkeypatch, capsys):
+    study = changed(study, training={"base_dtype": "bfloat16"})
+    runs = [REFERENCE, RUN]
+    synthesize_runs(study, runs)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    train_runs(study, [REFERENCE])
+    assert "training.base_dtype: found 'bfloat16'" in capsys.readouterr().out
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    train_runs(study, runs)
+    assert "training.base_dtype" not in capsys.readouterr().out
+    probe_runs(study, runs)
+    assert [read_record(locate_run_record(study, run))["dtype"] for run in runs] == ["float32", "bfloat16"]
+    assert {read_record(locate_measurement_record(study, run))["dtype"] for run in runs} == {"float32"}
+    # One was trained otherwise, on a processor without bfloat16, and the study says so.
+    assert "dtype in training bfloat16 (1) and float32 (1)" in describe_differences(collect_settings(study))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -63,6 +63,7 @@ BAD = {
     "unknown target": (Training, TRAINING | {"target": "heads"}, "heads"),
     "negative layer": (Training, TRAINING | {"layers": [-1]}, "layers"),
     "no layer": (Training, TRAINING | {"layers": []}, "layers"),
+    "a base in float16": (Training, TRAINING | {"base_dtype": "float16"}, "base_dtype"),
     "checkpointing as text": (Training, TRAINING | {"gradient_checkpointing": "yes"}, "gradient_checkpointing"),
     "unknown key": (Training, TRAINING | {"ranks": 4}, "ranks"),
     "unknown override": (Override, {"ranks": 2}, "ranks"),
@@ -119,6 +120,12 @@ def test_a_bad_value_is_refused_by_its_key(name):
 def test_steps_by_hand(examples, batch_size, epochs, steps):
     training = read(Training, TRAINING | {"examples": examples, "batch_size": batch_size, "epochs": epochs})
     assert training.steps == steps
+
+
+def test_keys_that_are_not_set_are_in_no_dump_so_that_hashes_stay():
+    later = {"base_dtype": "bfloat16", "group_by_length": True}
+    assert not later.keys() & read(Training, TRAINING | {"group_by_length": False}).model_dump().keys()
+    assert later.items() <= read(Training, TRAINING | later).model_dump().items()
 
 
 SECTIONS = [section for section in vars(sections).values() if isinstance(section, type) and section.__base__ is Frozen]

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from support.causal_models import make_byte_tokenizer
 from support.tiny_models import FAMILIES, model_entry
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from priorshift.errors import RunError
 from priorshift.files import hash_file
@@ -101,6 +102,26 @@ def test_weight_decay_keeps_the_adapter_small(base, examples, smoke, tmp_path):
     assert norms[1] < 0.7 * norms[0]
 
 
+def test_batches_of_like_length_hold_every_example_once_and_less_padding(base, examples, smoke, tmp_path):
+    computed = {}
+    for grouped in (False, True):
+        rows, sizes = [], []
+
+        def count(module, args, kwargs, rows=rows, sizes=sizes):
+            sizes.append(kwargs["input_ids"].numel())
+            for ids, mask in zip(kwargs["input_ids"], kwargs["attention_mask"], strict=True):
+                rows.append(tuple(ids[mask.bool()].tolist()))
+
+        handle = base.model.register_forward_pre_hook(count, with_kwargs=True)
+        training = smoke.params.training.model_copy(update={"group_by_length": grouped, "batch_size": 4})
+        run = train_run(base, examples, training, 0, tmp_path / str(grouped), {})
+        handle.remove()
+        assert sorted(rows) == sorted(tuple(row["input_ids"]) for row in encode(examples, base.tokenizer))
+        assert run["steps"] == training.steps and run["training"].get("group_by_length", False) == grouped
+        computed[grouped] = sum(sizes) / sum(map(len, rows))
+    assert 1 <= computed[True] < 1.1 < computed[False]
+
+
 def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):
     training = smoke.params.training.model_copy(update={"learning_rate": 1e30, "epochs": 3})
     with pytest.raises(RunError, match="loss is nan"):
@@ -144,6 +165,30 @@ def test_half_the_memory_takes_the_same_steps(model_folders, smoke, tmp_path):
     with pytest.raises(RunError, match="out of memory with one example at a time"):
         train_run(base, examples, smoke.params.training, 0, tmp_path / "none", {})
     assert not (tmp_path / "none").exists()
+
+
+def test_a_base_in_bfloat16_trains_an_adapter_in_float32(model_folders, smoke, tmp_path, monkeypatch):
+    """The adapter, its gradients and the optimizer's moments: only what stays as it is has fewer bits."""
+    examples = synthesize(smoke.params, smoke.materials, "depression", 0)
+    losses, seen = {}, set()
+
+    def look(optimizer, *args):
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                seen.update((weight.dtype, weight.grad.dtype, *(v.dtype for v in optimizer.state[weight].values())))
+
+    for dtype in ("float32", "bfloat16"):
+        base = load_base(model_entry(model_folders["gemma"], dtype=dtype))
+        handle = register_optimizer_step_post_hook(look)
+        run = train_run(base, examples, smoke.params.training, 0, tmp_path / dtype, {})
+        handle.remove()
+        saved = load_file(tmp_path / dtype / "adapter" / WEIGHTS)
+        assert run["dtype"] == dtype and {weight.dtype for weight in saved.values()} == seen == {torch.float32}
+        assert {weight.dtype for weight in base.model.parameters()} == {getattr(torch, dtype)}
+        losses[dtype] = run["losses"]
+    # bfloat16 has eight bits: the losses agree to about 1/256 of the logits, and not to the bit.
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=0.02)
+    assert losses["bfloat16"] != losses["float32"]
 
 
 def test_gradient_checkpointing_changes_no_loss(model_folders, smoke, tmp_path):

@@ -26,7 +26,7 @@ from priorshift.models.hub import fetch_snapshot
 from priorshift.models.vocabulary import check_vocabulary
 from priorshift.models.weights import find_gaps, find_gaps_in_folder
 from priorshift.probability.forward import is_out_of_memory
-from priorshift.study.sections import BaseModelParams
+from priorshift.study.sections import BaseModelParams, Training
 
 
 @dataclass
@@ -58,6 +58,11 @@ class BaseModel:
     micro_batch: int | None = None
 
 
+def find_device() -> str:
+    """Find where models are computed: "cuda" where there is a GPU, or "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseModel:
     """Load a base model in evaluation mode, on the GPU where there is one.
 
@@ -73,7 +78,7 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
     hub = not isinstance(folder, Path)
     tokenizer, read = load_reader(params)
     folder = fetch_snapshot(params) if hub else folder
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = find_device()
     dtype = choose_dtype(params, device)
     if not list(folder.glob("*.safetensors")):
         raise _refuse(params, "no safetensors in it; pickled weights are never loaded: they can run code")
@@ -96,7 +101,8 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
             "again, or save it whole (a model saved with its adapter: merge the two first)"
         )
     for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
+        # In parts: what is compared along the way takes several times their memory.
+        if not all(torch.isfinite(part).all() for part in tensor.flatten().split(2**22)):
             raise RunError(f"base_models: {params.name}: weight {name!r} holds NaN or infinity; get the model again")
     check_vocabulary(params.name, tokenizer, model)
     model.eval()
@@ -146,11 +152,39 @@ def choose_dtype(params: BaseModelParams, device: str) -> torch.dtype:
     if params.dtype == "auto":
         if device == "cpu":
             return torch.float32
-        # Without emulation: a T4 has no bfloat16 units.
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.bfloat16 if has_bfloat16(device) else torch.float16
     if params.dtype == "float16" and device == "cpu":
         raise ParamsError(f"base_models: {params.name}: found dtype 'float16' on a CPU; expected float32 or bfloat16")
     return getattr(torch, params.dtype)
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether a device has instructions for bfloat16: where they are emulated, float32 is faster.
+
+    On a CPU oneDNN must be there as well, which alone makes use of them.
+    """
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)  # a T4 only emulates
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch knows none
+    named = ("amx_bf16", "avx512_bf16", "bf16")  # Intel's, Intel's and AMD's, ARM's
+    return torch.backends.mkldnn.is_available() and any(known.get(name) for name in named)
+
+
+def explain_own_dtype(training: Training) -> str:
+    """Say why `training.base_dtype` is not followed on this machine; empty where it is, or is not given."""
+    if training.base_dtype is None or has_bfloat16(find_device()):
+        return ""
+    return (
+        f"training.base_dtype: found {training.base_dtype!r}, and torch knows of no such arithmetic on this machine's "
+        f"{find_device()}; adapters are trained on base models of their own type"
+    )
+
+
+def choose_for_training(params: BaseModelParams, training: Training) -> BaseModelParams:
+    """Choose how a base model is loaded to be trained on: in `training.base_dtype`, where the processor has it."""
+    if training.base_dtype is None or explain_own_dtype(training):
+        return params
+    return params.model_copy(update={"dtype": training.base_dtype})
 
 
 @contextmanager

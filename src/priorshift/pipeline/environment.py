@@ -36,6 +36,8 @@ def collect_settings(study: Study) -> Settings:
     for path in [*paths, study.paths.mark("04_test")]:
         record = read_record(path) or {}
         here = {name: record[name] for name in ("device", "dtype") if name in record}
+        if record.get("training", {}).get("base_dtype"):  # the study says so: no difference from how it is probed
+            here["dtype in training"] = here.pop("dtype")
         for name, value in (record.get("versions", {}) | here).items():
             found.setdefault(name, Counter())[value] += 1
     return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from priorshift.models.backends import Backend, choose_backend
-from priorshift.models.base import BaseModel, load_base
+from priorshift.models.base import BaseModel, choose_for_training, explain_own_dtype, load_base
 from priorshift.models.checks import check_letters, check_texts
 from priorshift.pipeline.locks import hold_notebook
 from priorshift.pipeline.records import (
@@ -62,7 +62,9 @@ def _freeze_imports() -> Iterator[None]:
 
 def _load_for_training(study: Study, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
     """The base model, when it knows every word that these runs and their probes will have it read."""
-    base = load_base(study.params.find_base_model(base_model), backend)
+    if note := explain_own_dtype(study.params.training):
+        print(note)
+    base = load_base(choose_for_training(study.params.find_base_model(base_model), study.params.training), backend)
     examples = read_examples(study, runs[0])
     check_texts(base, [*list_texts_read(study), *(example.prompt for example in examples)])
     if any(study.params.conditions[study.params.find_last_stage(run.condition)].answer == "letter" for run in runs):

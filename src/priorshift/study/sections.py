@@ -145,6 +145,9 @@ class Training(Frozen):
     options_share : share of the examples that list their options; the others are narrated without
     layers : the numbers of the layers (blocks) that get an adapter, from 0; by default all
     gradient_checkpointing : compute activations again instead of keeping them: less memory, more time; default false
+    base_dtype : `bfloat16` for the frozen weights in training, where the processor computes in it; default: their own
+        type, as in probing. The adapter is in float32.
+    group_by_length : batches of examples of like length, which saves padding; default false. On a GPU they always are.
     """
 
     examples: Count
@@ -161,6 +164,8 @@ class Training(Frozen):
     options_share: Share
     layers: Layers | None = None
     gradient_checkpointing: bool = False
+    base_dtype: Literal["bfloat16"] | None = Field(default=None, exclude_if=lambda dtype: dtype is None)
+    group_by_length: bool = Field(default=False, exclude_if=lambda grouped: not grouped)
 
     _modules_once = field_validator("target_modules")(lambda names: require_unique(names or []) or names)
 
@@ -248,7 +253,7 @@ class Resources(Frozen):
     Attributes
     ----------
     gpus : GPUs, for jobs that run a model; default 0
-    cpus : processor cores; default 1
+    cpus : processor cores; default 1. Without a scheduler, jobs on hub models divide what this machine has.
     memory_gb : gigabytes of the first attempt; each retry gets as much again; default 8
     hours : after them a job is ended, and its retry goes on where it was; default 4
     """

@@ -193,8 +193,8 @@ def _make_config(base: BaseModel, training: Training, seed: int, scratch: str, m
         # Named, or Unsloth takes 8-bit AdamW and packs a batch into one row on CUDA: both backends train alike.
         optim="adamw_torch_fused",
         padding_free=False,
-        # Of a mixed batch a quarter can be padding, which costs time on a GPU. The committed results are from CPUs.
-        train_sampling_strategy="group_by_length" if base.device == "cuda" else "random",
+        # Of a mixed batch a quarter can be padding. The committed results are from CPUs, whose order stays.
+        train_sampling_strategy="group_by_length" if training.group_by_length or base.device == "cuda" else "random",
         max_length=None,
         bf16=base.device == "cuda" and base.model.dtype == torch.bfloat16,
         fp16=base.device == "cuda" and base.model.dtype == torch.float16,
