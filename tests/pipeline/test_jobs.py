@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 from papermill.cli import papermill
 from support.study_runs import make_workplace, run_command, run_study
 
-from priorshift.pipeline.jobs import format_parameters, list_shards, list_shards_before
+from priorshift.pipeline.jobs import STAGES, count_threads, format_parameters, list_shards, list_shards_before
 from priorshift.pipeline.manifest import list_problems
 from priorshift.pipeline.plan import make_plan
 from priorshift.study.load import load_study
@@ -57,6 +58,37 @@ def test_run_waits_for_what_it_reads(by_run, smoke):
     reference = f"{model}/neutral/seed-0"
     assert probing[f"{model}/both/seed-1"] == [f"{model}/both/seed-1", reference]
     assert probing[reference] == [reference] and probing[f"{model}/in_context/seed-0"] == []
+
+
+def test_jobs_on_hub_models_share_the_cores(write_study, smoke, model_folders):
+    """Embedded models keep one thread: with more, sums are made in another order, and the last bits differ."""
+
+    def change(data):
+        data["base_models"] = [{"name": name, "source": str(model_folders[name])} for name in ("llama", "qwen2")]
+
+    def threads(study, stage, cores):
+        return [count_threads(study, stage, shard, cores) for shard in list_shards(study, stage)]
+
+    hub = load_study(write_study(change))
+    assert [threads(hub, "02_train", cores) for cores in (1, 2, 3, 5, 8)] == [[1, 1], [1, 1], [1, 1], [2, 2], [4, 4]]
+    assert threads(hub, "03_probe", 4) == [2, 2] and threads(hub, "01_synthesize", 4) == [4]
+    assert threads(hub, "04_test", 4) == threads(hub, "05_report", 4) == [1]
+    assert all(threads(smoke, stage, 64) == [1] * len(list_shards(smoke, stage)) for stage in STAGES)
+    runs = load_study(write_study(lambda data: data.update(shard="run", resources={"cpus": 2})))
+    assert threads(runs, "02_train", 4) == [2] * 16 and threads(runs, "02_train", 64) == [4] * 16
+    on_gpus = load_study(write_study(lambda data: data.update(resources={"cpus": 2, "gpus": 1})))
+    assert threads(on_gpus, "02_train", 64) == [2] * 16
+
+
+def test_snakemake_gives_the_threads_that_are_counted(write_study, model_folders, root, tmp_path):
+    """By its dry run, in a folder with what a clone has."""
+    path = write_study(lambda data: data.update(base_models=[{"name": "one", "source": str(model_folders["llama"])}]))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow/Snakefile"), "--dry-run"]
+    command += ["--cores", "4", "--directory", str(tmp_path), "--config", f"study={path}"]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    jobs = dict(re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", said, re.MULTILINE))
+    found = {rule: re.findall(r"threads: (\d+)", jobs[rule]) for rule in ("synthesize", "train", "probe", "analyse")}
+    assert found == {"synthesize": ["4"], "train": ["4"], "probe": ["4"], "analyse": []}
 
 
 def test_notebooks_are_asked_for_their_piece():

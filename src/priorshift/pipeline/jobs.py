@@ -15,7 +15,8 @@ from priorshift.study.run import Run
 from priorshift.study.sections import Analysis
 
 BY_MODEL = ("02_train", "03_probe")
-STAGES = ("01_synthesize", *BY_MODEL, *get_args(Analysis))
+RUN_MODELS = ("01_synthesize", *BY_MODEL)
+STAGES = (*RUN_MODELS, *get_args(Analysis))
 
 
 def list_shards(study: Study, stage: str) -> dict[str, list[Run]]:
@@ -53,6 +54,24 @@ def list_shards_before(study: Study, stage: str) -> dict[str, list[str]]:
         needed = dict.fromkeys(shard_of[each] for run in runs for each in list_adapters_read(study, run, stage))
         before[shard] = [each for each in needed if (stage, each) != ("02_train", shard)]
     return before
+
+
+def count_threads(study: Study, stage: str, shard: str, cores: int) -> int:
+    """Count the threads of a job: its share of this machine's cores, where its stage has fewer jobs than those.
+
+    Only jobs that run hub models on the processor get a share. Embedded models are too small to gain by it, and
+    with one thread their results are the same in bits on every number of cores. So are tests and report.
+
+    Parameters
+    ----------
+    cores : that the study may use at once
+    """
+    resources, shards = study.params.resources, list_shards(study, stage)
+    models = {study.params.find_base_model(run.base_model).source for run in shards[shard]}
+    embedded = any(source.startswith("embedded:") for source in models)
+    if stage not in RUN_MODELS or embedded or resources.gpus:
+        return resources.cpus
+    return max(resources.cpus, cores // len(shards))
 
 
 def format_parameters(shard: str) -> str:
