@@ -14,7 +14,7 @@ from priorshift.study.paths import PACKAGE
 
 EVERY = {**WORK, **NOTEBOOKS}
 # They decide whether work is done, lock it and describe it; no number comes from them.
-BOOKKEEPING = {"code_hash", "environment", "locks", "records", "jobs"}
+BOOKKEEPING = {"code_hash", "environment", "locks", "progress", "records", "jobs"}
 ENTRIES = {
     "choice_rates": {"pipeline/synthesize.py", "probing/measure.py"},
     "training_set": {"pipeline/synthesize.py", "training/examples.py"},

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -14,9 +15,11 @@ import yaml
 from priorshift.errors import ParamsError, RunError
 from priorshift.pipeline.locks import hold_study
 from priorshift.pipeline.plan import prepare_study
+from priorshift.pipeline.progress import read_progress
 from priorshift.study.load import Study
 
 WORKFLOW = Path("workflow")
+PAUSE = 20.0  # seconds between two looks at where the jobs are
 OF_CALIBRATION = ("runs_per_side", "comparisons")  # what notebook 07 may be given: how much of it to do
 
 
@@ -52,7 +55,18 @@ def execute_study(
     # Snakemake decides how to end: control-C reaches it too, and a scheduler's SIGTERM is passed on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
-    return process.wait()
+    return _wait(process, study)
+
+
+def _wait(process: subprocess.Popen, study: Study) -> int:
+    """Say where the jobs are until the process ends; returns its status."""
+    while True:
+        try:
+            return process.wait(PAUSE)
+        except subprocess.TimeoutExpired:
+            for line in read_progress(study.paths):
+                with suppress(OSError):  # the terminal was closed
+                    print(line, file=sys.stderr, flush=True)
 
 
 def make_command(file: str, cores: str, profile: str, settings: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from priorshift.files import hash_file, read_record, write_record
 from priorshift.models.files import hash_base_model
 from priorshift.pipeline.environment import Settings, collect_settings
-from priorshift.pipeline.locks import LOCKS
 from priorshift.pipeline.records import is_trained, locate_measurement_record, locate_run_record
 from priorshift.study.load import Study
 
@@ -107,7 +106,8 @@ def _hash_or_none(path: Path) -> str | None:
 
 
 def _list_files(study: Study) -> list[Path]:
-    """Every file of the study but the manifest and the locks."""
+    """Every file of the study but the manifest, the locks and the lines of jobs at work."""
     paths = study.paths
+    passing = {paths.manifest, *paths.stages.glob(".*.lock"), *paths.progress.glob("*")}
     files = [path for path in sorted(paths.root.rglob("*")) if path.is_file() or path.is_symlink()]
-    return [path for path in files if path not in (paths.manifest, *map(paths.lock, LOCKS))]
+    return [path for path in files if path not in passing]

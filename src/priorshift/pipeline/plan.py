@@ -221,6 +221,7 @@ def prepare_study(study: Study) -> list[Job]:
     """
     for path in sorted(study.paths.root.rglob(".*.tmp")):
         remove(path)
+    remove(study.paths.progress)
     jobs = make_plan(study)
     for job in jobs:
         if job.reason:

@@ -12,6 +12,7 @@ from priorshift.files import hash_file, write_record, write_text
 from priorshift.models.base import load_base
 from priorshift.pipeline.environment import describe_loaded
 from priorshift.pipeline.locks import hold_notebook
+from priorshift.pipeline.progress import Progress, show_progress, watch
 from priorshift.pipeline.records import (
     hash_choice_inputs,
     hash_data_inputs,
@@ -30,18 +31,18 @@ from priorshift.training.examples import Example, audit, format_jsonl, synthesiz
 def synthesize_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
     """Write the training sets of the runs that have none yet; returns their audit table, a row for each set."""
     rows, done = [], set()
-    with hold_notebook(study.paths):
+    with hold_notebook(study.paths), show_progress(study.paths) as progress:
         for run in tqdm(runs, desc="training sets"):
             record = locate_data_record(study, run)
             if record not in done:
                 done.add(record)
-                rows.append(_synthesize_run(study, run, record))
+                rows.append(_synthesize_run(study, run, record, progress))
     return tabulate_audits(rows)
 
 
-def _synthesize_run(study: Study, run: Run, record: Path) -> dict:
+def _synthesize_run(study: Study, run: Run, record: Path, progress: Progress) -> dict:
     base_model, condition, seed = run.base_model, study.params.find_last_stage(run.condition), run.seed
-    prior = _measure_choice_rates(study, base_model) if needs_choice_rates(study, condition) else None
+    prior = _measure_choice_rates(study, base_model, progress) if needs_choice_rates(study, condition) else None
     inputs = hash_data_inputs(study, run)
     key = {"condition": condition, "seed": seed, "base_model": base_model if prior else "all"}
     if kept := read_finished(record, inputs):
@@ -62,13 +63,13 @@ def read_examples(study: Study, run: Run) -> list[Example]:
     return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def _measure_choice_rates(study: Study, base_model: str) -> dict[str, float]:
+def _measure_choice_rates(study: Study, base_model: str, progress: Progress) -> dict[str, float]:
     """The base model's choice rates, measured once and kept."""
     path, inputs = study.paths.choice_rates(base_model), hash_choice_inputs(study, base_model)
     if kept := read_finished(path, inputs):
         return kept["rates"]
     base = load_base(study.params.find_base_model(base_model))
-    with explain_merges():
+    with explain_merges(), watch(progress, f"measuring choice rates of {base_model}", base.model):
         rates = measure_choice_rates(make_scorer(study.params, base), study.params, study.materials)
     record = {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates}
     write_record(path, record | describe_loaded(base))

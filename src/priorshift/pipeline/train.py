@@ -14,6 +14,7 @@ from priorshift.models.backends import Backend, choose_backend
 from priorshift.models.base import BaseModel, choose_for_training, explain_own_dtype, load_base
 from priorshift.models.checks import check_letters, check_texts
 from priorshift.pipeline.locks import hold_notebook
+from priorshift.pipeline.progress import Progress, show_progress
 from priorshift.pipeline.records import (
     hash_run_inputs,
     is_trained,
@@ -36,15 +37,16 @@ def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
     """
     trained = [run for run in runs if is_trained(study, run)]
     rows, backend = [], choose_backend(study.params.backend)
-    with hold_notebook(study.paths), _freeze_imports():
+    with hold_notebook(study.paths), show_progress(study.paths) as progress, _freeze_imports():
         for base_model, rest in groupby(trained, key=lambda run: run.base_model):
             group, base = list(rest), None
-            for run in tqdm(group, desc=f"training on {base_model}"):
+            for number, run in enumerate(tqdm(group, desc=f"training on {base_model}"), start=1):
                 # Only now: a later stage is not finished where the one before it was just redone.
                 record = read_finished(locate_run_record(study, run), hash_run_inputs(study, run))
                 if record is None:
+                    progress.begin(f"training {run} (run {number} of {len(group)})", "step")
                     base = base or _load_for_training(study, base_model, backend, group)
-                    record = _train(study, base, run)
+                    record = _train(study, base, run, progress)
                 rows.append(_summarize(run, record))
     return pd.DataFrame(rows)
 
@@ -72,13 +74,13 @@ def _load_for_training(study: Study, base_model: str, backend: Backend, runs: li
     return base
 
 
-def _train(study: Study, base: BaseModel, run: Run) -> dict:
+def _train(study: Study, base: BaseModel, run: Run, progress: Progress) -> dict:
     examples = read_examples(study, run)
     inputs = hash_run_inputs(study, run, base.backend.name)
     earlier = study.params.find_start(run.condition)
     start = require_adapter(study, run._replace(condition=earlier)) if earlier else None
     training, folder = study.params.resolve_training(run.condition), study.paths.run(*run)
-    return train_run(base, examples, training, run.seed, folder, inputs, start)
+    return train_run(base, examples, training, run.seed, folder, inputs, start, progress.advance)
 
 
 def _summarize(run: Run, record: dict) -> dict:

@@ -72,6 +72,11 @@ class StudyPaths:
         return self.stages / "begun.json"
 
     @property
+    def progress(self) -> Path:
+        """Folder of the lines that say where each job is; it is there only while some work (`pipeline.progress`)."""
+        return self.root / "progress"
+
+    @property
     def stages(self) -> Path:
         return self.root / "stages"
 

@@ -7,7 +7,7 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -74,6 +74,7 @@ def train_run(
     folder: Path,
     inputs: dict[str, str],
     start: Path | None = None,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> dict:
     """Fine-tune one adapter and write `adapter/` and `run.json`; returns what run.json holds.
 
@@ -83,6 +84,7 @@ def train_run(
     folder : the run's own folder; it appears whole or not at all
     inputs : hashes of what the run was made from, for run.json
     start : the adapter folder of an earlier stage, to start from; by default a fresh adapter
+    on_step : called after each optimizer step with its number, and that of the last
 
     Raises
     ------
@@ -93,7 +95,7 @@ def train_run(
     began = time.perf_counter()
     if base.device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
-    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start)
+    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start, on_step)
     run = {
         "base_model": base.name,
         "source": base.source,
@@ -138,7 +140,12 @@ def _save_adapter(model: PeftModel, folder: Path) -> None:
 
 
 def _fit(
-    base: BaseModel, rows: list[dict], training: Training, seed: int, start: Path | None
+    base: BaseModel,
+    rows: list[dict],
+    training: Training,
+    seed: int,
+    start: Path | None,
+    on_step: Callable[[int, int], None] | None,
 ) -> tuple[PeftModel, TrainerState, int]:
     """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
 
@@ -150,6 +157,7 @@ def _fit(
         model = continue_adapter(base, start) if start else add_adapter(base, training, seed)
         with tempfile.TemporaryDirectory() as scratch:
             trainer = _make_trainer(model, base, rows, training, seed, scratch, micro_batch)
+            trainer.add_callback(_Report(on_step))
             if _train(trainer):
                 return model, trainer.state, micro_batch
         base.model = model.unload()
@@ -253,6 +261,15 @@ class _Trainer(SFTTrainer):
 
     def floating_point_ops(self, inputs: dict) -> int:
         return 0  # nothing reads the count, and it takes a walk through all modules at every step
+
+
+class _Report(TrainerCallback):
+    def __init__(self, on_step: Callable[[int, int], None] | None) -> None:
+        self.on_step = on_step
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if self.on_step:
+            self.on_step(state.global_step, state.max_steps)
 
 
 class _StopAtNonFiniteLoss(TrainerCallback):
