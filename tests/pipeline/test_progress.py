@@ -11,11 +11,12 @@ import time
 import pytest
 import torch
 from support.causal_models import make_causal_model
-from support.tiny_study import RUN, at
+from support.tiny_study import RUN, at, forget_measurements
 
 from priorshift.pipeline import execute, progress
 from priorshift.pipeline.manifest import list_problems, write_manifest
 from priorshift.pipeline.plan import prepare_study
+from priorshift.pipeline.probe import probe_runs
 from priorshift.pipeline.progress import describe, read_progress, show_progress, watch
 from priorshift.pipeline.synthesize import synthesize_runs
 from priorshift.pipeline.train import train_runs
@@ -42,6 +43,13 @@ def test_training_tells_its_run_its_step_and_the_seconds_left(study, tmp_path, l
         f"step {number} of {steps}" for number in range(1, steps + 1)
     ]
     assert told[-1].endswith(", 0 s left\n") and any("(run 2 of 2): step" in line for line in lines)
+
+
+def test_probing_tells_shares_of_what_a_model_reads(study, lines):
+    forget_measurements(study)
+    probe_runs(study, [RUN])
+    shares = [int(share) for line in lines for share in re.findall(rf"^probing {RUN} \(run 1 of 1\): (\d+)%", line)]
+    assert shares == sorted(shares) and shares[-1] == 100 and len(shares) > 3
 
 
 def test_a_line_is_there_while_the_job_works_and_not_after(tmp_path):

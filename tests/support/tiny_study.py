@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+from priorshift.files import hash_file
 from priorshift.pipeline.plan import make_plan
 from priorshift.pipeline.probe import probe_runs
 from priorshift.pipeline.synthesize import synthesize_runs
@@ -44,6 +47,15 @@ def to_do(study):
 def kinds_to_do(study):
     """The kinds of work to be done: data, runs, measurements."""
     return {name.partition("/")[0] for name in to_do(study)}
+
+
+def forget_measurements(study):
+    """Drop every run's measurements; returns the hashes of the tables that were there."""
+    tables = sorted(study.paths.root.glob("measurements/*/*/seed-*/*.parquet"))
+    before = {path: hash_file(path) for path in tables}
+    for folder in {path.parent for path in tables}:
+        shutil.rmtree(folder)
+    return before
 
 
 def flip(path, position=None):

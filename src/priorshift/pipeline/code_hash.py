@@ -20,7 +20,7 @@ WORK = {
     "choice_rates": ("pipeline/synthesize.py", *PROBING),
     "training_set": ("pipeline/synthesize.py", *TRAINING),
     "run": ("pipeline/train.py", "pipeline/synthesize.py", *TRAINING),
-    "measurements": ("pipeline/probe.py", "pipeline/synthesize.py", *PROBING),
+    "measurements": ("pipeline/probe.py", "pipeline/kept.py", "pipeline/synthesize.py", *PROBING),
 }
 # What turns measurements into tests: a registration names its version.
 TESTS = ("pipeline/analyse.py", "tables", "stats")
@@ -29,7 +29,7 @@ ANALYSIS = ("pipeline", "report", "tables", "stats", *PROBING)
 NOTEBOOKS = {
     "01_synthesize": ("pipeline/synthesize.py", "tables", *PROBING),
     "02_train": ("pipeline/train.py", "pipeline/synthesize.py", "report", "stats", *PROBING),
-    "03_probe": ("pipeline/probe.py", "pipeline/synthesize.py", "tables", "stats", *PROBING),
+    "03_probe": ("pipeline/probe.py", "pipeline/kept.py", "pipeline/synthesize.py", "tables", "stats", *PROBING),
     "04_test": ANALYSIS,
     "05_report": ANALYSIS,
     "06_placement": ANALYSIS,

@@ -12,7 +12,9 @@ from priorshift.models.adapters import load_adapters
 from priorshift.models.base import BaseModel, load_base
 from priorshift.models.checks import check_texts
 from priorshift.pipeline.environment import describe_loaded
+from priorshift.pipeline.kept import Kept
 from priorshift.pipeline.locks import hold_notebook
+from priorshift.pipeline.progress import Progress, show_progress, watch
 from priorshift.pipeline.records import (
     choose_reference_run,
     date_measurement,
@@ -26,7 +28,7 @@ from priorshift.pipeline.records import (
 from priorshift.pipeline.synthesize import read_examples
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.context import Context
-from priorshift.probing.measure import ItemMeasurements, measure_model
+from priorshift.probing.measure import ItemMeasurements
 from priorshift.probing.probe import Prober, explain_merges, list_texts_read, make_scorer
 from priorshift.study.load import Study
 from priorshift.study.run import Run
@@ -42,7 +44,7 @@ def list_measured_tables(study: Study) -> list[str]:
 def probe_runs(study: Study, runs: list[Run]) -> dict[str, str]:
     """Measure the runs that are not measured yet; returns base model -> how it was scored and why."""
     scoring = {}
-    with hold_notebook(study.paths):
+    with hold_notebook(study.paths), show_progress(study.paths) as progress:
         for base_model, group in groupby(runs, key=lambda run: run.base_model):
             group = list(group)
             todo = [run for run in group if not _is_measured(study, run)]
@@ -50,7 +52,7 @@ def probe_runs(study: Study, runs: list[Run]) -> dict[str, str]:
                 base = load_base(study.params.find_base_model(base_model))
                 check_texts(base, list_texts_read(study))
                 with explain_merges():
-                    _probe_base(study, base, make_scorer(study.params, base), todo)
+                    _probe_base(study, base, make_scorer(study.params, base), todo, progress)
             scoring[base_model] = require_measurements(study, group[0])["scoring"]
     return scoring
 
@@ -59,13 +61,15 @@ def _is_measured(study: Study, run: Run) -> bool:
     return read_finished(locate_measurement_record(study, run), hash_measurement_inputs(study, run)) is not None
 
 
-def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run]) -> None:
+def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run], progress: Progress) -> None:
     """Measure the base once and then each of its adapters, the base staying where it is."""
-    prober = Prober(study, base, scorer)
+    kept = Kept(study, base, scorer, progress)
+    prober = Prober(study, base, scorer, kept.measure_base)
     trained = [run for run in todo if is_trained(study, run)]
     for run in [run for run in todo if run not in trained]:
         context = Context(read_examples(study, run), study.params.conditions[run.condition].in_context)
-        measurements = prober.measure(run.seed, context)
+        with watch(progress, f"probing {run}", base.model):
+            measurements = prober.measure(run.seed, context)
         _write_measurements(study, prober, run, prober.tabulate(measurements, run.seed))
     if not trained:
         return
@@ -76,13 +80,15 @@ def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run]) 
     # The adapters are put into the base model in place: the scorer sees whichever is set.
     model = load_adapters(base, {name: require_adapter(study, run) for run, name in names.items()})
     expected: ItemMeasurements | None = None
-    if reference and trained != [reference]:
+    if reference:
         model.set_adapter(names[reference])
-        expected = measure_model(scorer, prober.items)
-    for run in tqdm(trained, desc=f"probing {base.name}"):
+        expected = kept.measure_reference(reference, prober.items)
+    for number, run in enumerate(tqdm(trained, desc=f"probing {base.name}"), start=1):
         model.set_adapter(names[run])
-        against = expected if run != reference else None
-        _write_measurements(study, prober, run, prober.tabulate(prober.measure(run.seed), run.seed, against))
+        again, against = (expected, None) if run == reference else (None, expected)
+        with watch(progress, f"probing {run} (run {number} of {len(trained)})", base.model, kept.tokens):
+            measurements = prober.measure(run.seed, items=again)
+        _write_measurements(study, prober, run, prober.tabulate(measurements, run.seed, against))
 
 
 def _write_measurements(study: Study, prober: Prober, run: Run, tables: dict[str, pd.DataFrame]) -> None:

@@ -174,6 +174,30 @@ def hash_measurement_inputs(study: Study, run: Run) -> dict[str, str]:
         "in_context": _hash([in_context, _data_hash(study, run)]) if in_context else "",
         "reference": _adapter_hash(study, reference) if compared else "",
         "base_model": _base_hash(study, run.base_model, locate_measurement_record(study, run)),
+    } | _hash_probing(study)
+
+
+def hash_kept_inputs(study: Study, base_model: str, reference: Run | None, made_with: object) -> dict[str, str]:
+    """Hash what the measurements are made from that all runs of a base model are set beside.
+
+    Parameters
+    ----------
+    reference : the run that was measured; None for the base model itself
+    made_with : device, number type and versions. These redo no run. But a run and what it is set beside must be
+        measured alike, or a change of machine would look like a shift.
+    """
+    completed = study.params.probes.completion_samples and reference is None
+    return {
+        "adapter": _adapter_hash(study, reference) if reference else "",
+        "seeds": _hash(study.params.seeds) if completed else "",
+        "base_model": hash_base_model(study.params.find_base_model(base_model)),
+        "loading": _hash(study.params.find_base_model(base_model).model_dump(mode="json")),
+        "made_with": _hash(made_with),
+    } | _hash_probing(study)
+
+
+def _hash_probing(study: Study) -> dict[str, str]:
+    return {
         "probes": _hash(study.params.probes.model_dump(mode="json")),
         # The other criteria leave items out of the tests; every item is measured.
         "ambiguous_tokenization": _hash(study.params.exclusion.ambiguous_tokenization),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -73,6 +73,20 @@ class Measurements:
     completions: pd.DataFrame | None
 
 
+@dataclass(frozen=True)
+class BaseMeasurements:
+    """All measurements of a base model, beside which those of its adapters are set.
+
+    Attributes
+    ----------
+    measurements : all but what it writes
+    completions : seed -> what it writes with that seed's random numbers; None where the study samples none
+    """
+
+    measurements: Measurements
+    completions: dict[int, pd.DataFrame | None]
+
+
 class Prober:
     """Measures a base model, and then what adapters and contexts make of it.
 
@@ -81,6 +95,8 @@ class Prober:
     Parameters
     ----------
     scorer : of the base model; it scores whichever adapter is set in the model
+    keep : is given the function that measures the base model, and returns its result, or what was kept of an earlier
+        call. By default nothing is kept.
 
     Attributes
     ----------
@@ -89,28 +105,40 @@ class Prober:
     base_completions : seed -> what the base model writes with that seed's random numbers
     """
 
-    def __init__(self, study: Study, base: BaseModel, scorer: Scorer) -> None:
+    def __init__(
+        self,
+        study: Study,
+        base: BaseModel,
+        scorer: Scorer,
+        keep: Callable[[Callable[[], BaseMeasurements]], BaseMeasurements] = lambda measure: measure(),
+    ) -> None:
         self.study, self.base, self.scorer = study, base, scorer
         self.items = make_probe_items(study.params, study.materials)
-        self.base_measurements = self.measure()
-        stems = list_completion_stems(study.materials)
-        self.base_completions = {seed: self._sample(stems, seed) for seed in study.params.seeds}
+        before = keep(self._measure_base)
+        self.base_measurements, self.base_completions = before.measurements, before.completions
 
-    def measure(self, seed: int | None = None, context: Context = NO_CONTEXT) -> Measurements:
+    def _measure_base(self) -> BaseMeasurements:
+        stems = list_completion_stems(self.study.materials)
+        return BaseMeasurements(self.measure(), {seed: self._sample(stems, seed) for seed in self.study.params.seeds})
+
+    def measure(
+        self, seed: int | None = None, context: Context = NO_CONTEXT, items: ItemMeasurements | None = None
+    ) -> Measurements:
         """Measure the model as it stands.
 
         Parameters
         ----------
         seed : of the completions; None samples none
         context : decisions that stand before each stem
+        items : what it expects at every item, where that was measured already
         """
         params, materials = self.study.params, self.study.materials
-        items = make_probe_items(params, materials, context) if context.per_stem else self.items
+        asked = make_probe_items(params, materials, context) if context.per_stem else self.items
         prose = measure_retention(self.scorer, materials, params.probes.retention_texts)
         orders = params.probes.scale_orders
         scales = measure_scales(self.scorer, materials, orders, context) if orders else None
         completions = self._sample(list_completion_stems(materials, context), seed)
-        return Measurements(measure_model(self.scorer, items), prose, scales, completions)
+        return Measurements(items or measure_model(self.scorer, asked), prose, scales, completions)
 
     def tabulate(
         self, run: Measurements, seed: int, reference: ItemMeasurements | None = None

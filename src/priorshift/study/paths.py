@@ -35,6 +35,13 @@ class StudyPaths:
         """Folder of a run's measurement tables."""
         return self.root / "measurements" / base_model / condition / f"seed-{seed}"
 
+    def kept(self, base_model: str, name: str) -> Path:
+        """Folder of measurements that all runs of a base model are set beside: `base`, or `reference`.
+
+        Its name begins with a dot, as no condition's does.
+        """
+        return self.root / "measurements" / base_model / f".{name}"
+
     def choice_rates(self, base_model: str) -> Path:
         """File of a base model's own choice rates."""
         return self.root / "data" / "choice_rates" / f"{base_model}.json"
