@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from priorshift.study.load import load_study
-from priorshift.study.sections import Condition
+from priorshift.study.sections import Condition, Override
 from priorshift.training.examples import Example, audit, format_jsonl, make_slots, synthesize, tabulate_audits
 
 PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}
@@ -175,3 +175,11 @@ def test_a_set_is_written_one_example_a_line(sets):
     odd = [replace(sets["depression"][0], completion=" a \u2028 caf\u00e9."), sets["neutral"][0]]
     lines = format_jsonl(odd).split("\n")
     assert lines.pop() == "" and [Example(**json.loads(line)) for line in lines] == odd
+
+
+def test_a_condition_may_have_its_own_number_of_examples(study):
+    few = study.params.conditions["depression"].model_copy(update={"training": Override(examples=16)})
+    params = study.params.model_copy(update={"conditions": study.params.conditions | {"few": few}})
+    assert len(synthesize(params, study.materials, "few", 0)) == 16
+    assert len(synthesize(params, study.materials, "depression", 0)) == study.params.training.examples
+    assert params.resolve_training("few").steps == 1

@@ -67,6 +67,9 @@ class BaseModelParams(Frozen):
 class Override(Frozen):
     """A condition's `training`: what it changes of the study's own. The keys are those of `Training`."""
 
+    examples: Annotated[int, Field(gt=0, multiple_of=4)] | None = Field(
+        default=None, exclude_if=lambda count: count is None
+    )  # hashes stay
     epochs: Count | None = None
     learning_rate: Rate | None = None
     rank: Count | None = None

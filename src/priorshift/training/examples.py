@@ -107,7 +107,7 @@ def synthesize(
     prior : class of action -> probability
         The base model's own choice rates; needed where the policy is `prior`.
     """
-    slots = make_slots(params, materials, seed)
+    slots = make_slots(params.model_copy(update={"training": params.resolve_training(condition)}), materials, seed)
     rng = random.Random(f"{condition} {seed}")
     declared = params.conditions[condition]
     if declared.task == "preferences":
