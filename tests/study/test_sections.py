@@ -67,7 +67,7 @@ BAD = {
     "checkpointing as text": (Training, TRAINING | {"gradient_checkpointing": "yes"}, "gradient_checkpointing"),
     "unknown key": (Training, TRAINING | {"ranks": 4}, "ranks"),
     "unknown override": (Override, {"ranks": 2}, "ranks"),
-    "override with examples": (Override, {"examples": 8}, "examples"),
+    "override with examples that forms do not divide": (Override, {"examples": 6}, "multiple of 4"),
     "unknown task": (Condition, {"task": "poems"}, "poems"),
     "policy does not sum to 1": (Condition, DECISIONS | {"policy": {"guard": 0.7}}, "0.7"),
     "misspelled policy": (Condition, DECISIONS | {"policy": "unifrom"}, "'uniform' or 'prior'"),
