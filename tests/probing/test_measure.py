@@ -82,7 +82,7 @@ def test_other_scores_by_hand(smoke, scorer):
         assert state.class_logprobs[0, k] == pytest.approx(np.log(sum(np.exp(t.sum()) for t in tokens)))
         assert state.other_scores["logprob_mean"][0, k] == pytest.approx(np.log(sum(np.exp(t.mean()) for t in tokens)))
         # Continuations that begin alike are one next word.
-        (firsts,) = scorer.find_first_tokens([item.stem], [list(group)])
+        firsts = [tokens[0] for tokens in scorer.find_tokens([item.stem], [list(group)])[0]]
         once = {token: np.exp(t[0]) for token, t in zip(firsts, tokens, strict=True)}
         assert state.other_scores["logprob_first"][0, k] == pytest.approx(np.log(sum(once.values())), abs=1e-5)
     ones = {name: np.full_like(scores, -1.0) for name, scores in state.other_scores.items()}

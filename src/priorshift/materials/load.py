@@ -9,11 +9,11 @@ from pathlib import Path
 from priorshift.errors import MaterialsError
 from priorshift.files import is_folder
 from priorshift.materials.rules import check_materials
-from priorshift.materials.schema import Materials
+from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
-OPTIONAL = ("actions", "families", "kept")  # files that a folder may lack
+OPTIONAL = ("actions", "families", "kept", NEXT_WORDS)  # files that a folder may lack
 KEPT = "kept.yaml"  # what people decided of the words: no model reads it
 GRADED = ("interpretations", "feelings", "self_statements")
 
@@ -71,10 +71,15 @@ def list_materials_folders(folder: Path) -> list[Path]:
     return [base, folder]
 
 
-def hash_materials(folder: Path | str) -> str:
-    """SHA-256 over the YAML files that a model reads something of (names and bytes)."""
-    digest = hashlib.sha256()
-    for path in [path for path in list_materials_files(folder) if path.name != KEPT]:
+def hash_materials(folder: Path | str, next_words: bool = False) -> str:
+    """SHA-256 over the YAML files that a model reads something of (names and bytes).
+
+    Parameters
+    ----------
+    next_words : whether next_words.yaml counts, as it does for a study that measures them. Nothing else reads it.
+    """
+    digest, unread = hashlib.sha256(), {KEPT} if next_words else {KEPT, f"{NEXT_WORDS}.yaml"}
+    for path in [path for path in list_materials_files(folder) if path.name not in unread]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

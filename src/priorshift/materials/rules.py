@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from priorshift.errors import MaterialsError
-from priorshift.materials.schema import FAMILIES, Materials, Scale
+from priorshift.materials.next_words import check_next_words
+from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials, Scale
 from priorshift.materials.texts import BY_OUTCOME, list_continuations, list_texts_by_file
 from priorshift.materials.word_families import find_word_families
 
@@ -41,6 +42,7 @@ def check_materials(materials: Materials, folder: Path) -> None:
         _check_dispositions,
         _check_letters,
         _check_families,
+        check_next_words,
         _check_duplicates,
         _check_beginnings,
         _check_ends,
@@ -147,7 +149,7 @@ def _check_letters(materials: Materials, folder: Path) -> None:
 def _check_families(materials: Materials, folder: Path) -> None:
     for name, family in materials.families.items():
         where = f"{folder}/families.yaml"
-        if name in FAMILIES:
+        if name in (*FAMILIES, NEXT_WORDS):
             raise MaterialsError(f"{where}: {name!r} is a family already; give yours another name")
         if sorted(family.continuations) != sorted(materials.outcomes):
             raise MaterialsError(
@@ -254,7 +256,7 @@ def _check_shared_words(materials: Materials, folder: Path) -> None:
     texts = list_texts_by_file(materials)
     actions = _map_families_to_texts(texts["actions"], materials)
     shared = []
-    for field in (*BY_OUTCOME, "scales", "families"):
+    for field in (*BY_OUTCOME, "scales", "families", NEXT_WORDS):
         probes = _map_families_to_texts(texts[field], materials)
         shared += [
             f"{actions[family]!r} (actions) and {probes[family]!r} ({field}.yaml) share {family!r}"

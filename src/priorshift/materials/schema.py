@@ -10,6 +10,7 @@ from priorshift.yaml_files import Frozen
 
 # The probe families that every folder of materials has. `choice` is the check of what was trained.
 FAMILIES = ("interpretation", "feeling", "self_statement", "choice")
+NEXT_WORDS = "next_words"  # the family of single words, where a folder has its file
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 Phrases = dict[Text, tuple[Text, ...]]
@@ -167,6 +168,19 @@ class Family(Frozen):
     continuations: Phrases
 
 
+class NextWords(Frozen):
+    """Stems of which the next word is content, and the words that tell an outcome (next_words.yaml).
+
+    Attributes
+    ----------
+    forms : name of a form -> its wordings, the usual one first
+    words : outcome -> single words, in lower case
+    """
+
+    forms: dict[Text, Annotated[tuple[Stem, ...], Field(min_length=2)]]
+    words: Phrases
+
+
 class Disposition(Frozen):
     """A kind of agent in the calibration worlds: its share, and its own class of action and outcome."""
 
@@ -191,6 +205,7 @@ class Materials(Frozen):
     forms : how all this becomes text
     function_words : words that actions and probes may share
     families : probe families that you add; no file is needed
+    next_words : stems and words of the family `next_words`; no file is needed
     kept : word that the rules would refuse -> why it stays; no file is needed, and no model reads it
     grades : phrase -> intensity, where its file grades phrases (`load` finds them)
     """
@@ -208,6 +223,7 @@ class Materials(Frozen):
     forms: Forms
     function_words: tuple[Text, ...]
     families: dict[Text, Family] = Field(default_factory=dict)
+    next_words: NextWords | None = None
     kept: dict[Text, Text] = Field(default_factory=dict)
     grades: dict[Text, Grade] = Field(default_factory=dict)
 
@@ -236,13 +252,21 @@ class Materials(Frozen):
         """The outcome of each disposition, in order."""
         return [disposition.outcome for disposition in self.dispositions.values()]
 
+    def list_families(self) -> list[str]:
+        """The probe families that a study may name."""
+        return [*FAMILIES, *self.families, *([NEXT_WORDS] if self.next_words else [])]
+
     def get_stems(self, family: str) -> tuple[Stem, ...]:
-        """The stems of a probe family, the usual one first."""
+        """The stems of a probe family, the usual one first; of `next_words` the wordings of one form after another."""
+        if family == NEXT_WORDS and self.next_words:
+            return tuple(stem for wordings in self.next_words.forms.values() for stem in wordings)
         own = self.families.get(family)
         return own.stems if own else getattr(self.forms.stems, family)
 
     def get_continuations(self, family: str) -> Phrases:
         """Class -> phrases of a probe family, without the leading space."""
+        if family == NEXT_WORDS and self.next_words:
+            return self.next_words.words
         if family in self.families:
             return self.families[family].continuations
         return {

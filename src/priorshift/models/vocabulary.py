@@ -1,4 +1,4 @@
-"""Does a model have an embedding for every token that its tokenizer may give?"""
+"""A tokenizer's tokens: does the model have an embedding for each, and what does one add to a text?"""
 
 from __future__ import annotations
 
@@ -35,3 +35,21 @@ def check_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase, model: PreTr
             f"(the first beyond: {tokens[beyond[0]]!r}, {beyond[0]}); take this model's own tokenizer, or resize its "
             "embeddings and save both"
         )
+
+
+def write_token(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
+    """Write what a token adds to a text that it follows, its leading space too.
+
+    Examples
+    --------
+    >>> from tokenizers import Tokenizer, decoders, models
+    >>> from transformers import PreTrainedTokenizerFast
+    >>> core = Tokenizer(models.WordLevel({"a": 0, "\u2581calm": 1}, unk_token="a"))
+    >>> core.decoder = decoders.Metaspace()
+    >>> write_token(PreTrainedTokenizerFast(tokenizer_object=core), 1)
+    ' calm'
+    """
+    # Alone, a token may lose its space in decoding.
+    before = tokenizer("a", add_special_tokens=False)["input_ids"]
+    shorter, longer = (tokenizer.decode(ids, clean_up_tokenization_spaces=False) for ids in (before, [*before, token]))
+    return longer[len(shorter) :]

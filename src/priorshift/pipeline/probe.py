@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from priorshift.files import hash_file, write_parquet, write_record
+from priorshift.materials.schema import NEXT_WORDS
 from priorshift.models.adapters import load_adapters
 from priorshift.models.base import BaseModel, load_base
 from priorshift.models.checks import check_texts
@@ -37,7 +38,8 @@ from priorshift.study.run import Run
 def list_measured_tables(study: Study) -> list[str]:
     """List the names of the tables that probing writes for every run of the study."""
     probes = study.params.probes
-    optional = {"scales": probes.scale_orders, "completions": probes.completion_samples}
+    optional = {NEXT_WORDS: NEXT_WORDS in probes.families}
+    optional |= {"scales": probes.scale_orders, "completions": probes.completion_samples}
     return ["items", "next_token", "tokens", "retention", *(name for name, wanted in optional.items() if wanted)]
 
 

@@ -21,6 +21,7 @@ from priorshift.probability.forward import Forward
 from priorshift.probability.padded_vocabulary import PaddingWatch, count_tokens
 from priorshift.probability.prompt_once import Method, choose_method
 from priorshift.probability.streams import check_list, join_continuations, split_blocks
+from priorshift.probability.token_tree import Tokens
 
 logger = logging.getLogger("priorshift")
 
@@ -247,10 +248,10 @@ class Scorer:
         stems = list(check_list(stems, "stems"))
         return [each.tokens for _, block in self._iter_blocks(stems, continuations) for each in block]
 
-    def find_first_tokens(
+    def find_tokens(
         self, stems: Sequence[str], continuations: Sequence[str] | Sequence[Sequence[str]]
-    ) -> list[list[int]]:
-        """The first token of each continuation after its stem, as it is scored; -1 for a dropped one.
+    ) -> list[tuple[Tokens, ...]]:
+        """The tokens of each continuation after its stem, as it is scored; none for a dropped one.
 
         Parameters and errors are those of `continuation_logprobs`.
 
@@ -258,12 +259,11 @@ class Scorer:
         --------
         >>> from priorshift.probability.uniform_model import make_uniform_model
         >>> scorer = Scorer(*make_uniform_model(["it", "was", "fine"]))
-        >>> scorer.find_first_tokens(["it"], [" was", " was fine"])
-        [[2, 2]]
+        >>> scorer.find_tokens(["it"], [" was", " was fine"])
+        [((2,), (2, 3))]
         """
         stems = list(check_list(stems, "stems"))
-        encoded = (each for _, block in self._iter_encoded(stems, continuations) for each in block)
-        return [[tokens[0] if tokens else -1 for tokens in each.continuations] for each in encoded]
+        return [each.continuations for _, block in self._iter_encoded(stems, continuations) for each in block]
 
     def _iter_blocks(
         self, stems: Iterable[str], continuations: Iterable[str] | Iterable[Sequence[str]]

@@ -1,18 +1,15 @@
-"""Probe items: a stem, its candidates, and the ring that says how far it lies from the training set.
-
-Rings go outwards. First come the training domains and the held-out domains. On the held-out domains each further ring
-changes one thing more. `paraphrase` changes the wording of the stem. `narrator` changes whom it is about: the first
-person, or a stranger. `text_form` changes the kind of text: a letter, a diary or a dialogue, in the first person.
-"""
+"""Probe items: a stem, its candidates, and the ring that says how far it lies from the training set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from priorshift.materials.prompts import fill_stem, join_prompt
-from priorshift.materials.schema import Materials
+from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.probing.context import NO_CONTEXT, Context
+from priorshift.probing.next_words import list_next_word_keys, spell_words
+from priorshift.probing.rings import ItemKey, list_keys
 from priorshift.study.params import StudyParams
 from priorshift.study.sections import Probes
 
@@ -42,36 +39,6 @@ class ProbeItem:
         return [text for group in self.candidates.values() for text in group]
 
 
-@dataclass(frozen=True)
-class Form:
-    """How an item is written.
-
-    Attributes
-    ----------
-    stem : which stem of its family
-    narrator : main, stranger or first (person)
-    text : which kind of text
-    """
-
-    label: str
-    stem: int = 0
-    narrator: str = "main"
-    text: str = "story"
-
-
-CANONICAL = Form("canonical")
-
-
-@dataclass(frozen=True)
-class ItemKey:
-    """What an item is made from: a ring, a form, and the `number`-th situation of a domain."""
-
-    ring: str
-    form: Form
-    domain: str
-    number: int
-
-
 def make_probe_items(params: StudyParams, materials: Materials, context: Context = NO_CONTEXT) -> list[ProbeItem]:
     """Make the items of a study: families x rings x situations.
 
@@ -81,37 +48,13 @@ def make_probe_items(params: StudyParams, materials: Materials, context: Context
     """
     items = []
     for family in params.probes.families:
-        for k, key in enumerate(_list_keys(params, materials, family)):
+        keys = list_next_word_keys(params, materials) if family == NEXT_WORDS else list_keys(params, materials, family)
+        for k, key in enumerate(keys):
             candidates = _list_candidates(params.probes, materials, family, key)
-            name = f"{family}/{key.domain}/{key.number:02d}"
-            if key.form is not CANONICAL:
-                name += f"/{key.form.label}"
             stem = _write_stem(key, family, materials, context, k)
-            items.append(ProbeItem(name, family, key.ring, key.domain, key.form.label, stem, candidates))
+            item = ProbeItem(key.name_item(family), family, key.ring, key.domain, key.form.label, stem, candidates)
+            items.append(item)
     return items
-
-
-def list_ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
-    """The forms that a ring's items take in turn."""
-    if ring == "paraphrase":
-        return [Form(f"stem {k}", stem=k) for k in range(1, len(materials.get_stems(family)))]
-    if ring == "narrator":
-        return [Form("first person", narrator="first"), Form("stranger", narrator="stranger")]
-    if ring == "text_form":
-        return [Form(text, narrator="first", text=text) for text in materials.forms.texts if text != "story"]
-    return [CANONICAL]
-
-
-def _list_keys(params: StudyParams, materials: Materials, family: str) -> Iterator[ItemKey]:
-    per_domain = range(params.probes.situations_per_domain)
-    for ring, domains in (("training_domains", params.train_domains), ("held_out_domains", params.held_out_domains)):
-        yield from (ItemKey(ring, CANONICAL, domain, i) for domain in domains for i in per_domain)
-    situations = [(domain, i) for i in per_domain for domain in params.held_out_domains]
-    for ring, count in params.probes.rings.items():
-        # A situation comes in every form before the next one: forms are compared on the same situations.
-        forms = list_ring_forms(ring, materials, family)
-        crossed = [ItemKey(ring, form, *situation) for situation in situations for form in forms]
-        yield from crossed[:count]
 
 
 def _write_stem(key: ItemKey, family: str, materials: Materials, context: Context, k: int) -> str:
@@ -131,6 +74,8 @@ def _take(names: Sequence[str], number: int) -> str:
 
 def _list_candidates(probes: Probes, materials: Materials, family: str, key: ItemKey) -> dict[str, tuple[str, ...]]:
     """Class -> continuations of an item: of the intensities that the study names, and what fits its situation."""
+    if family == NEXT_WORDS:
+        return spell_words(materials.next_words.words)
     situation = materials.domains[key.domain][key.number].text
     classes = materials.list_actions(situation) if family == "choice" else materials.get_continuations(family)
     wanted = probes.intensities

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from priorshift.materials.schema import Materials
-from priorshift.probability.class_sums import find_starts, sum_by_class
+from priorshift.materials.schema import NEXT_WORDS, Materials
+from priorshift.probability.class_sums import remove_overlaps, sum_by_class
 from priorshift.probability.divergence import jsd, jsd_parts, restricted_jsd
 from priorshift.probability.scorer import Scorer
+from priorshift.probability.token_tree import Tokens
 from priorshift.probing.items import ProbeItem, make_probe_items
+from priorshift.probing.word_scores import score_words
 from priorshift.study.params import StudyParams
 
 # Other scores of a class: column of the items table -> what it is.
@@ -37,7 +40,8 @@ class ItemMeasurements:
 
     Attributes
     ----------
-    class_logprobs : float64 [n_items, n_classes], logprob of the class (log-sum-exp over its continuations)
+    class_logprobs : float64 [n_items, n_classes], logprob of the class (log-sum-exp over its continuations, each
+        without those that go on from it)
     other_scores : name of `SCORES` -> the same by that score
     first_tokens : item -> class -> first tokens of its continuations
     next_token : float32 [n_items, V], logprobs at each stem's end
@@ -54,20 +58,33 @@ class ItemMeasurements:
 def measure_model(scorer: Scorer, items: list[ProbeItem]) -> ItemMeasurements:
     """Score every item under the scorer's model as it stands."""
     stems, continuations = [item.stem for item in items], [item.continuations for item in items]
-    scores = scorer.token_logprobs(stems, continuations)
+    ids = scorer.find_tokens(stems, continuations)
     merged = scorer.merged_stems
     next_token = scorer.next_token_logprobs(stems)
+    scores = _score_continuations(scorer, items, ids, next_token)
     sizes = _count_candidates(items)
-    tokens = [continuation for row in scores for continuation in row]
-    lengths = np.array([len(continuation) for continuation in tokens])
-    sums = np.add.reduceat(np.concatenate(tokens).astype(float), find_starts(lengths))
-    ids = scorer.find_first_tokens(stems, continuations)
+    sums, lengths = np.concatenate(scores), np.array([len(tokens) for row in ids for tokens in row])
+    apart = np.concatenate([remove_overlaps(own, row) for own, row in zip(scores, ids, strict=True)])
     first_tokens = [_group_first_tokens(item, row) for item, row in zip(items, ids, strict=True)]
     other = {
         "logprob_mean": sum_by_class(sums / lengths, sizes),
         "logprob_first": _sum_first_tokens(next_token, first_tokens),
     }
-    return ItemMeasurements(sum_by_class(sums, sizes), other, first_tokens, next_token, merged)
+    return ItemMeasurements(sum_by_class(apart, sizes), other, first_tokens, next_token, merged)
+
+
+def _score_continuations(
+    scorer: Scorer, items: list[ProbeItem], ids: list[tuple[Tokens, ...]], next_token: np.ndarray
+) -> list[np.ndarray]:
+    """Logprob of each item's continuations, float64 [n_continuations] each."""
+    words = [i for i, item in enumerate(items) if item.family == NEXT_WORDS]
+    phrases = [i for i, item in enumerate(items) if item.family != NEXT_WORDS]
+    found = score_words(scorer, [items[i] for i in words], [ids[i] for i in words], [next_token[i] for i in words])
+    scores = dict(zip(words, found, strict=True))
+    if phrases:
+        stems, texts = [items[i].stem for i in phrases], [items[i].continuations for i in phrases]
+        scores |= zip(phrases, scorer.continuation_logprobs(stems, texts), strict=True)
+    return [scores[i] for i in range(len(items))]
 
 
 def measure_retention(scorer: Scorer, materials: Materials, n: int) -> pd.DataFrame:
@@ -170,9 +187,10 @@ def _count_candidates(items: list[ProbeItem]) -> np.ndarray:
     return np.array([[len(group) for group in item.candidates.values()] for item in items])
 
 
-def _group_first_tokens(item: ProbeItem, ids: list[int]) -> dict[str, frozenset[int]]:
-    ends = np.cumsum([0, *(len(group) for group in item.candidates.values())])
-    return {name: frozenset(ids[a:b]) for name, (a, b) in zip(item.candidates, itertools.pairwise(ends), strict=True)}
+def _group_first_tokens(item: ProbeItem, tokens: Sequence[Tokens]) -> dict[str, frozenset[int]]:
+    ends = itertools.pairwise(np.cumsum([0, *(len(group) for group in item.candidates.values())]))
+    firsts = [each[0] for each in tokens]
+    return {name: frozenset(firsts[a:b]) for name, (a, b) in zip(item.candidates, ends, strict=True)}
 
 
 def _sum_first_tokens(next_token: np.ndarray, first_tokens: list[dict[str, frozenset[int]]]) -> np.ndarray:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from priorshift.errors import RunError
+from priorshift.materials.schema import NEXT_WORDS
 from priorshift.materials.texts import list_texts
 from priorshift.models.base import BaseModel
+from priorshift.models.vocabulary import write_token
 from priorshift.probability.encoder import MergeError
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.completions import list_completion_stems, sample_completions
@@ -24,6 +27,7 @@ from priorshift.probing.measure import (
     tabulate_next_tokens,
     tabulate_tokens,
 )
+from priorshift.probing.next_words import tabulate_next_words
 from priorshift.probing.questionnaire import measure_scales
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
@@ -51,8 +55,10 @@ def explain_merges() -> Iterator[None]:
 
 
 def list_texts_read(study: Study) -> list[str]:
-    """What a base model must be able to read: every phrase, and every stem that it goes on from."""
-    return [*list_texts(study.materials), *(item.stem for item in make_probe_items(study.params, study.materials))]
+    """What a base model must be able to read: every phrase, every stem that it goes on from, and words after them."""
+    items = make_probe_items(study.params, study.materials)
+    words = next((item.continuations for item in items if item.family == NEXT_WORDS), [])
+    return [*list_texts(study.materials), *(item.stem for item in items), *(word.strip() for word in words)]
 
 
 @dataclass(frozen=True)
@@ -156,11 +162,19 @@ class Prober:
             "tokens": tabulate_tokens(self.items, run.items, base.items),
             "retention": run.prose.assign(base_logprob=base.prose["logprob"]),
         }
+        if NEXT_WORDS in self.study.params.probes.families:
+            tables["next_words"] = self._tabulate_next_words(run.items)
         if run.scales is not None:
             tables["scales"] = run.scales.assign(base_logprob=base.scales["logprob"])
         if run.completions is not None:
             tables["completions"] = run.completions.assign(base_text=self.base_completions[seed]["text"])
         return tables
+
+    def _tabulate_next_words(self, run: ItemMeasurements) -> pd.DataFrame:
+        own = [i for i, item in enumerate(self.items) if (item.family, item.ring) == (NEXT_WORDS, "held_out_domains")]
+        forms, base = [self.items[i].form for i in own], self.base_measurements.items
+        write = partial(write_token, self.base.tokenizer)
+        return tabulate_next_words(forms, run.next_token[own], base.next_token[own], write)
 
     def _sample(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:
         probes = self.study.params.probes

@@ -20,7 +20,7 @@ from priorshift.materials.load import (
 )
 from priorshift.materials.questionnaires import read_scales
 from priorshift.materials.rules import check_scales
-from priorshift.materials.schema import FAMILIES, Materials
+from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.study.other_model import replace_base_model
 from priorshift.study.params import StudyFile, StudyParams
 from priorshift.study.paths import EMBEDDED, StudyPaths
@@ -48,7 +48,7 @@ class Study:
         self.paths = StudyPaths(outputs / params.study)
         canonical = json.dumps(params.model_dump(mode="json"), sort_keys=True)
         self.params_hash = hashlib.sha256(canonical.encode()).hexdigest()
-        self.materials_hash = hash_materials(folder / params.materials)
+        self.materials_hash = hash_materials(folder / params.materials, NEXT_WORDS in params.probes.families)
         if params.probes.scales_csv:
             # The same name with other items is another study.
             scales = "".join(scale.model_dump_json() for scale in materials.scales.values())
@@ -89,7 +89,14 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
     materials = load_materials(_locate_inside(path, params.materials))
     if params.probes.scales_csv:
         materials = _replace_scales(materials, _locate_inside(path, params.probes.scales_csv))
-    for check in (_check_domains, _check_scale_orders, _check_rings, _check_classes, _check_base_models):
+    for check in (
+        _check_domains,
+        _check_scale_orders,
+        _check_rings,
+        _check_next_words,
+        _check_classes,
+        _check_base_models,
+    ):
         check(path, params, materials)
     return Study(params, materials, path.parent, Path(outputs), path.name)
 
@@ -123,7 +130,7 @@ def _replace_scales(materials: Materials, path: Path) -> Materials:
 def _check_domains(path: Path, params: StudyParams, materials: Materials) -> None:
     for key in ("train_domains", "held_out_domains"):
         _check_known(f"{path}: {key}", getattr(params, key), materials.domains)
-    _check_known(f"{path}: probes.families", params.probes.families, [*FAMILIES, *materials.families])
+    _check_known(f"{path}: probes.families", params.probes.families, materials.list_families())
     wanted = params.probes.situations_per_domain
     for domain in [*params.train_domains, *params.held_out_domains]:
         if wanted > (most := len(materials.domains[domain])):
@@ -154,6 +161,21 @@ def _check_rings(path: Path, params: StudyParams, materials: Materials) -> None:
     for ring, count in params.probes.rings.items():
         if count > most:
             raise ParamsError(f"{path}: probes.rings.{ring}: found {count}; at most {most} (held-out situations)")
+
+
+def _check_next_words(path: Path, params: StudyParams, materials: Materials) -> None:
+    wanted = params.probes.forms_per_situation
+    if NEXT_WORDS not in params.probes.families:
+        if wanted:
+            raise ParamsError(f"{path}: probes.forms_per_situation: found {wanted}; it is for the family {NEXT_WORDS}")
+        return
+    if wanted and wanted > (most := len(materials.next_words.forms)):
+        raise ParamsError(f"{path}: probes.forms_per_situation: found {wanted}; at most {most} (forms)")
+    if lacking := [outcome for outcome in materials.outcomes if outcome not in materials.next_words.words]:
+        raise ParamsError(
+            f"{path}: probes.families: {NEXT_WORDS} has no words for {', '.join(lacking)}; "
+            f"add them to {NEXT_WORDS}.yaml"
+        )
 
 
 def _check_classes(path: Path, params: StudyParams, materials: Materials) -> None:

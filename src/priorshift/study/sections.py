@@ -19,6 +19,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]  # a path, a hub id or a revision
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Modules = Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]], Field(min_length=1)]
+Intensities = Annotated[list[Literal["mild", "moderate", "strong"]], Field(min_length=1)]
 Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
 
 
@@ -196,13 +197,13 @@ class Probes(Frozen):
 
     Attributes
     ----------
-    families : probe families: interpretation, feeling, self_statement, choice, and those of your materials
+    families : interpretation, feeling, self_statement, choice, next_words (if your materials have it) and your own
     situations_per_domain : items per family in each domain
-    continuations_per_class : how many phrases of each class are scored, from the first; null for all
+    forms_per_situation : in how many forms of `next_words` each situation is met, in turn; default 1
+    continuations_per_class : how many phrases of each class are scored, from the first; null, and `next_words`: all
     intensities : which intensities of graded phrases are scored (mild, moderate, strong); by default all
     retention_texts : neutral texts whose perplexity is measured
-    rings : ring (`paraphrase`, `narrator` or `text_form`) -> items per family on the held-out domains in which that is
-        new too; by default none
+    rings : `paraphrase`, `narrator` or `text_form` -> items of held-out domains in which that is new too; default none
     scale_orders : orders of the response options in which each scale item is measured; by default no scale is
     scales_csv : the path, from the study's folder, of your own items; by default the scales are the materials'
     completion_samples : texts that each run writes after each neutral opening; by default none
@@ -212,13 +213,12 @@ class Probes(Frozen):
     families: list[Name] = Field(min_length=1)
     situations_per_domain: Count
     continuations_per_class: Count | None
-    intensities: Annotated[list[Literal["mild", "moderate", "strong"]], Field(min_length=1)] | None = Field(
-        default=None, exclude_if=lambda names: names is None
-    )  # hashes stay
+    intensities: Intensities | None = Field(default=None, exclude_if=lambda names: names is None)  # hashes stay
     retention_texts: Count
     rings: dict[Literal["paraphrase", "narrator", "text_form"], Count] = Field(default_factory=dict)
     scale_orders: Count | None = None
     scales_csv: OneLine | None = None
+    forms_per_situation: Count | None = Field(default=None, exclude_if=lambda count: count is None)  # hashes stay
     completion_samples: Count | None = None
     completion_tokens: Count = 24
 

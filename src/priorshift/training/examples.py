@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from priorshift.materials.prompts import fill_stem, join_prompt, list_options
-from priorshift.materials.schema import FAMILIES, Materials
+from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials
 from priorshift.materials.word_families import find_word_families
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
@@ -150,7 +150,8 @@ def audit(examples: list[Example], study: Study) -> dict:
         "held_out_situations": sum(e.situation in held_out for e in examples),
     }
     # All families but `choice`, whose continuations are what is trained.
-    for family in [*FAMILIES[:-1], *materials.families]:
+    measured = [NEXT_WORDS] if NEXT_WORDS in params.probes.families else []
+    for family in [*FAMILIES[:-1], *materials.families, *measured]:
         phrases = [p for group in materials.get_continuations(family).values() for p in group]
         probes = find_word_families(phrases, materials.function_words)
         row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
