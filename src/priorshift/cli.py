@@ -30,7 +30,13 @@ StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="a study's YAML
 
 
 @app.command()
-def check(study: StudyFile, model: OtherModel = "") -> None:
+def check(
+    study: StudyFile,
+    model: OtherModel = "",
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="load each base model; measure what the candidates hold")
+    ] = False,
+) -> None:
     """Check materials and base models; say what the study takes.
 
     A worlds file may be given too.
@@ -39,8 +45,14 @@ def check(study: StudyFile, model: OtherModel = "") -> None:
     found = read_yaml(study, ParamsError)
     if isinstance(found, dict) and "pretraining" in found:
         _check_worlds(study)
-    else:
-        _check_study(load_study(study))
+        return
+    loaded = load_study(study)
+    _check_study(loaded)
+    if coverage:
+        from priorshift.pipeline.coverage import describe_base_coverage
+
+        for base in loaded.params.models:
+            print(describe_base_coverage(loaded, base), flush=True)
 
 
 @app.command()

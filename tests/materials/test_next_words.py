@@ -40,12 +40,12 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_broken_rule_is_refused(name, materials, root):
     changes, named = BAD[name]
-    said = read_refusal(check_materials, with_next_words(materials, **changes), root / "params" / "materials")
+    said = read_refusal(check_materials, with_next_words(materials, **changes), root / "params" / "materials_worlds")
     assert named in said and "next_words.yaml" in said
 
 
 def write_file(folder):
-    path = folder / "materials" / "next_words.yaml"
+    path = folder / "materials_worlds" / "next_words.yaml"
     path.write_text(yaml.safe_dump(make_next_words().model_dump(mode="json")))
     return path
 
@@ -62,8 +62,7 @@ def test_the_file_may_be_missing_and_is_read_where_it_is_there(params_folder):
 
 
 def test_only_a_study_that_measures_them_depends_on_the_words(params_folder, write_study, materials):
-    (params_folder / "materials" / "next_words.yaml").unlink(missing_ok=True)
-    before, study = hash_materials(params_folder / "materials"), load_study(write_study(lambda data: None))
+    before, study = hash_materials(params_folder / "materials_worlds"), load_study(write_study(lambda data: None))
     path = write_file(params_folder)
     assert hash_materials(path.parent) == before
     assert load_study(study.folder / study.file).materials_hash == study.materials_hash
@@ -90,13 +89,13 @@ def test_a_study_that_does_not_fit_them_is_refused(params_folder, write_study):
     assert "next_words has no words for threat" in read_refusal(load_study, study)
 
 
-def test_the_shipped_words_are_matched_in_corpus_frequency(materials):
+def test_the_shipped_words_are_matched_in_corpus_frequency(natural):
     """Zipf's scale, the base-10 logarithm of occurrences in a thousand million words (van Heuven et al. 2014)."""
     from wordfreq import zipf_frequency
 
     found = {
         outcome: np.array([zipf_frequency(word, "en") for word in group])
-        for outcome, group in materials.next_words.words.items()
+        for outcome, group in natural.next_words.words.items()
     }
     means, spreads = ([measure(values) for values in found.values()] for measure in (np.mean, np.std))
     assert np.ptp(means) < 0.2 and np.ptp(spreads) < 0.2

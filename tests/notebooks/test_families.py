@@ -8,6 +8,7 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from support.next_words import FORMS, make_next_words
 from support.study_runs import make_workplace, run_command, study_command
 from support.tiny_models import FAMILIES, model_entry
 
@@ -26,6 +27,9 @@ def finished(root, tmp_path_factory, model_folders, tiny_yaml):
     ]
     params["conditions"]["letter"] = {"task": "decisions", "policy": {"withdraw": 1.0}, "answer": "letter"}
     params["conditions"]["random_prior"] = {"task": "decisions", "policy": "prior"}
+    params["probes"] |= {"families": [*params["probes"]["families"], "next_words"], "completion_samples": 1}
+    words = make_next_words().model_dump(mode="json")
+    (place / "params/materials_worlds/next_words.yaml").write_text(yaml.safe_dump(words))
     (place / "params/families.yaml").write_text(yaml.safe_dump(params))
     run_command(study_command("params/families.yaml"), place)
     return place
@@ -39,6 +43,21 @@ def test_all_families_run_to_the_report(finished):
     again = load_study(finished / "params/families.yaml", finished / "outputs")
     manifest = json.loads((outputs / "manifest.json").read_text())
     assert set(manifest["base_models"]) == {model.name for model in again.params.models}
+
+
+def test_the_next_words_are_shown_beside_those_of_the_control(finished):
+    table = pd.read_csv(finished / "outputs/families/tables/next_words.csv")
+    # Five held-out situations, one form each.
+    assert table["form"].nunique() == 5 and set(table["form"]) < set(FORMS)
+    assert table.groupby(["base_model", "condition", "form"]).size().max() <= 40
+    assert table.query("condition == 'neutral'").eval("change == control_change").all()
+    page = (finished / "outputs/families/report.html").read_text()
+    assert "says next, without any list of words" in page and "shift_next_words" in str(
+        sorted((finished / "outputs/families/figures").iterdir())
+    )
+    notebook = finished / "outputs/families/notebooks/03_probe_qwen2-raw.ipynb"
+    shown = json.dumps(nbformat.read(notebook, as_version=4))
+    assert "Nora saw something" in shown and "**Coverage.**" in shown and "next words probes" in shown
 
 
 @pytest.mark.parametrize("family", FAMILIES)

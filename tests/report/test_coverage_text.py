@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from support.report_tables import HUB, SETTINGS, add_probabilities, make_tables
 from support.synthetic_items import study
 
 from priorshift.report.claims_text import describe_claims
-from priorshift.report.coverage_text import describe_coverage, find_coverage, warn_of_coverage
+from priorshift.report.coverage_text import describe_coverage, describe_families, find_coverage, warn_of_coverage
 from priorshift.report.lead_text import describe_probabilities
 
 TABLES = make_tables(study(models=HUB))
@@ -23,6 +24,17 @@ def test_coverage_is_the_mean_over_runs_and_outcomes():
     shifts.loc[shifts["condition"] == "neutral", "base_covered_mass"] = 0.6  # a quarter of the runs
     assert find_coverage(shifts, ROW) == pytest.approx(0.3)
     assert find_coverage(shifts, ROW | {"family": "feeling"}) is None
+
+
+def test_each_family_s_coverage_spans_an_architecture_s_base_models():
+    shifts = pd.DataFrame(
+        [("g-0", "g", "feeling", 0.2), ("g-0", "g", "next_words", 0.5), ("g-1", "g", "feeling", 0.4),
+         ("g-1", "g", "next_words", 0.5), ("hub", "hub", "feeling", 4e-9)],
+        columns=["base_model", "group", "family", "base_covered_mass"],
+    )  # fmt: skip
+    near = shifts.assign(ring="training_domains", base_covered_mass=1.0)
+    _, _, *lines = describe_families(pd.concat([near, shifts.assign(ring="held_out_domains")])).splitlines()
+    assert lines == ["* g: feeling probes 20 % to 40 %, next words probes 50 %", "* hub: feeling probes 4e-07 %"]
 
 
 def test_claims_in_the_worlds_say_no_coverage():

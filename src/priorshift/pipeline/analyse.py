@@ -9,6 +9,7 @@ import pandas as pd
 
 from priorshift.errors import UserError
 from priorshift.files import write_csv
+from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.pipeline.registration import mark_tables, tabulate_registration
 from priorshift.pipeline.synthesize import read_examples
@@ -34,6 +35,7 @@ from priorshift.study.run import Run
 from priorshift.study.sections import Exclusion
 from priorshift.tables.dose_recovery import select_dose_points, tabulate_doses, tabulate_recovery
 from priorshift.tables.exclusion import EXCLUDED, compare_contrasts, leave_out, list_excluded_items
+from priorshift.tables.next_words import average_next_words
 from priorshift.tables.placement import compute_transfer
 from priorshift.tables.questionnaire import compare_self_report, score_scales
 from priorshift.tables.runs import (
@@ -176,7 +178,7 @@ def tabulate_runs(study: Study, items: Items) -> Tables:
 def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
     """Tabulate the wider design, as far as the study measures it; tables without rows are left out.
 
-    dose, dose_points, recovery, scales, self_report, completions, valence, excluded, exclusion_effect.
+    dose, dose_points, recovery, next_words, scales, self_report, completions, valence, excluded, exclusion_effect.
 
     Parameters
     ----------
@@ -188,6 +190,9 @@ def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
     tables = {"dose_points": points, "dose": tabulate_doses(points, nested_points, alpha)}
     tables["recovery"] = tabulate_recovery(shifts, nested, params, materials, alpha)
     measured = list_measured_tables(study)
+    if NEXT_WORDS in measured:
+        moved = read_measurements(study, items.runs, NEXT_WORDS)
+        tables[NEXT_WORDS] = average_next_words(moved, params.inference.controls[0])
     if "scales" in measured:
         tables["scales"] = score_scales(read_measurements(study, items.runs, "scales"))
         action_of = {d.outcome: d.action for d in materials.dispositions.values()}

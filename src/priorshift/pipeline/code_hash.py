@@ -29,7 +29,15 @@ ANALYSIS = ("pipeline", "report", "tables", "stats", *PROBING)
 NOTEBOOKS = {
     "01_synthesize": ("pipeline/synthesize.py", "tables", *PROBING),
     "02_train": ("pipeline/train.py", "pipeline/synthesize.py", "report", "stats", *PROBING),
-    "03_probe": ("pipeline/probe.py", "pipeline/kept.py", "pipeline/synthesize.py", "tables", "stats", *PROBING),
+    "03_probe": (
+        "pipeline/probe.py",
+        "pipeline/kept.py",
+        "pipeline/synthesize.py",
+        "report",
+        "tables",
+        "stats",
+        *PROBING,
+    ),
     "04_test": ANALYSIS,
     "05_report": ANALYSIS,
     "06_placement": ANALYSIS,

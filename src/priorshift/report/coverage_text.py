@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from priorshift.report.names import name_probes
+from priorshift.report.names import HELD_OUT, name_architecture, name_probes
 from priorshift.stats.declared import Settings, list_contrasts
 
 LEAST_COVERAGE = 0.01  # below this share of the probability a claim comes with a warning
@@ -30,6 +30,26 @@ def describe_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> str:
     """Say a claim's covered mass, for a model outside the calibration worlds; else empty."""
     coverage = None if row["world"] else find_coverage(shifts, row)
     return "" if coverage is None else f"candidates hold {name_share(coverage)} of the base model's probability"
+
+
+def describe_families(shifts: pd.DataFrame) -> str:
+    """Say the covered mass of each family of probes on held-out domains, a line for each base model or architecture.
+
+    Parameters
+    ----------
+    shifts : `runs.average_shifts`
+    """
+    own = shifts[shifts["ring"] == HELD_OUT]
+    means = own.groupby(["group", "family", "base_model"], sort=False)["base_covered_mass"].mean()
+    lines = ["**Coverage.** How much of the base model's probability the candidates of each family hold:", ""]
+    for group, part in means.groupby(level="group", sort=False):
+        spans = [f"{name_probes(family)} {_name_span(own)}" for family, own in part.groupby("family", sort=False)]
+        lines.append(f"* {name_architecture(group)}: {', '.join(spans)}")
+    return "\n".join(lines)
+
+
+def _name_span(shares: pd.Series) -> str:
+    return " to ".join(dict.fromkeys(name_share(share) for share in (shares.min(), shares.max())))
 
 
 def warn_of_coverage(shifts: pd.DataFrame, settings: Settings) -> str:

@@ -11,7 +11,7 @@ NAMES = (
     "base_model", "group", "world", "condition", "control", "family", "ring", "outcome", "item", "unit", "role",
     "table", "pair", "predicted", "earlier", "action", "scale", "left_out", "reason", "kind", "measure",
     "caution", "domains", "direction", "registration", "status", "registered", "sha256", "differs", "analysis",
-    "over", "method", "other_method", "other_outcome",
+    "over", "method", "other_method", "other_outcome", "form", "text",
 )  # fmt: skip
 
 
