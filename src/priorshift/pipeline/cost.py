@@ -16,6 +16,7 @@ from functools import lru_cache
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from priorshift.materials.schema import NEXT_WORDS
 from priorshift.models.files import locate
 from priorshift.probing.completions import list_completion_stems
 from priorshift.probing.items import make_probe_items
@@ -66,7 +67,9 @@ def _count_probe_tokens(study: Study, chat: bool) -> float:
     probes, materials, count = study.params.probes, study.materials, 0.0
     for item in make_probe_items(study.params, materials):
         # A stem is read for its continuations, whose common beginnings count once, and for what may follow it.
-        texts = [text.split() for group in item.candidates.values() for text in group]
+        # Of single words nearly all stand in the distribution at the stem's end.
+        groups = [] if item.family == NEXT_WORDS else item.candidates.values()
+        texts = [text.split() for group in groups for text in group]
         branches = {tuple(words[:end]) for words in texts for end in range(1, len(words) + 1)}
         count += 2 * _count_tokens(item.stem, chat) + TOKENS_PER_WORD * len(branches)
     prose = [_count_tokens(text, chat) for text in materials.held_out_prose]
