@@ -8,7 +8,7 @@ import pytest
 from support.synthetic_items import study
 
 from priorshift.stats.panels import RUN, average_runs
-from priorshift.tables.measures import measure_probes, measure_scales
+from priorshift.tables.measures import measure_probes, measure_scales, measure_words
 from priorshift.tables.questionnaire import score_scales
 
 KEYS = [*RUN, "method", "outcome"]
@@ -71,3 +71,23 @@ def test_scales_of_one_outcome_average_to_its_shift_of_score():
     assert made["value"].iloc[0] == pytest.approx((0.3 + 0.4) / 2 - 0.5)
     # Each half has an item of each key of the longer scale.
     assert made["half_1"].notna().all() and made["half_2"].notna().all()
+
+
+def test_words_of_an_outcome_in_written_texts_are_counted_by_hand():
+    key = {"base_model": "m", "group": "m", "world": "", "condition": "a", "seed": 0}
+    texts = [
+        {"stem": 0, "sample": 0, "text": "Alone, so ALONE today.", "base_text": "alone at last"},
+        {"stem": 0, "sample": 1, "text": "It was fine.", "base_text": "a bad day here again"},
+        {"stem": 1, "sample": 0, "text": "", "base_text": "watched"},
+        {"stem": 1, "sample": 1, "text": "they watched", "base_text": "it is"},
+    ]
+    made = measure_words(
+        pd.DataFrame([key | text for text in texts]), {"loss": ["alone", "gone"], "threat": ["watched"]}
+    )
+    assert set(made["method"]) == {"completions"}
+    loss, threat = (made[made["outcome"] == outcome].iloc[0] for outcome in ("loss", "threat"))
+    # First opening: 2 of 7 words against 1 of 8. Second: none against none.
+    assert loss["half_1"] == pytest.approx(2 / 7 - 1 / 8) and loss["half_2"] == 0.0
+    assert loss["value"] == pytest.approx((2 / 7 - 1 / 8) / 2)
+    # 1 of 2 against 1 of 3.
+    assert threat["half_2"] == pytest.approx(1 / 2 - 1 / 3) and threat["half_1"] == 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.report.names import HELD_OUT
@@ -11,7 +12,7 @@ from priorshift.stats.agreement import correlate_measures, summarise_methods
 from priorshift.stats.control_pairs import compare_controls
 from priorshift.study.dispositions import list_even_controls
 from priorshift.study.load import Study
-from priorshift.tables.measures import measure_probes, measure_scales
+from priorshift.tables.measures import measure_probes, measure_scales, measure_words
 
 
 def tabulate_agreement(study: Study, items: Items) -> Tables:
@@ -21,8 +22,12 @@ def tabulate_agreement(study: Study, items: Items) -> Tables:
     """
     settings = study.params.inference
     parts = [measure_probes(items.kept, HELD_OUT)]
-    if "scales" in list_measured_tables(study):
+    measured = list_measured_tables(study)
+    if "scales" in measured:
         parts.append(measure_scales(read_measurements(study, items.runs, "scales")))
+    if "completions" in measured and NEXT_WORDS in study.params.probes.families:  # else its lists are not in the hash
+        texts = read_measurements(study, items.runs, "completions")
+        parts.append(measure_words(texts, study.materials.next_words.words))
     measures = pd.concat(parts, ignore_index=True)
     near, controls = items.kept[items.kept["ring"] == HELD_OUT], list_even_controls(study.params)
     tables = {

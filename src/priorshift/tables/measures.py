@@ -1,16 +1,18 @@
-"""Every way in which a study measures an outcome, in one table: families of probes, and scales."""
+"""Every way in which a study measures an outcome, in one table: families of probes, scales, words in written texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
 from priorshift.stats.adjust import CHECK
 from priorshift.stats.panels import RUN
 from priorshift.tables.questionnaire import compute_expected_answers
+from priorshift.tables.written_text import split_words
 
-SCALES = "scales"  # the method that is no family of probes
+SCALES, COMPLETIONS = "scales", "completions"  # the methods that are no family of probes
 
 
 def measure_probes(items: pd.DataFrame, ring: str) -> pd.DataFrame:
@@ -45,6 +47,29 @@ def measure_scales(scales: pd.DataFrame) -> pd.DataFrame:
         return means.groupby([*RUN, "method", "outcome", "scale"]).mean().groupby([*RUN, "method", "outcome"]).mean()
 
     return _measure(rows, ["base_model", "scale", "key"], average)
+
+
+def measure_words(completions: pd.DataFrame, words: Mapping[str, Iterable[str]]) -> pd.DataFrame:
+    """Measure which share of the words that each run writes are an outcome's, minus the base model's share.
+
+    Parameters
+    ----------
+    completions : the measured table of that name
+    words : outcome -> its words, in small letters
+
+    Returns
+    -------
+    DataFrame
+        As `measure_probes`; the method is `completions`. The halves are every other opening.
+    """
+    lists, rows = {outcome: frozenset(group) for outcome, group in words.items()}, []
+    for key, part in completions.groupby([*RUN, "stem"], sort=True):
+        counts = [Counter(word for text in part[name] for word in split_words(text)) for name in ("text", "base_text")]
+        for outcome, group in lists.items():
+            shares = [sum(n for word, n in count.items() if word in group) / max(count.total(), 1) for count in counts]
+            named = dict(zip([*RUN, "item"], key, strict=True))
+            rows.append(named | {"method": COMPLETIONS, "outcome": outcome, "shift": shares[0] - shares[1]})
+    return _measure(pd.DataFrame(rows), ["base_model"], _average)
 
 
 def _average(rows: pd.DataFrame) -> pd.Series:
