@@ -203,10 +203,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _check_study(study: Study) -> None:
     """Say what the study takes, or raise what is wrong with its materials or base models."""
     from priorshift.materials.load import hash_materials
-    from priorshift.models.base import explain_own_dtype
+    from priorshift.models.base import explain_own_dtype, find_device
     from priorshift.models.files import check_folder, hash_base_model, locate
     from priorshift.models.hub import check_reachable
     from priorshift.pipeline.cost import describe_model, describe_work
+    from priorshift.pipeline.cpu_cost import describe_minutes
 
     materials = study.folder / study.params.materials
     print(f"materials: {materials} follows every rule")
@@ -224,6 +225,8 @@ def _check_study(study: Study) -> None:
             hash_base_model(base)
         if not base.source.startswith("embedded:"):
             print(f"  {describe_model(study, base)}", flush=True)
+    if not study.params.resources.gpus and find_device() == "cpu":
+        print(describe_minutes(study), flush=True)
 
 
 def _suggest_registration(study: Study, file: Path) -> None:

@@ -16,7 +16,6 @@ from functools import lru_cache
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from priorshift.materials.schema import NEXT_WORDS
 from priorshift.models.files import locate
 from priorshift.probing.completions import list_completion_stems
 from priorshift.probing.items import make_probe_items
@@ -33,7 +32,19 @@ SAMPLE = 48  # examples of a condition that are written to see how long they are
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with one base model; tokens to train on without padding, tokens of the longest example."""
+    """What is done with one base model.
+
+    Attributes
+    ----------
+    runs, steps, examples : of all conditions and seeds
+    tokens : to train on, without padding
+    longest : tokens of the longest example
+    probe_tokens : read (or written) to measure all runs
+    padded : tokens to train on, with padding to the longest of each batch
+    with_loss : of the tokens to train on, those with loss
+    wanted : next-token distributions that the measurements look at
+    items : probe items measured, of all models together
+    """
 
     runs: int
     steps: int
@@ -41,6 +52,10 @@ class Work:
     tokens: float
     longest: float
     probe_tokens: float
+    padded: float = 0.0
+    with_loss: float = 0.0
+    wanted: float = 0.0
+    items: int = 0
 
 
 @lru_cache(maxsize=2)
@@ -49,37 +64,53 @@ def count_work(study: Study, chat: bool = False) -> Work:
     params, materials, seeds = study.params, study.materials, len(study.params.seeds)
     training = params.training.model_copy(update={"examples": min(SAMPLE, params.training.examples)})
     few = params.model_copy(update={"training": training})
+    grouped = params.training.group_by_length
     any_prior = dict.fromkeys(materials.classes, 1 / len(materials.classes))
-    steps, examples, tokens, longest = 0, 0, 0.0, 0.0
+    steps, examples, tokens, longest, padded, with_loss = 0, 0, 0.0, 0.0, 0.0, 0.0
     for name in [name for name, condition in params.conditions.items() if not condition.in_context]:
         made = synthesize(few, materials, params.find_last_stage(name), 0, any_prior)
         lengths = [_count_tokens(example.prompt + example.completion, chat) for example in made]
         read = params.resolve_training(name).examples * params.resolve_training(name).epochs * seeds
         steps, examples = steps + params.resolve_training(name).steps * seeds, examples + read
         tokens, longest = tokens + read * sum(lengths) / len(lengths), max(longest, *lengths)
+        padded += read * (sum(lengths) / len(lengths) if grouped else _expect_longest(lengths, training.batch_size))
+        learned = [_count_tokens(example.completion, False) for example in made]
+        with_loss += read * sum(learned) / len(learned)
     runs = len(params.conditions) * seeds
-    # The base model is measured too, and the run that others are compared with once more.
-    return Work(runs, steps, examples, tokens, longest, (runs + 2) * _count_probe_tokens(study, chat))
+    measured = runs + 1  # the base model too
+    read, wanted = _count_probe_tokens(study, chat)
+    items = measured * len(make_probe_items(params, materials))
+    return Work(runs, steps, examples, tokens, longest, measured * read, padded, with_loss, measured * wanted, items)
 
 
-def _count_probe_tokens(study: Study, chat: bool) -> float:
-    """Tokens that are read (or written) to measure one run."""
-    probes, materials, count = study.params.probes, study.materials, 0.0
+def _expect_longest(lengths: list[float], batch: int) -> float:
+    """The mean length of the longest of `batch` examples drawn at random: each is padded to that."""
+    n = len(lengths)
+    return sum(length * (((i + 1) / n) ** batch - (i / n) ** batch) for i, length in enumerate(sorted(lengths)))
+
+
+def _count_probe_tokens(study: Study, chat: bool) -> tuple[float, float]:
+    """Tokens that are read (or written) to measure one run, and how many next-token distributions are looked at."""
+    probes, materials, count, wanted = study.params.probes, study.materials, 0.0, 0.0
     for item in make_probe_items(study.params, materials):
-        # A stem is read for its continuations, whose common beginnings count once, and for what may follow it.
-        # Of single words nearly all stand in the distribution at the stem's end.
-        groups = [] if item.family == NEXT_WORDS else item.candidates.values()
-        texts = [text.split() for group in groups for text in group]
-        branches = {tuple(words[:end]) for words in texts for end in range(1, len(words) + 1)}
+        # A stem is read for what may follow it, and for its continuations: common beginnings count once, and last words
+        # are not read: of single words only the distribution at the stem's end.
+        texts = [text.split() for group in item.candidates.values() for text in group]
+        branches = {tuple(words[:end]) for words in texts for end in range(1, len(words))}
         count += 2 * _count_tokens(item.stem, chat) + TOKENS_PER_WORD * len(branches)
+        wanted += 2 + TOKENS_PER_WORD * len(branches)
     prose = [_count_tokens(text, chat) for text in materials.held_out_prose]
     count += 2 * probes.retention_texts * sum(prose) / len(prose)
+    wanted += probes.retention_texts * sum(prose) / len(prose)
     for scale in materials.scales.values() if probes.scale_orders else ():
         for labels in scale.get_label_sets(materials.forms.scale).values():
             form = f" {materials.forms.scale.prompt} {2 * ' '.join(['', *labels])}"
             count += probes.scale_orders * sum(_count_tokens(item.text + form, chat) for item in scale.items)
-    written = [_count_tokens(stem, chat) + probes.completion_tokens for stem in list_completion_stems(materials)]
-    return count + (probes.completion_samples or 0) * sum(written)
+            wanted += probes.scale_orders * len(scale.items) * _count_tokens(" ".join(labels), False)
+    openings = list_completion_stems(materials)
+    written = [_count_tokens(stem, chat) + probes.completion_tokens for stem in openings]
+    samples = probes.completion_samples or 0
+    return count + samples * sum(written), wanted + samples * len(openings) * probes.completion_tokens
 
 
 def _count_tokens(text: str, chat: bool) -> float:
