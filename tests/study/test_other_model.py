@@ -35,7 +35,7 @@ def test_a_folder_is_found_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "Gemma").mkdir()
     set_other_model("Gemma")
     made = replace_base_model(tmp_path / "study.yaml", {"base_models": ["own"]})
-    assert made["base_models"] == [{"name": "gemma", "source": str((tmp_path / "Gemma").resolve())}]
+    assert made["base_models"] == [{"name": "gemma", "source": str(tmp_path / "Gemma")}]
 
 
 def test_a_study_of_several_models_is_refused(params_folder, monkeypatch):

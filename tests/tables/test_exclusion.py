@@ -64,6 +64,12 @@ def test_each_reason_is_a_row_and_items_leave_whole():
     assert len(leave_out(table, one)) == len(table) - 2
 
 
+def test_choices_stay_whatever_they_cover():
+    table = measured({"low": 0.01})
+    assert len(list_excluded_items(table, ITEMS, TRAINING, Exclusion(covered_mass=0.1))) == 2
+    assert list_excluded_items(table.assign(family="choice"), ITEMS, TRAINING, Exclusion(covered_mass=0.1)).empty
+
+
 def test_without_criteria_nothing_leaves():
     table = measured({"stem": 0.0}, ambiguous=("stem",))
     excluded = list_excluded_items(table, ITEMS, TRAINING, Exclusion())

@@ -21,7 +21,7 @@ def set_other_model(source: str) -> None:
     source : a model's directory or hub id; empty changes nothing
     """
     if source:
-        os.environ[VARIABLE] = str(Path(source).resolve()) if Path(source).is_dir() else source
+        os.environ[VARIABLE] = str(Path(source).absolute()) if Path(source).is_dir() else source
 
 
 def replace_base_model(path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -240,7 +240,7 @@ class Exclusion(Frozen):
     Attributes
     ----------
     ngram : items that share so many words in a row with a training text
-    covered_mass : items whose candidates together hold less probability than this under the base model
+    covered_mass : items whose candidates together hold less probability than this under the base model; choices stay
     ambiguous_tokenization : items in which the tokenizer merges stem and continuation; where false, such an item stops
         the probing with an error
     """
