@@ -56,7 +56,7 @@ def test_a_line_is_there_while_the_job_works_and_not_after(tmp_path):
     paths, model = StudyPaths(tmp_path), make_causal_model("llama")
     with show_progress(paths) as shown:
         with watch(shown, "reading", model, 8):
-            assert read_progress(paths) == ["reading: 0 s so far"]
+            assert read_progress(paths) == ["reading: begun"]
             shown.written = 0.0
             model(torch.tensor([[1, 2, 3, 4]]))
             [line] = read_progress(paths)
@@ -73,6 +73,8 @@ def test_a_killed_jobs_line_is_shown_for_a_while_and_goes_with_the_next_study(st
     left.parent.mkdir()
     left.write_text("training x: step 1 of 2\n")
     assert read_progress(study.paths) == ["training x: step 1 of 2"] and list_problems(study) == []
+    os.utime(left, times=(time.time() - 30,) * 2)
+    assert read_progress(study.paths) == ["training x: step 1 of 2 (30 s ago)"]
     os.utime(left, times=(time.time() - 2 * progress.STALE,) * 2)
     assert read_progress(study.paths) == []
 
@@ -95,7 +97,8 @@ def test_a_line_that_cannot_be_written_ends_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [((0, 40, "step", 3.0), "step 0 of 40"), ((40, 40, "step", 9.0), "step 40 of 40, 0 s left"),
-     ((30, 20, "", 9.0), "100%, 0 s left"), ((5, 20, "", 10.0), "25%, 30 s left")],
+     ((30, 20, "", 9.0), "100%, 0 s left"), ((5, 20, "", 10.0), "25%, 30 s left"),
+     ((0, None, "step", 9.0), "begun"), ((5, None, "", 9.0), "9 s so far")],
 )  # fmt: skip
 def test_what_is_said(given, said):
     assert describe(*given) == said
@@ -111,4 +114,4 @@ def test_who_waits_for_a_study_is_told_every_few_seconds(tmp_path, monkeypatch, 
         shown.begin("training")
         assert execute._wait(process, Waited) == 3
     said = capsys.readouterr()
-    assert said.out == "" and said.err.count("training: 0 s so far\n") == len(said.err.splitlines()) >= 2
+    assert said.out == "" and said.err.count("training: begun\n") == len(said.err.splitlines()) >= 2

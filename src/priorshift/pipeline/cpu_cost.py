@@ -4,7 +4,8 @@
 * Probing: forward, of a block on the tokens that are read, and of the head where a distribution is looked at.
 * Each multiplied by how often it will be done, and what is done besides at what it took elsewhere.
 
-Timed in seconds of the processor: others that are at work on it make a study slower than is said here.
+Timed on one thread, in seconds of the processor: more would count their waiting for each other. That n threads do as
+much as n to the power of .8 is assumed. Where others are at work, a study takes longer than is said here.
 
 Not counted: the tests, the report, and the download of a model.
 """
@@ -31,6 +32,7 @@ from priorshift.study.sections import BaseModelParams, Training
 
 WORDS, HEAD_WORDS = 256, 2**14  # vocabulary of the timed block, and of the timed head
 TOKENS, POSITIONS = 512, 128  # of a timed pass, at most
+GAIN = 0.8  # n threads do as much as n to this power
 TIMES, PATIENCE = 3, 2.0  # of so many the fastest counts; a slow one is not done again after so many seconds
 # What is done besides, in seconds (on a Xeon of 2023): for a step, an item, a token of a JSD, a run, and a job.
 STEP_S, ITEM_S, JSD_S, RUN_S, START_S = 0.02, 3e-3, 5e-8, 0.5, 10.0
@@ -96,7 +98,7 @@ def _time_fastest(work: Callable[[], object]) -> float:
         began = time.process_time()
         work()
         found.append(time.process_time() - began)
-    return min(found[1:]) / torch.get_num_threads()
+    return min(found[1:])
 
 
 def price(work: Work, config: PretrainedConfig, trained: Pace, read: Pace) -> tuple[float, float]:
@@ -117,7 +119,7 @@ def describe_minutes(study: Study) -> str:
         threads = count_threads(study, "03_probe", own[0], cores)
         at_once = max(1, min(len(shards), cores // threads))
         try:
-            seconds = _estimate_seconds(study, base, threads, timed)
+            seconds = [one / threads**GAIN for one in _estimate_seconds(study, base, timed)]
         except UserError:
             raise
         except Exception as problem:  # an architecture that has no blocks of this kind
@@ -134,16 +136,16 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _estimate_seconds(study: Study, base: BaseModelParams, threads: int, timed: dict) -> tuple[float, float]:
-    """Seconds to train and to measure a base model's runs one after another; `timed` has the paces of each shape."""
+def _estimate_seconds(study: Study, base: BaseModelParams, timed: dict) -> tuple[float, float]:
+    """Seconds of one thread to train and to measure a base model's runs; `timed` has the paces of each shape."""
     training, work = study.params.training, count_work(study, base.prompt_style == "chat")
     length = max(1, round(work.padded / max(work.examples, 1)))
     dtypes = [choose_dtype(params, "cpu") for params in (choose_for_training(base, training), base)]
     config = make_without_weights(base).config.get_text_config(decoder=True)
-    shape = (config.to_json_string(), *dtypes, length, threads)
+    shape = (config.to_json_string(), *dtypes, length)
     if shape not in timed:
         before = torch.get_num_threads()
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)
         try:
             timed[shape] = time_training(config, training, dtypes[0], length), time_probing(config, dtypes[1], length)
         finally:

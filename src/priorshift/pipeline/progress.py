@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # who waits needs no torch
     import torch
 
 PAUSE = 1.0  # seconds between two writings of a line
+NEWS = 5.0  # seconds for which a line's age is not told
 STALE = 900.0  # seconds after which a line is of a job that was killed
 
 
@@ -59,7 +60,7 @@ def describe(done: float, total: float | None, unit: str, seconds: float) -> str
     '25 s so far'
     """
     if not total:
-        return f"{seconds:.0f} s so far"
+        return f"{seconds:.0f} s so far" if done else "begun"
     share = min(done / total, 1.0)
     said = f"{unit} {done:.0f} of {total:.0f}" if unit else f"{share:.0%}"
     return f"{said}, {seconds * (1 - share) / share:.0f} s left" if share else said
@@ -105,10 +106,12 @@ def watch(progress: Progress, what: str, model: torch.nn.Module, total: float | 
 
 
 def read_progress(paths: StudyPaths) -> list[str]:
-    """Read the line of every job at work."""
+    """Read the line of every job at work, and how old it is."""
     lines = []
     for path in sorted(paths.progress.glob("*.txt")):
         with suppress(OSError):  # its job has just ended
-            if time.time() - path.stat().st_mtime < STALE:
-                lines.append(path.read_text(encoding="utf-8").strip())
+            age = time.time() - path.stat().st_mtime
+            if age < STALE:
+                ago = f" ({age:.0f} s ago)" if age >= NEWS else ""
+                lines.append(path.read_text(encoding="utf-8").strip() + ago)
     return lines
