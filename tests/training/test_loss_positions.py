@@ -20,9 +20,11 @@ from priorshift.training.loss_positions import IGNORED, keep_loss_positions
 # name: (model type, what its configuration has of its own)
 MODELS = {
     "llama, untied": ("llama", {"tie_word_embeddings": False}),
+    "llama, tied": ("llama", {"tie_word_embeddings": True}),
     "gpt_neox, untied": ("gpt_neox", {"tie_word_embeddings": False}),
     "qwen2, tied": ("qwen2", {"tie_word_embeddings": True}),
     "gemma2, tied, soft cap": ("gemma2", {"tie_word_embeddings": True, "final_logit_softcapping": 2.0}),
+    "gemma3, tied": ("gemma3_text", {"tie_word_embeddings": True}),
     "granite, tied, logits divided": ("granite", {"tie_word_embeddings": True, "logits_scaling": 4.0}),
 }
 
@@ -35,7 +37,7 @@ def make_folder(kind, own, tokenizer_folder, folder):
         "num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.2, "pad_token_id": 0,
         "bos_token_id": 0, "eos_token_id": 0,
     }  # fmt: skip
-    if kind == "gemma2":
+    if kind.startswith("gemma"):
         values["head_dim"] = 16
     torch.manual_seed(3)
     AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **values | own)).save_pretrained(folder)
