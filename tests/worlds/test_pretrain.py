@@ -65,7 +65,7 @@ def test_kept_models_of_other_settings_are_named(params_folder, tmp_path, capsys
         "gpt_neox-decoupled-1: made from other worlds; "
         "rebuild by notebook 00 with base_model=gpt_neox-decoupled-1 rebuild=True\n"
     )
-    (params_folder / "materials/prose.yaml").open("a").write("# more\n")
+    (params_folder / "materials_worlds/prose.yaml").open("a").write("# more\n")
     build_models(path, names, False, made)
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(";")[0].partition(": ")[2] for line in said] == [

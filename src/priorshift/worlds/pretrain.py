@@ -176,7 +176,7 @@ def measure_gap(
 
 def hash_settings(params: WorldParams, architecture: str, world_name: str) -> str:
     """SHA-256 of the settings of a worlds file that models of one architecture and world depend on."""
-    settings = params.model_dump(mode="json")
+    settings = params.model_dump(mode="json", exclude={"materials"})  # a path; their content has a hash of its own
     shape = settings["pretraining"]
     shape |= {key: shape[key][f"{architecture}-{world_name}"] for key in ("tokens", "weight_decay")}
     shape |= {"architectures": architecture, "worlds": world_name, "seeds": None}
