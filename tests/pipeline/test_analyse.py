@@ -10,9 +10,9 @@ from support.tiny_study import BASE, changed
 
 from priorshift.errors import UserError
 from priorshift.pipeline.analyse import (
-    exclude_items,
     Items,
     compare_exclusion,
+    exclude_items,
     read_items,
     tabulate_claims,
     tabulate_design,
