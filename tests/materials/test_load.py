@@ -89,3 +89,11 @@ def test_graded_phrases_are_read_in_order_with_their_grades(natural):
     assert natural.grades["tired"] == "mild" and natural.grades["desolate"] == "strong"
     counts = {o: Counter(natural.grades[p] for p in natural.feelings[o]) for o in natural.feelings}
     assert counts["loss"] == counts["threat"] == counts["benign"] == {"mild": 6, "moderate": 6, "strong": 4}
+
+
+def test_a_phrase_of_two_intensities_is_refused(params_folder):
+    folder = params_folder / "materials"
+    path = folder / "interpretations.yaml"
+    path.write_text(path.read_text().replace("a tragedy", "hopeless"))
+    said = read_refusal(load_materials, folder)
+    assert "'hopeless' is moderate here and strong in an earlier file" in said

@@ -109,3 +109,21 @@ def test_candidates_are_the_first_phrases_with_their_space(params, materials):
     most = params.probes.continuations_per_class
     assert item.candidates == {c: tuple(f" {p}" for p in group[:most]) for c, group in materials.feelings.items()}
     assert item.continuations == [text for group in item.candidates.values() for text in group]
+
+
+def find_item(params, materials, family):
+    domain = params.train_domains[0]
+    return next(i for i in make_probe_items(params, materials) if i.family == family and i.domain == domain)
+
+
+def test_only_phrases_of_the_wanted_intensities_are_candidates(params, natural):
+    probes = params.probes.model_copy(update={"intensities": ["strong"], "continuations_per_class": None})
+    strong = params.model_copy(update={"probes": probes})
+    assert find_item(strong, natural, "feeling").candidates["loss"] == (
+        " miserable", " worthless", " dejected", " desolate",
+    )  # fmt: skip
+    # Choices have no intensity, and stay.
+    first = natural.domains[params.train_domains[0]][0]
+    assert find_item(strong, natural, "choice").candidates == {
+        name: tuple(f" {phrase}" for phrase in phrases) for name, phrases in first.actions.items()
+    }

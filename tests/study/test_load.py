@@ -33,6 +33,7 @@ BAD = {
         "conditions.paranoia.policy: unknown 'attack'",
     ),
     "unknown family": (update("probes", families=["interpretation", "dream"]), "probes.families: unknown 'dream'"),
+    "intensities of ungraded phrases": (update("probes", intensities=["mild"]), "materials_worlds grades no phrase"),
     "too many situations": (update("probes", situations_per_domain=99), "situations_per_domain: found 99"),
     "too many in a ring": (update("probes", rings={"narrator": 99}), "probes.rings.narrator: found 99; at most 10"),
     "orders that balance nothing": (update("probes", scale_orders=3), "a multiple of 4 and at most 24"),

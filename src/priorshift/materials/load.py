@@ -37,6 +37,11 @@ def load_materials(folder: Path | str) -> Materials:
     data["grades"] = {}
     for field in GRADED:
         data[field], grades = _split_grades(data[field])
+        if twice := [phrase for phrase in grades if data["grades"].get(phrase, grades[phrase]) != grades[phrase]]:
+            raise MaterialsError(
+                f"{folder / field}.yaml: {twice[0]!r} is {grades[twice[0]]} here and {data['grades'][twice[0]]} in an "
+                "earlier file; give a phrase one intensity, or reword one"
+            )
         data["grades"] |= grades
     if isinstance(data["function_words"], tuple):
         words = (str(line).split() for line in data["function_words"])

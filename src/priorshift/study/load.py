@@ -95,6 +95,7 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
         _check_rings,
         _check_next_words,
         _check_classes,
+        _check_intensities,
         _check_base_models,
     ):
         check(path, params, materials)
@@ -185,6 +186,14 @@ def _check_classes(path: Path, params: StudyParams, materials: Materials) -> Non
     for claim in params.inference.claims:
         known = materials.get_continuations(claim.family)
         _check_known(f"{path}: inference.claims outcome", [claim.outcome], known)
+
+
+def _check_intensities(path: Path, params: StudyParams, materials: Materials) -> None:
+    if (wanted := params.probes.intensities) and not materials.grades:
+        raise ParamsError(
+            f"{path}: probes.intensities: found {', '.join(wanted)}, and {params.materials} grades no phrase; remove "
+            "it, or grade the phrases as params/materials/feelings.yaml does"
+        )
 
 
 def _check_base_models(path: Path, params: StudyParams, materials: Materials) -> None:
