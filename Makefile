@@ -6,7 +6,7 @@ MODEL ?=
 BIN := .venv/bin
 # Each as one word of the shell, whatever is in it: a dollar, a quote, a space.
 STUDY_WORD = '$(subst ','\'',$(value STUDY))'
-MODEL_WORD = '$(subst ','\'',$(value MODEL))'
+ON_MODEL = $(if $(MODEL),--model '$(subst ','\'',$(value MODEL))')
 PROFILE_WORD = '$(subst ','\'',$(value PROFILE))'
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
@@ -33,13 +33,13 @@ help:  ## list the targets
 		echo "Unsloth was not installed, pip's reason stands above: PEFT trains in its place"
 
 study: .venv/installed $(if $(filter slurm,$(PROFILE)),.venv/slurm-installed) $(if $(shell command -v nvidia-smi),.venv/unsloth-installed)  ## run a study to its report: make study [STUDY=params/embedded.yaml] [MODEL=folder or hub id] [PROFILE=local|slurm]
-	@$(BIN)/priorshift run $(STUDY_WORD) $(if $(PROFILE),--profile $(PROFILE_WORD)) $(if $(MODEL),--model $(MODEL_WORD))
+	@$(BIN)/priorshift run $(STUDY_WORD) $(if $(PROFILE),--profile $(PROFILE_WORD)) $(ON_MODEL)
 
 register: .venv/installed  ## write a study's whole design to a dated file, before its data: make register STUDY=...
-	@$(BIN)/priorshift register $(STUDY_WORD) $(if $(MODEL),--model $(MODEL_WORD))
+	@$(BIN)/priorshift register $(STUDY_WORD) $(ON_MODEL)
 
 plan: .venv/installed  ## say what `make study` would do and why, and do nothing
-	@$(BIN)/priorshift plan $(STUDY_WORD) $(if $(MODEL),--model $(MODEL_WORD))
+	@$(BIN)/priorshift plan $(STUDY_WORD) $(ON_MODEL)
 
 verify: .venv/installed  ## prove every file of a study by its manifest
 	@$(BIN)/priorshift verify $(STUDY_WORD)

@@ -80,8 +80,8 @@ def test_the_hash_covers_both_folders_and_no_path(root, params_folder):
 def test_what_people_decided_of_the_words_is_in_no_hash(params_folder):
     folder = params_folder / "materials_worlds"
     before = hash_materials(folder)
-    (folder / "kept.yaml").open("a").write("lantern: A reason.\n")
-    assert hash_materials(folder) == before and load_materials(folder).kept["lantern"] == "A reason."
+    (folder / "exceptions.yaml").open("a").write("lantern: A reason.\n")
+    assert hash_materials(folder) == before and load_materials(folder).exceptions["lantern"] == "A reason."
 
 
 def test_graded_phrases_are_read_in_order_with_their_grades(natural):

@@ -153,8 +153,10 @@ def test_a_situation_s_own_actions_need_no_general_ones(materials, tmp_path):
     check_materials(materials.model_copy(update={"domains": own, "actions": {}}), tmp_path)
 
 
-def test_a_kept_word_is_passed_over(materials, tmp_path):
+def test_an_exception_is_passed_over(materials, tmp_path):
     changed = materials.model_copy(
         update=with_group("actions", "guard", lambda g: ("sit down sadly", *g[1:]))(materials)
     )
-    check_materials(changed.model_copy(update={"kept": materials.kept | {"sadly": "for this test"}}), tmp_path)
+    check_materials(
+        changed.model_copy(update={"exceptions": materials.exceptions | {"sadly": "for this test"}}), tmp_path
+    )

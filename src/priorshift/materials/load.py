@@ -13,8 +13,8 @@ from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
-OPTIONAL = ("actions", "families", "kept", NEXT_WORDS)  # files that a folder may lack
-KEPT = "kept.yaml"  # what people decided of the words: no model reads it
+OPTIONAL = ("actions", "families", "exceptions", NEXT_WORDS)  # files that a folder may lack
+EXCEPTIONS = "exceptions.yaml"  # what people decided of the words: no model reads it
 GRADED = ("interpretations", "feelings", "self_statements")
 
 
@@ -83,7 +83,7 @@ def hash_materials(folder: Path | str, next_words: bool = False) -> str:
     ----------
     next_words : whether next_words.yaml counts, as it does for a study that measures them. Nothing else reads it.
     """
-    digest, unread = hashlib.sha256(), {KEPT} if next_words else {KEPT, f"{NEXT_WORDS}.yaml"}
+    digest, unread = hashlib.sha256(), {EXCEPTIONS} if next_words else {EXCEPTIONS, f"{NEXT_WORDS}.yaml"}
     for path in [path for path in list_materials_files(folder) if path.name not in unread]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

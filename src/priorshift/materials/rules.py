@@ -265,7 +265,7 @@ def _check_shared_words(materials: Materials, folder: Path) -> None:
     if shared:
         raise MaterialsError(
             f"{folder}: content words, compared by their families, must not be in actions and in probes: "
-            f"{'; '.join(shared)}; reword one of each, or give the word and your reason in kept.yaml"
+            f"{'; '.join(shared)}; reword one of each, or give the word and your reason in exceptions.yaml"
         )
 
 
@@ -284,6 +284,6 @@ def _split_bare_words(text: str) -> tuple[str, ...]:
 
 
 def _map_families_to_texts(texts: Sequence[str], materials: Materials) -> dict[str, str]:
-    """Word family -> the first text that has a word of it; function words and kept words aside."""
-    passed = (*materials.function_words, *materials.kept)
+    """Word family -> the first text that has a word of it; function words and exceptions aside."""
+    passed = (*materials.function_words, *materials.exceptions)
     return {family: text for text in reversed(texts) for family in find_word_families([text], passed)}

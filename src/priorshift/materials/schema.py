@@ -206,7 +206,7 @@ class Materials(Frozen):
     function_words : words that actions and probes may share
     families : probe families that you add; no file is needed
     next_words : stems and words of the family `next_words`; no file is needed
-    kept : word that the rules would refuse -> why it stays; no file is needed, and no model reads it
+    exceptions : word that the rules would refuse -> why it stays; no file is needed, and no model reads it
     grades : phrase -> intensity, where its file grades phrases (`load` finds them)
     """
 
@@ -224,7 +224,7 @@ class Materials(Frozen):
     function_words: tuple[Text, ...]
     families: dict[Text, Family] = Field(default_factory=dict)
     next_words: NextWords | None = None
-    kept: dict[Text, Text] = Field(default_factory=dict)
+    exceptions: dict[Text, Text] = Field(default_factory=dict)
     grades: dict[Text, Grade] = Field(default_factory=dict)
 
     @property

@@ -78,13 +78,7 @@ def _list_candidates(probes: Probes, materials: Materials, family: str, key: Ite
         return spell_words(materials.next_words.words)
     situation = materials.domains[key.domain][key.number].text
     classes = materials.list_actions(situation) if family == "choice" else materials.get_continuations(family)
-    wanted = probes.intensities
-    return {
-        name: tuple(
-            f" {phrase}"
-            for phrase in [p for p in phrases if not wanted or materials.grades.get(p, wanted[0]) in wanted][
-                : probes.continuations_per_class
-            ]
-        )
-        for name, phrases in classes.items()
-    }
+    wanted = {*(probes.intensities or ["mild", "moderate", "strong"]), None}  # None: what has no intensity stays
+    fitting = {name: [p for p in phrases if materials.grades.get(p) in wanted] for name, phrases in classes.items()}
+    most = probes.continuations_per_class
+    return {name: tuple(f" {phrase}" for phrase in phrases[:most]) for name, phrases in fitting.items()}
