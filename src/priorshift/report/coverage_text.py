@@ -76,11 +76,11 @@ def warn_of_coverage(shifts: pd.DataFrame, settings: Settings) -> str:
 
 
 def name_share(share: float) -> str:
-    """Write a share as a percentage, to two digits.
+    """Write a share as a percentage, to two digits; a whole one, or nearly, as 100.
 
     Examples
     --------
-    >>> name_share(0.0163), name_share(4e-9)
-    ('1.6 %', '4e-07 %')
+    >>> name_share(0.0163), name_share(4e-9), name_share(0.35), name_share(0.997)
+    ('1.6 %', '4e-07 %', '35 %', '100 %')
     """
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.2g} %" if share < 0.99 else f"{100 * share:.0f} %"
