@@ -208,6 +208,7 @@ def _check_study(study: Study) -> None:
     from priorshift.models.hub import check_reachable
     from priorshift.pipeline.cost import describe_model, describe_work
     from priorshift.pipeline.cpu_cost import describe_minutes
+    from priorshift.pipeline.lengths import check_study_lengths
 
     materials = study.folder / study.params.materials
     print(f"materials: {materials} follows every rule")
@@ -225,6 +226,7 @@ def _check_study(study: Study) -> None:
             hash_base_model(base)
         if not base.source.startswith("embedded:"):
             print(f"  {describe_model(study, base)}", flush=True)
+    check_study_lengths(study)
     if not study.params.resources.gpus and find_device() == "cpu":
         print(describe_minutes(study), flush=True)
 

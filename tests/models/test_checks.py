@@ -49,7 +49,7 @@ def test_strange_text_is_refused_in_one_line(embedded, text):
 def test_a_huge_stem_is_refused(embedded):
     huge = " and ".join(["The old project moves to another team"] * 100)
     with pytest.raises(
-        UserError, match=r"'The old project .*' has 8\d\d tokens, and the model reads at most 512; "
+        UserError, match=r"'The old project .*'\) has 8\d\d tokens, and the model reads at most 512; "
     ) as caught:
         check_texts(embedded, ["The old project moves to another team.", huge])
     assert len(str(caught.value)) < 200

@@ -206,4 +206,6 @@ def test_the_check_fetches_no_weights(hub, tmp_path, params_folder):
     command = [sys.executable, "-m", "priorshift", "check", str(params_folder / "hub.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables)
     assert done.returncode == 0 and "runs" in done.stdout, done.stderr
-    assert {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")} == {"config.json"}
+    fetched = {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")}
+    assert {"config.json", "tokenizer.json"} <= fetched
+    assert not [name for name in fetched if name.endswith((".safetensors", ".bin", ".py"))]

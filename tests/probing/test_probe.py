@@ -9,7 +9,7 @@ from priorshift.errors import RunError
 from priorshift.models.base import load_base
 from priorshift.probability.encoder import MergeError
 from priorshift.probing.context import Context
-from priorshift.probing.probe import Prober, explain_merges, list_texts_read, make_scorer
+from priorshift.probing.probe import Prober, explain_merges, make_scorer
 from priorshift.study.load import load_study
 from priorshift.training.examples import synthesize
 
@@ -62,12 +62,6 @@ def test_what_the_study_does_not_ask_for_is_not_measured(study, prober):
     bare = load_study(study.folder / study.file)
     measured = Prober(bare, prober.base, prober.scorer).measure(0)
     assert measured.scales is None and measured.completions is None
-
-
-def test_texts_read_hold_every_phrase_and_stem(study, prober):
-    texts = set(list_texts_read(study))
-    assert {item.stem for item in prober.items} <= texts
-    assert {phrase for group in study.materials.actions.values() for phrase in group} <= texts
 
 
 def test_merged_tokens_are_an_error_that_names_the_setting():

@@ -123,7 +123,7 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
 
 
 def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Reader]:
-    """Load a base model's tokenizer, and the function from a text to what the model reads; no weights are loaded.
+    """Load a base model's tokenizer, and the function from a text to what the model reads; weights are not fetched.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Reade
         As `load_base` and `chat.make_reader`.
     """
     folder, _ = locate(params)
-    folder = folder if isinstance(folder, Path) else fetch_snapshot(params)
+    folder = folder if isinstance(folder, Path) else fetch_snapshot(params, weights=False)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as problem:

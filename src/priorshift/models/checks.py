@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from priorshift.errors import RunError
 from priorshift.models.base import BaseModel
+from priorshift.models.lengths import Reading, check_lengths
 from priorshift.probability.encoder import find_longest_input, tokenize_without_end
 
 
@@ -18,13 +19,10 @@ def check_texts(base: BaseModel, texts: Sequence[str]) -> None:
     RunError
         Naming the text and its length, or what stands before the unknown word.
     """
-    limit, unknown = find_longest_input(base.model.config), base.tokenizer.unk_token_id
+    longest, unknown = find_longest_input(base.model.config), base.tokenizer.unk_token_id
+    check_lengths(base.name, base.tokenizer, str, longest, (Reading("a text", text) for text in texts))
     n_embedded = base.model.get_input_embeddings().weight.shape[0]
     for text, ids in zip(texts, tokenize_without_end(base.tokenizer, texts), strict=True):
-        if limit is not None and len(ids) > limit:
-            raise RunError(
-                f"{base.name}: {text[:60]!r} has {len(ids)} tokens, and the model reads at most {limit}; shorten it"
-            )
         if ids and max(ids) >= n_embedded:
             token = base.tokenizer.convert_ids_to_tokens(max(ids))
             raise RunError(

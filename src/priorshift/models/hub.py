@@ -32,10 +32,14 @@ def find_cached_commit(params: BaseModelParams) -> str:
     return Path(config).parent.name if isinstance(config, str) else ""
 
 
-def fetch_snapshot(params: BaseModelParams) -> Path:
+def fetch_snapshot(params: BaseModelParams, weights: bool = True) -> Path:
     """Fetch a hub model that is not in the local cache; returns its folder, whose name is the commit.
 
     What is in the cache is kept, even where a branch has moved on: a study stays with the commit that it began with.
+
+    Parameters
+    ----------
+    weights : whether they are fetched too; where false, only configuration and tokenizer are
 
     Raises
     ------
@@ -43,7 +47,8 @@ def fetch_snapshot(params: BaseModelParams) -> Path:
         In one line that says what to do.
     """
     revision = find_cached_commit(params) or params.revision
-    options = {"allow_patterns": FETCHED, "ignore_patterns": LEFT_OUT, "max_workers": 4}
+    left_out = LEFT_OUT if weights else [*LEFT_OUT, "*.safetensors"]
+    options = {"allow_patterns": FETCHED, "ignore_patterns": left_out, "max_workers": 4}
     return Path(_fetch_or_explain(params, lambda: snapshot_download(params.source, revision=revision, **options)))
 
 

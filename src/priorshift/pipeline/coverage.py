@@ -8,7 +8,8 @@ from priorshift.models.base import load_base
 from priorshift.models.checks import check_texts
 from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import measure_model
-from priorshift.probing.probe import explain_merges, list_texts_read, make_scorer
+from priorshift.probing.probe import explain_merges, make_scorer
+from priorshift.probing.readings import list_texts_read
 from priorshift.report.coverage_text import name_share
 from priorshift.report.names import HELD_OUT, name_probes
 from priorshift.study.load import Study

@@ -12,6 +12,7 @@ from priorshift.materials.schema import NEXT_WORDS
 from priorshift.models.adapters import load_adapters
 from priorshift.models.base import BaseModel, load_base
 from priorshift.models.checks import check_texts
+from priorshift.models.lengths import check_lengths
 from priorshift.pipeline.environment import describe_loaded
 from priorshift.pipeline.kept import Kept
 from priorshift.pipeline.locks import hold_notebook
@@ -27,10 +28,12 @@ from priorshift.pipeline.records import (
     require_measurements,
 )
 from priorshift.pipeline.synthesize import read_examples
+from priorshift.probability.encoder import find_longest_input
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.context import Context
 from priorshift.probing.measure import ItemMeasurements
-from priorshift.probing.probe import Prober, explain_merges, list_texts_read, make_scorer
+from priorshift.probing.probe import Prober, explain_merges, make_scorer
+from priorshift.probing.readings import list_probe_readings, list_texts_read
 from priorshift.study.load import Study
 from priorshift.study.run import Run
 
@@ -53,6 +56,8 @@ def probe_runs(study: Study, runs: list[Run]) -> dict[str, str]:
             if todo:
                 base = load_base(study.params.find_base_model(base_model))
                 check_texts(base, list_texts_read(study))
+                longest = find_longest_input(base.model.config)
+                check_lengths(base.name, base.tokenizer, base.read, longest, list_probe_readings(study))
                 with explain_merges():
                     _probe_base(study, base, make_scorer(study.params, base), todo, progress)
             scoring[base_model] = require_measurements(study, group[0])["scoring"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import chain, groupby
 
 import pandas as pd
 from tqdm import tqdm
@@ -13,18 +13,21 @@ from tqdm import tqdm
 from priorshift.models.backends import Backend, choose_backend
 from priorshift.models.base import BaseModel, choose_for_training, explain_own_dtype, load_base
 from priorshift.models.checks import check_letters, check_texts
+from priorshift.models.lengths import Reading, check_lengths
 from priorshift.pipeline.locks import hold_notebook
 from priorshift.pipeline.progress import Progress, show_progress
 from priorshift.pipeline.records import (
     hash_run_inputs,
     is_trained,
+    locate_data_record,
     locate_run_record,
     read_finished,
     require_adapter,
     require_run,
 )
 from priorshift.pipeline.synthesize import read_examples
-from priorshift.probing.probe import list_texts_read
+from priorshift.probability.encoder import find_longest_input
+from priorshift.probing.readings import list_example_readings, list_probe_readings, list_texts_read
 from priorshift.study.load import Study
 from priorshift.study.run import Run
 from priorshift.training.finetune import train_run
@@ -63,15 +66,23 @@ def _freeze_imports() -> Iterator[None]:
 
 
 def _load_for_training(study: Study, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
-    """The base model, when it knows every word that these runs and their probes will have it read."""
+    """The base model, when it can read every text that these runs and their probes will put before it."""
     if note := explain_own_dtype(study.params.training):
         print(note)
     base = load_base(choose_for_training(study.params.find_base_model(base_model), study.params.training), backend)
     examples = read_examples(study, runs[0])
     check_texts(base, [*list_texts_read(study), *(example.prompt for example in examples)])
+    readings = chain(_list_training_readings(study, runs), list_probe_readings(study))
+    check_lengths(base.name, base.tokenizer, base.read, find_longest_input(base.model.config), readings)
     if any(study.params.conditions[study.params.find_last_stage(run.condition)].answer == "letter" for run in runs):
         check_letters(base, study.materials.forms.letters)
     return base
+
+
+def _list_training_readings(study: Study, runs: list[Run]) -> Iterator[Reading]:
+    # Runs that go on with another condition's examples share its record.
+    for record, run in {locate_data_record(study, run): run for run in runs}.items():
+        yield from list_example_readings(read_examples(study, run), "/".join(record.parent.parts[-2:]))
 
 
 def _train(study: Study, base: BaseModel, run: Run, progress: Progress) -> dict:

@@ -87,6 +87,12 @@ def _score_continuations(
     return [scores[i] for i in range(len(items))]
 
 
+def list_retention_texts(materials: Materials, n: int) -> list[list[str]]:
+    """List the `n` pairs of held-out sentences, of which the second is measured after the first."""
+    rng = random.Random("retention")
+    return [rng.sample(materials.held_out_prose, 2) for _ in range(n)]
+
+
 def measure_retention(scorer: Scorer, materials: Materials, n: int) -> pd.DataFrame:
     """Logprob (nats) of `n` neutral texts: each is one sentence given the one before it.
 
@@ -95,19 +101,23 @@ def measure_retention(scorer: Scorer, materials: Materials, n: int) -> pd.DataFr
     DataFrame
         text (its number), tokens, logprob (summed over them)
     """
-    rng = random.Random("retention")
-    pairs = [rng.sample(materials.held_out_prose, 2) for _ in range(n)]
+    pairs = list_retention_texts(materials, n)
     stems, continuations = [first for first, _ in pairs], [[f" {second}"] for _, second in pairs]
     tokens = scorer.token_logprobs(stems, continuations)
     rows = [{"text": i, "tokens": len(t[0]), "logprob": float(np.sum(t[0]))} for i, t in enumerate(tokens)]
     return pd.DataFrame(rows)
 
 
-def measure_choice_rates(scorer: Scorer, params: StudyParams, materials: Materials) -> dict[str, float]:
-    """The model's own choice rates: mean probability of each class of action on the training domains."""
+def list_choice_items(params: StudyParams, materials: Materials) -> list[ProbeItem]:
+    """List the decisions by which choice rates are measured: all situations of the training domains."""
     probes = params.probes.model_copy(update={"families": ["choice"], "rings": {}})
     items = make_probe_items(params.model_copy(update={"probes": probes}), materials)
-    items = [item for item in items if item.ring == "training_domains"]
+    return [item for item in items if item.ring == "training_domains"]
+
+
+def measure_choice_rates(scorer: Scorer, params: StudyParams, materials: Materials) -> dict[str, float]:
+    """The model's own choice rates: mean probability of each class of action on the training domains."""
+    items = list_choice_items(params, materials)
     scores = scorer.continuation_logprobs([item.stem for item in items], [item.continuations for item in items])
     masses = sum_by_class(np.concatenate(scores).astype(float), _count_candidates(items))
     shares = np.exp(masses - logsumexp(masses, axis=1, keepdims=True)).mean(0)

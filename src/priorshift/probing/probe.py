@@ -11,7 +11,6 @@ import pandas as pd
 
 from priorshift.errors import RunError
 from priorshift.materials.schema import NEXT_WORDS
-from priorshift.materials.texts import list_texts
 from priorshift.models.base import BaseModel
 from priorshift.models.vocabulary import write_token
 from priorshift.probability.encoder import MergeError
@@ -52,13 +51,6 @@ def explain_merges() -> Iterator[None]:
         yield
     except MergeError as problem:
         raise RunError(f"{problem}; in a study: exclusion.ambiguous_tokenization: true") from None
-
-
-def list_texts_read(study: Study) -> list[str]:
-    """What a base model must be able to read: every phrase, every stem that it goes on from, and words after them."""
-    items = make_probe_items(study.params, study.materials)
-    words = next((item.continuations for item in items if item.family == NEXT_WORDS), [])
-    return [*list_texts(study.materials), *(item.stem for item in items), *(word.strip() for word in words)]
 
 
 @dataclass(frozen=True)
