@@ -19,7 +19,6 @@ from priorshift.probing.measure import (
     measure_retention,
     tabulate_items,
     tabulate_next_tokens,
-    tabulate_tokens,
 )
 
 
@@ -88,23 +87,3 @@ def test_other_scores_by_hand(smoke, scorer):
     ones = {name: np.full_like(scores, -1.0) for name, scores in state.other_scores.items()}
     table = tabulate_items([item], state, replace(state, other_scores=ones))
     assert (table["base_logprob_mean"] == -1).all() and (table["logprob_first"] != -1).all()
-
-
-def test_the_words_that_carry_the_jsd(smoke, scorer):
-    """Only tokens that begin one class's continuations differ: the whole divergence is that class's."""
-    items = make_probe_items(smoke.params, smoke.materials)[:2]
-    before = measure_model(scorer, items)
-    name = list(items[0].candidates)[1]
-    logits = before.next_token.copy()
-    logits[0, sorted(before.first_tokens[0][name])] += 1.0
-    run = replace(before, next_token=log_softmax(logits, axis=1))
-    table = tabulate_tokens(items, run, before)
-    sums = table.groupby("item", sort=False)["jsd"].sum()
-    assert (
-        sums.tolist() == pytest.approx(jsd(run.next_token, before.next_token).tolist(), abs=1e-9) and sums.iloc[0] > 0
-    )
-    first = table[table["item"] == items[0].item].set_index("token_class")["jsd"]
-    others = before.next_token.shape[1] - len(before.first_tokens[0][name])
-    assert set(first.index) == {*items[0].candidates, "several classes", "no class"} and others > 100
-    # Its own words gain; all others lose a little, by the normalization.
-    assert first.idxmax() == name

@@ -71,18 +71,23 @@ def test_two_claims_of_one_contrast_are_two_power_curves():
 def curve(world):
     rows = [
         {"base_model": "m", "world": world, "condition": "depression", "outcome": "loss", "unit": unit,
-         "scoring": "sum", "estimate": estimate, "ci_low": estimate - 1, "ci_high": estimate + 1, "declared": declared}
+         "scoring": "sum", "control": "neutral", "ring": "near", "exclusion": "none",
+         "estimate": estimate, "ci_low": estimate - 1, "ci_high": estimate + 1, "declared": declared}
         for unit, estimate, declared in (("items", 0.3, False), ("both", -0.1, True), ("runs", 0.2, False))
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def test_a_specification_is_a_point_in_order_and_the_declared_one_is_ringed():
+def test_specifications_stand_in_order_above_their_choices_and_the_declared_one_is_ringed():
     picture = draw_specifications(curve("coupled"))
-    [axis] = picture.figure.axes
-    points = [c for c in axis.collections if isinstance(c, PathCollection)]
-    ringed = next(c for c in points if len(c.get_facecolors()) == 0)
+    [above, below] = picture.figure.axes
+    assert above.lines[0].get_ydata().tolist() == [-0.1, 0.2, 0.3]
+    [ringed] = [c for c in above.collections if isinstance(c, PathCollection)]
     assert ringed.get_offsets().tolist() == [[1.0, -0.1]]
+    # Only the unit varies: items had the highest estimate, both the lowest.
+    rows = [label.get_text() for label in below.get_yticklabels()]
+    ticks = [c.get_positions() for c in below.collections]
+    assert dict(zip(rows, ticks, strict=True)) == {"unit: items": [3.0], "unit: both": [1.0], "unit: runs": [2.0]}
     assert "2 of 3 above 0" in picture.description
 
 

@@ -65,7 +65,7 @@ def test_every_base_models_jsd_is_a_dot_on_a_log_axis_and_bars_are_their_means()
 def test_panels_that_show_nothing_are_named_instead_of_drawn():
     table = pd.DataFrame({"condition": ["depression", "neutral"] * 2, "world": ["coupled"] * 2 + ["decoupled"] * 2,
                           "jsd": [0.3, 0.1, 0.002, 0.001]})  # fmt: skip
-    table = table.assign(group="m", family="feeling", ring="near", token_class="loss")
+    table = table.assign(group="m", family="feeling", ring="near", token_class="loss", words="sad, gone")
     picture = draw_token_classes(table, "feeling", "near")
     assert [axis.get_title() for axis in picture.figure.axes] == ["m · coupled"]
     assert "0.002" in picture.description and "m · decoupled" in picture.description
@@ -87,8 +87,9 @@ def test_bars_of_token_classes_add_up_to_the_divergence():
         for token_class, bits in zip(("loss", "no class"), parts, strict=True)
     ]
     table = pd.DataFrame(rows, columns=["condition", "token_class", "jsd"])
-    table = table.assign(group="m", world="coupled", family="feeling", ring="near")
+    table = table.assign(group="m", world="coupled", family="feeling", ring="near", words=["sad", "it", "", "a"])
     picture = draw_token_classes(table, "feeling", "near")
+    assert [text.get_text().strip() for text in picture.figure.axes[0].texts] == ["a", "sad"]
     ends: dict[int, float] = {}
     for bar in picture.figure.axes[0].patches:
         at = round(bar.get_y() + bar.get_height() / 2)

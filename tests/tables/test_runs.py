@@ -111,10 +111,21 @@ def test_last_losses_are_means_of_the_last_five_steps():
 
 def test_token_classes_are_means_of_the_base_models_means():
     keys = {"group": "g", "world": "coupled", "condition": "a", "family": "feeling", "ring": "near"}
-    parts = [("one", 0.1), ("one", 0.3), ("two", 0.6)]
-    rows = [keys | {"base_model": name, "token_class": "loss", "jsd": bits} for name, bits in parts]
+    parts = [("one", 0, " sad", 0.1), ("one", 1, " sad", 0.2), ("one", 1, "", 0.1), ("two", 0, " gone", 0.6)]
+    rows = [
+        keys | {"base_model": name, "seed": seed, "item": "i", "token_class": "loss", "text": text, "jsd": bits}
+        for name, seed, text, bits in parts
+    ]
     (row,) = sum_token_classes(pd.DataFrame(rows)).itertuples()
     assert (row.token_class, row.jsd) == ("loss", pytest.approx(0.4))
+    assert row.words == "gone, sad"  # of .6 / 2 and (.1 + .2) / 2 / 2 bits; what has no text is not named
+
+
+def test_a_class_of_which_no_token_moved_names_none():
+    keys = {"group": "g", "world": "", "condition": "a", "family": "feeling", "ring": "near", "base_model": "m"}
+    row = keys | {"seed": 0, "item": "i", "token_class": "loss", "text": "", "jsd": 0.0}
+    table = sum_token_classes(pd.DataFrame([row]))
+    assert table["words"].tolist() == [""] and table["jsd"].tolist() == [0.0]
 
 
 def test_what_is_not_estimable_is_one_list_without_gaps():

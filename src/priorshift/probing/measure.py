@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 
 from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.probability.class_sums import remove_overlaps, sum_by_class
-from priorshift.probability.divergence import jsd, jsd_parts, restricted_jsd
+from priorshift.probability.divergence import jsd, restricted_jsd
 from priorshift.probability.scorer import Scorer
 from priorshift.probability.token_tree import Tokens
 from priorshift.probing.items import ProbeItem, make_probe_items
@@ -156,23 +156,6 @@ def tabulate_items(items: list[ProbeItem], run: ItemMeasurements, base: ItemMeas
     named["outcome"] = [outcome for item in items for outcome in item.candidates]
     ambiguous = np.repeat([i in base.merged for i in range(len(items))], n_classes)
     return pd.DataFrame(named | {name: value.ravel() for name, value in values.items()} | {"ambiguous": ambiguous})
-
-
-def tabulate_tokens(items: list[ProbeItem], run: ItemMeasurements, base: ItemMeasurements) -> pd.DataFrame:
-    """Which words carry the JSD: its parts (bits) by item and class of token, summing to the item's `jsd`.
-
-    A token belongs to the class whose continuations begin with it, to ``several classes``, or to ``no class``.
-    """
-    rows = []
-    for item, first, p, q in zip(items, run.first_tokens, run.next_token, base.next_token, strict=True):
-        parts, known = jsd_parts(p, q), [token for tokens in first.values() for token in tokens]
-        shared = {token for token in known if known.count(token) > 1}
-        sums = {name: float(parts[sorted(tokens - shared)].sum()) for name, tokens in first.items()}
-        sums["several classes"] = float(parts[sorted(shared)].sum())
-        sums["no class"] = max(0.0, float(parts.sum()) - sum(sums.values()))
-        key = {"family": item.family, "ring": item.ring, "domain": item.domain, "item": item.item}
-        rows += [{**key, "token_class": name, "jsd": value} for name, value in sums.items()]
-    return pd.DataFrame(rows)
 
 
 def tabulate_next_tokens(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from priorshift.errors import RunError
@@ -24,10 +25,10 @@ from priorshift.probing.measure import (
     measure_retention,
     tabulate_items,
     tabulate_next_tokens,
-    tabulate_tokens,
 )
 from priorshift.probing.next_words import tabulate_next_words
 from priorshift.probing.questionnaire import measure_scales
+from priorshift.probing.token_parts import tabulate_tokens
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
 
@@ -147,26 +148,25 @@ class Prober:
         ----------
         reference : the items of the first neutral run; None for that run itself, and for what was not trained
         """
-        base = self.base_measurements
+        base, write = self.base_measurements, partial(write_token, self.base.tokenizer)
+        firsts, words = run.items.first_tokens, (run.items.next_token, base.items.next_token)
         tables = {
             "items": tabulate_items(self.items, run.items, base.items),
             "next_token": tabulate_next_tokens(self.items, run.items, base.items, reference),
-            "tokens": tabulate_tokens(self.items, run.items, base.items),
+            "tokens": tabulate_tokens(self.items, firsts, *words, write),
             "retention": run.prose.assign(base_logprob=base.prose["logprob"]),
         }
         if NEXT_WORDS in self.study.params.probes.families:
-            tables["next_words"] = self._tabulate_next_words(run.items)
+            tables["next_words"] = self._tabulate_next_words(*words, write)
         if run.scales is not None:
             tables["scales"] = run.scales.assign(base_logprob=base.scales["logprob"])
         if run.completions is not None:
             tables["completions"] = run.completions.assign(base_text=self.base_completions[seed]["text"])
         return tables
 
-    def _tabulate_next_words(self, run: ItemMeasurements) -> pd.DataFrame:
+    def _tabulate_next_words(self, run: np.ndarray, base: np.ndarray, write: Callable[[int], str]) -> pd.DataFrame:
         own = [i for i, item in enumerate(self.items) if (item.family, item.ring) == (NEXT_WORDS, "held_out_domains")]
-        forms, base = [self.items[i].form for i in own], self.base_measurements.items
-        write = partial(write_token, self.base.tokenizer)
-        return tabulate_next_words(forms, run.next_token[own], base.next_token[own], write)
+        return tabulate_next_words([self.items[i].form for i in own], run[own], base[own], write)
 
     def _sample(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:
         probes = self.study.params.probes

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 from priorshift.report.names import name_condition, name_ring, name_worlds
 from priorshift.report.save import Picture
@@ -68,7 +69,7 @@ def _describe_intervals(rows: pd.DataFrame, panels: list[str], margin: float) ->
 
 
 def draw_power(table: pd.DataFrame) -> Picture:
-    """Draw power against runs of each condition: a panel for each contrast, a line for each base model.
+    """Draw power against runs of each condition: the median base model's, in a band that spans all of them.
 
     With as many items as were measured, up to the runs at which every line is near 1. The table has other numbers too.
 
@@ -85,8 +86,8 @@ def draw_power(table: pd.DataFrame) -> Picture:
     shown = data[data["n_runs"] <= (least.index[least >= NEAR_ONE].min() if (least >= NEAR_ONE).any() else np.inf)]
     grid = sns.relplot(
         shown.rename(columns={"models": "base models"}), kind="line", x="n_runs", y="power", hue="base models",
-        palette="colorblind", units="base_model", estimator=None, col="contrast", col_wrap=2, height=3.2, aspect=1.4,
-        linewidth=1, marker="o", markersize=4, alpha=0.8,
+        palette="colorblind", estimator="median", errorbar=("pi", 100), col="contrast", col_wrap=2, height=3.2,
+        aspect=1.4, marker="o", markersize=4,
     )  # fmt: skip
     for axis in grid.axes.flat:
         axis.axhline(0.8, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
@@ -94,7 +95,8 @@ def draw_power(table: pd.DataFrame) -> Picture:
     panels = ", ".join(name.replace("\n", ": ") for name in grid.axes_dict)
     items = ", ".join(map(str, sorted(set(data["n_items"]))))
     text = (
-        f"Power against runs of each condition with {items} items, a line for each base model. Panels: {panels}. "
+        f"Power against runs of each condition with {items} items: the median base model, in a band that spans all. "
+        f"Panels: {panels}. "
         f"With {data['n_runs'].max()} runs power lies between {_span_last(data)}."
     )
     return Picture("power", grid.figure, text)
@@ -105,31 +107,62 @@ def _span_last(power: pd.DataFrame) -> str:
     return f"{last.min():.2f} and {last.max():.2f}"
 
 
+CHOICES = ("scoring", "control", "ring", "exclusion", "unit")
+CURVE, BOARD = 2.0, 0.17  # inches: height of a curve, and of each option's row under it
+
+
 def draw_specifications(curve: pd.DataFrame) -> Picture:
-    """Draw the specification curve: every choice's estimate in order, with its interval; the declared ones in black."""
+    """Draw the specification curve: estimates in order, and under them the choices that gave each.
+
+    The band holds the intervals, the declared estimates are circled (Simonsohn, Simmons & Nelson 2020).
+    """
     claim = curve["condition"].map(name_condition) + ", " + curve["outcome"]
     data = curve.assign(panel=name_worlds(curve), claim=claim)
     data["rank"] = data.groupby(["panel", "claim"])["estimate"].rank(method="first")
-    grid = sns.relplot(
-        data, x="rank", y="estimate", row="panel", col="claim", hue="unit", hue_order=["items", "runs", "both", "base"],
-        style="scoring", height=3, aspect=1.7, s=14, linewidth=0, facet_kws={"sharey": "row"},
+    panels, claims = list(dict.fromkeys(data["panel"])), list(dict.fromkeys(data["claim"]))
+    varied = [choice for choice in CHOICES if curve[choice].nunique() > 1]
+    options = [(choice, option) for choice in varied for option in dict.fromkeys(curve[choice])]
+    heights = [CURVE, BOARD * len(options) + 0.1] * len(panels)
+    figure, axes = plt.subplots(
+        len(heights), len(claims), squeeze=False, sharex="col", sharey="row", height_ratios=heights,
+        figsize=(4.5 * len(claims) + 1.5, sum(heights) + 0.5 * len(panels)), layout="constrained",
     )  # fmt: skip
-    for (panel, claim), axis in grid.axes_dict.items():
-        part = data[(data["panel"] == panel) & (data["claim"] == claim)]
-        axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="0.85", linewidth=0.6, zorder=0)
-        declared = part[part["declared"]]
-        axis.scatter(declared["rank"], declared["estimate"], s=40, facecolors="none", edgecolors="black", zorder=3)
-        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    for i, panel in enumerate(panels):
+        for j, claim in enumerate(claims):
+            part = data[(data["panel"] == panel) & (data["claim"] == claim)].sort_values("rank")
+            _draw_curve(axes[2 * i, j], part)
+            axes[2 * i, j].set_title(f"{claim} · {panel}")
+            _draw_choices(axes[2 * i + 1, j], part, options)
+        axes[2 * i, 0].set_ylabel("shift (nats)")
         # Intervals over two or three checkpoints can be a hundred times the estimates: they may leave the picture.
         estimates = data.loc[data["panel"] == panel, "estimate"]
         room = max(0.5 * estimates.abs().max(), 0.1)
-        axis.set_ylim(min(estimates.min(), 0) - room, max(estimates.max(), 0) + room)
-    grid.set_axis_labels("specification", "shift (nats)").set_titles("{col_name} · {row_name}")
+        axes[2 * i, 0].set_ylim(min(estimates.min(), 0) - room, max(estimates.max(), 0) + room)
+    for axis in axes[-1]:
+        axis.set_xlabel("analysis, in order of its estimate")
+    sns.despine(figure)
     above = (data["estimate"] > 0).groupby([data["panel"], data["claim"]], sort=False).agg(["sum", "size"])
     counts = ", ".join(
         f"{n} of {size} above 0 for {claim} in {panel}" for (panel, claim), (n, size) in above.iterrows()
     )
-    return Picture("specifications", grid.figure, f"Estimates under each choice of analysis, sorted: {counts}.")
+    return Picture("specifications", figure, f"Estimates under each choice of analysis, sorted: {counts}.")
+
+
+def _draw_curve(axis: Axes, part: pd.DataFrame) -> None:
+    axis.vlines(part["rank"], part["ci_low"], part["ci_high"], color="#0072B2", alpha=0.15, linewidth=0.6)
+    axis.plot(part["rank"], part["estimate"], color="#0072B2", linewidth=1.5)
+    declared = part[part["declared"]]
+    axis.scatter(declared["rank"], declared["estimate"], s=45, facecolors="white", edgecolors="black", zorder=3)
+    axis.axhline(0, color="0.4", linewidth=0.8, zorder=0)
+
+
+def _draw_choices(axis: Axes, part: pd.DataFrame, options: list[tuple[str, str]]) -> None:
+    """A row for each option, with a tick wherever an analysis took it."""
+    taken = [part.loc[part[choice] == option, "rank"].to_numpy() for choice, option in options]
+    axis.eventplot(taken, lineoffsets=range(len(options)), linelengths=0.8, linewidths=0.5, colors="0.35")
+    names = [f"{choice}: {name_condition(option)}" for choice, option in options]
+    axis.set_yticks(range(len(options)), names, fontsize=7)
+    axis.set_ylim(len(options) - 0.5, -0.5)
 
 
 def draw_p_values(p_values: pd.DataFrame) -> Picture:

@@ -22,6 +22,9 @@ SPARE = (
     "#56B4E9", "#F0E442", "#222222", "#332288", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
     "#AA4499", "#8B5E3C",
 )  # fmt: skip
+# An outcome has the colour of the behavior that is expected to raise it.
+OUTCOMES = {"loss": PALETTE["depression"], "threat": PALETTE["paranoia"], "benign": PALETTE["adaptive"]}
+OUTCOMES |= {"several classes": "#CC79A7", "no class": "#BBBBBB"}
 # What a condition's name adds to that of a behavior -> how far its colour goes to white (or, below 0, to black).
 TINTS = {
     "_25": 0.75,
@@ -56,6 +59,12 @@ def choose_colours(conditions: Iterable[str]) -> dict[str, str]:
             colour = next(spare)
         chosen[name] = colour
     return {name: chosen[name] for name in names}
+
+
+def choose_outcome_colours(classes: Iterable[str]) -> list[str]:
+    """Choose the colour of each outcome or class of next token; those of a study's own take the spare colours."""
+    spare = _list_spare()
+    return [OUTCOMES.get(name) or next(spare) for name in classes]
 
 
 def _list_spare() -> Iterator[str]:

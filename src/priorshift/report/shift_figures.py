@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from priorshift.report.names import HELD_OUT, name_condition, name_panels, name_probes, name_ring, name_worlds
-from priorshift.report.palette import order_conditions
+from priorshift.report.palette import choose_outcome_colours, order_conditions
 from priorshift.report.save import Picture
 from priorshift.report.tables_text import select_matrices
 
@@ -131,6 +131,8 @@ def draw_jsd(table: pd.DataFrame, palette: Mapping[str, str], ring: str = HELD_O
 def draw_token_classes(table: pd.DataFrame, family: str, ring: str = HELD_OUT) -> Picture:
     """Draw which words carry the JSD from the base model: a bar for each condition, its parts by class of next token.
 
+    Beside a bar stand the words that hold most of its largest part.
+
     Parameters
     ----------
     table : `runs.sum_token_classes`
@@ -142,33 +144,48 @@ def draw_token_classes(table: pd.DataFrame, family: str, ring: str = HELD_OUT) -
     flat = highest[highest < FLAT * highest.max()]
     data = data[~data["panel"].isin(flat.index)]
     classes, conditions = list(dict.fromkeys(data["token_class"])), order_conditions(data["condition"])[::-1]
-    # Not the conditions' colours, which mean something else everywhere.
-    hues = sns.color_palette("Set2", len(classes))
+    hues = choose_outcome_colours(classes)
     grid = sns.FacetGrid(data, col="panel", col_wrap=2, height=0.8 + 0.3 * len(conditions), aspect=2.4)
     for panel, axis in grid.axes_dict.items():
-        wide = data[data["panel"] == panel].pivot(index="condition", columns="token_class", values="jsd")
+        own = data[data["panel"] == panel]
+        wide = own.pivot(index="condition", columns="token_class", values="jsd")
         wide = wide.reindex(index=conditions, columns=classes).rename(index=name_condition)
         wide.plot.barh(stacked=True, ax=axis, legend=False, width=0.8, color=hues)
         axis.set(title=panel, ylabel="")
+        _name_words(axis, own, conditions, FLAT * highest.max())
     for axis in grid.axes.flat:  # pandas empties shared axes at each plot
-        axis.set(xlabel="JSD (bits)", xlim=(0, None))
+        axis.set(xlabel="JSD (bits)", xlim=(0, 1.5 * highest.max()))
         axis.tick_params(labelbottom=True)
     handles = [plt.Rectangle((0, 0), 1, 1, color=hue) for hue in hues]
     beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
     grid.figure.legend(handles, classes, title="next token begins", **beside)
     grid.figure.tight_layout()
-    panel, condition = bars.idxmax()
-    parts = data[(data["panel"] == panel) & (data["condition"] == condition)].set_index("token_class")["jsd"]
-    text = f"Parts of the JSD from the base model on {name_probes(family)} ({name_ring(ring)}), a bar for each "
-    text += f"condition. The parts are classes of the next token: {', '.join(classes)}. "
-    text += f"Panels: {', '.join(grid.axes_dict)}. The longest bar is {bars.max():.2g} bits, of "
-    text += f"{name_condition(condition)} training in {panel}. Its largest part is {parts.idxmax()}, "
-    text += f"{parts.max() / bars.max():.0%} of it."
+    text = _describe_token_classes(data, bars, f"{name_probes(family)} ({name_ring(ring)})")
     if len(flat):
         rest = f"Not drawn, for no bar there exceeds {flat.max():.2g} bits: {', '.join(flat.index)}."
         grid.figure.text(0, -0.02, rest, va="top", fontsize=9)
         text += f" {rest}"
     return Picture("jsd_tokens", grid.figure, text)
+
+
+def _name_words(axis: Axes, parts: pd.DataFrame, conditions: list[str], least: float) -> None:
+    """Write the words of its largest part at the end of each bar that is longer than `least` bits."""
+    for place, condition in enumerate(conditions):
+        bar = parts[parts["condition"] == condition]
+        if bar["jsd"].sum() > least:
+            words = bar.loc[bar["jsd"].idxmax(), "words"]
+            axis.text(bar["jsd"].sum(), place, f"  {words}", va="center", fontsize=8)
+
+
+def _describe_token_classes(data: pd.DataFrame, bars: pd.Series, probes: str) -> str:
+    panel, condition = bars.idxmax()
+    parts = data[(data["panel"] == panel) & (data["condition"] == condition)].set_index("token_class")
+    largest = parts.loc[parts["jsd"].idxmax()]
+    text = f"Parts of the JSD from the base model on {probes}, a bar for each condition. The parts are classes of the "
+    text += f"next token: {', '.join(dict.fromkeys(data['token_class']))}. "
+    text += f"Panels: {', '.join(dict.fromkeys(data['panel']))}. The longest bar is {bars.max():.2g} bits, of "
+    text += f"{name_condition(condition)} training in {panel}. Its largest part is {largest.name}, "
+    return text + f"{largest['jsd'] / bars.max():.0%} of it. Most of that part is of: {largest['words'] or 'no word'}."
 
 
 def draw_confusion(table: pd.DataFrame, family: str, ring: str = HELD_OUT) -> Picture:

@@ -68,15 +68,27 @@ def average_jsd(next_token: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return table
 
 
+NAMED_WORDS = 3
+
+
 def sum_token_classes(tokens: pd.DataFrame) -> pd.DataFrame:
     """Sum the parts of the JSD (bits) by class of next token, averaged over items, runs and base models.
 
     `tables/jsd_tokens.csv`. A token is of the class whose continuations begin with it, of ``several classes`` or of
-    ``no class``. The classes of a condition, family and ring sum to its JSD.
+    ``no class``. The classes of a condition, family and ring sum to its JSD. `words` has the three that hold most.
     """
-    keys = ["group", "world", "condition", "family", "ring", "token_class"]
-    means = tokens.groupby([*keys, "base_model"], sort=False)["jsd"].mean()
-    return means.groupby(keys, sort=False).mean().reset_index()
+    keys = ["group", "world", "condition", "family", "ring"]
+    measured = tokens[[*keys, "base_model", "seed", "item"]].drop_duplicates().groupby([*keys, "base_model"]).size()
+    models = measured.groupby(keys).transform("size")
+    shares = (1 / (measured * models)).rename("share")
+    tokens = tokens.join(shares, on=[*keys, "base_model"])
+    tokens = tokens.assign(jsd=tokens["jsd"] * tokens["share"], text=tokens["text"].str.strip())
+    keys.append("token_class")
+    sums = tokens.groupby(keys, sort=False)["jsd"].sum()
+    words = tokens[tokens["text"] != ""].groupby([*keys, "text"], sort=False)["jsd"].sum().reset_index()
+    words = words.sort_values("jsd", ascending=False, kind="stable").groupby(keys, sort=False).head(NAMED_WORDS)
+    named = words.groupby(keys, sort=False)["text"].agg(", ".join)
+    return sums.to_frame().assign(words=named.reindex(sums.index).fillna("")).reset_index()
 
 
 def average_shifts(items: pd.DataFrame) -> pd.DataFrame:
