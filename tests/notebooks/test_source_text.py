@@ -7,7 +7,7 @@ import pytest
 from support.prose import prose_of, sentences_of
 
 NAMES = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement",
-         "07_calibration", "colab"]  # fmt: skip
+         "07_calibration", "08_mechanism", "colab"]  # fmt: skip
 
 
 def cells(root, name, kind):
@@ -23,7 +23,7 @@ def test_sentences_are_short_and_do_not_chain(root, name):
     assert sum(block.count(";") for block in prose_of(text)) == 0
 
 
-@pytest.mark.parametrize("name", NAMES[4:8])
+@pytest.mark.parametrize("name", NAMES[4:9])
 def test_analysis_notebooks_import_from_few_modules_in_thin_cells(root, name):
     code = cells(root, name, "code")
     imports = [line for cell in code for line in cell.splitlines() if line.startswith("from priorshift")]

@@ -95,7 +95,7 @@ def test_every_figure_of_an_analysis_has_its_owner(root):
     drawn = {}
     for path in (root / "src/priorshift/report").glob("*_figures.py"):
         drawn |= dict(re.findall(r'^def (draw_\w+)\((?:(?!^def ).)*?Picture\("(\w+)"', path.read_text(), re.M | re.S))
-    for stage in ("04_test", "06_placement", "07_calibration"):
+    for stage in ("04_test", "06_placement", "07_calibration", "08_mechanism"):
         cells = json.loads((root / f"notebooks/{stage}.ipynb").read_text())["cells"]
         code = "".join("".join(cell["source"]) for cell in cells)
         figures = [drawn[name] for name in re.findall(r"save_picture\((?:\w+\.)?(draw_\w+)", code)]

@@ -42,6 +42,7 @@ NOTEBOOKS = {
     "05_report": ANALYSIS,
     "06_placement": ANALYSIS,
     "07_calibration": ANALYSIS,
+    "08_mechanism": ("mechanism", "worlds", *ANALYSIS),
 }
 
 

@@ -31,7 +31,11 @@ from priorshift.study.run import Run
 
 FOLDER = Path("notebooks")
 # Parameters that a stage's notebook cannot see: a change in them leaves it finished.
-UNSEEN = {"01_synthesize": {"inference"}, "02_train": {"inference", "probes"}}
+UNSEEN = {
+    "01_synthesize": {"inference", "mechanism"},
+    "02_train": {"inference", "probes", "mechanism"},
+    **{stage: {"mechanism"} for stage in ("03_probe", "04_test", "06_placement", "07_calibration")},
+}
 
 
 @dataclass
@@ -204,6 +208,8 @@ def _hash_own_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str
         paths = [locate(study, run) for run in runs]
         if stage == "04_test" and (registration := locate_registration(study)).exists():
             paths.append(registration)
+        if stage == "08_mechanism" and (asked := study.params.mechanism) and asked.prior_fit:
+            paths.append(study.folder / asked.prior_fit.worlds)
     return {"files": hash_text("".join(f"{path.name} {_hash_or_none(path)}\n" for path in paths))}
 
 

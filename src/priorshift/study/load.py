@@ -89,6 +89,8 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
     materials = load_materials(_locate_inside(path, params.materials))
     if params.probes.scales_csv:
         materials = _replace_scales(materials, _locate_inside(path, params.probes.scales_csv))
+    if params.mechanism and params.mechanism.prior_fit:
+        _locate_inside(path, params.mechanism.prior_fit.worlds)
     for check in (
         _check_domains,
         _check_scale_orders,

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
 from priorshift.study.inference import Inference
+from priorshift.study.mechanism import Mechanism
 from priorshift.study.sections import (
     Analysis,
     BaseModelParams,
@@ -44,6 +45,7 @@ class StudyParams(Frozen):
     train_domains, held_out_domains : domains of the training set, and those that only probes use: five or more
     conditions : name -> what is trained (`Condition`)
     training, probes, exclusion, inference : see `Training`, `Probes`, `Exclusion` and `Inference`
+    mechanism : what notebook 08 asks (`Mechanism`); by default nothing
     """
 
     study: Name
@@ -58,6 +60,7 @@ class StudyParams(Frozen):
     probes: Probes
     exclusion: Exclusion = Exclusion()
     inference: Inference
+    mechanism: Mechanism | None = Field(default=None, exclude_if=lambda section: section is None)  # hashes stay
 
     _each_once = field_validator("seeds", "train_domains", "held_out_domains", "base_models")(require_unique)
 
@@ -197,4 +200,6 @@ class StudyFile(StudyParams):
             raise ValueError(f"analyses: found {', '.join(self.analyses)}; name each once")
         if "05_report" in self.analyses and "04_test" not in self.analyses:
             raise ValueError("analyses: 05_report reads the tables of 04_test; name both or neither")
+        if "08_mechanism" in self.analyses and self.mechanism is None:
+            raise ValueError("analyses: 08_mechanism needs a section mechanism that says what is asked; add it")
         return self

@@ -11,6 +11,12 @@ EMBEDDED = PACKAGE / "embedded"
 WRITTEN_BY = {
     "06_placement": ("tables/placement.csv", "figures/placement.*"),
     "07_calibration": ("tables/calibration.csv", "figures/calibration.*"),
+    "08_mechanism": (
+        "tables/prior_fit.csv",
+        "tables/prior_fit_runs.csv",
+        "tables/prior_rivals.csv",
+        "figures/prior_fit.*",
+    ),
     "04_test": ("tables/*.csv", "figures/power.*", "figures/specifications.*"),
     "05_report": ("figures/*.*",),
 }

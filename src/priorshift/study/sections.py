@@ -20,7 +20,7 @@ OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]  # a
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Modules = Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]], Field(min_length=1)]
 Intensities = Annotated[list[Literal["mild", "moderate", "strong"]], Field(min_length=1)]
-Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration"]
+Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration", "08_mechanism"]
 
 
 def require_unique(values: list) -> list:
