@@ -61,7 +61,7 @@ def test_each_step_gives_the_tables_that_it_names(done, items):
     assert set(tabulate_power(done, items, claims)) == {"power", "power_base"}
     assert set(runs) == {"choice_check", "retention", "last_losses", "shifts"}
     assert len(runs["last_losses"]) == 4
-    assert tabulate_design(done, items, runs["shifts"]) == {}  # no dose, no stages, no scales, no completions
+    assert set(tabulate_design(done, items, runs)) == {"training"}  # no dose, no stages, no scales, no completions
     assert len(tabulate_placement(done, items)["placement"])
 
 
@@ -80,7 +80,7 @@ def test_excluded_items_are_named_and_left_out_of_what_follows(done, items):
     found = read_items(strict, items.runs)
     assert found.kept.query(probes)["base_covered_mass"].min() >= half
     assert len(found.measured) == len(items.measured) > len(found.kept) > 0
-    tables = tabulate_design(strict, found, tabulate_runs(strict, found)["shifts"])
+    tables = tabulate_design(strict, found, tabulate_runs(strict, found))
     assert set(tables) >= {"excluded"} and set(tables["excluded"]["item"]) == set(found.excluded["item"])
 
 

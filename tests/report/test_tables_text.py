@@ -24,24 +24,17 @@ from priorshift.stats.jsd_permutation import FROM_BASE, FROM_NEUTRAL
 TABLES = make_tables()
 
 
-def checks(world):
-    keys = {"group": "g", "world": world, "condition": "depression"}
-    choice = pd.DataFrame([keys | {"ring": "held_out_domains", "probability": p} for p in (0.5, 0.9)])
-    retention = pd.DataFrame([keys | {"ratio": ratio} for ratio in (1.0, 1.2)])
-    return {"choice_check": choice, "retention": retention}
+def amounts(world, **more):
+    return {"training": pd.DataFrame([{"group": "g", "world": world, "condition": "neutral", "steps": 40, **more}])}
 
 
-def test_training_is_told_by_mean_and_worst_over_runs():
-    (_, choice), (_, retention) = tabulate_training(checks("coupled"))
-    assert choice[["mean", "min", "count"]].values.tolist() == [[pytest.approx(0.7), 0.5, 2]]
-    assert retention[["mean", "max", "count"]].values.tolist() == [[pytest.approx(1.1), 1.2, 2]]
-    assert choice["world"].tolist() == ["coupled"]
-
-
-def test_training_of_a_model_outside_the_worlds_has_no_world_and_nothing_has_a_text():
-    assert all("world" not in table for _, table in tabulate_training(checks("")))
-    empty = {name: table[:0] for name, table in checks("").items()}
-    assert all(text and table.empty for text, table in tabulate_training(empty))
+def test_training_is_told_without_worlds_and_without_what_was_not_measured():
+    text, table = tabulate_training(amounts("", choice=None))
+    assert list(table) == ["group", "condition", "steps"] and "epetition" not in text
+    text, table = tabulate_training(amounts("coupled", repetition=0.1))
+    assert table["world"].tolist() == ["coupled"] and "epetition" in text
+    text, table = tabulate_training({})
+    assert text and table.empty
 
 
 def test_what_is_not_shown_to_be_equivalent_is_counted_and_listed():

@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from priorshift.errors import RunError
-from priorshift.pipeline.analyse import read_items, tabulate_design
+from priorshift.pipeline.analyse import read_items, tabulate_design, tabulate_runs
 from priorshift.pipeline.probe import probe_runs, read_measurements
 from priorshift.pipeline.records import hash_run_inputs, locate_run_record, read_finished
 from priorshift.pipeline.synthesize import read_examples, synthesize_runs
@@ -72,7 +72,11 @@ def finished(study):
     audit = synthesize_runs(study, runs)
     trained = train_runs(study, runs)
     probe_runs(study, runs)
-    return {"runs": runs, "audit": audit, "trained": trained, "items": read_measurements(study, runs, "items")}
+    items = read_items(study, runs)
+    tables = tabulate_runs(study, items)
+    wider = tabulate_design(study, items, tables)
+    found = {"runs": runs, "audit": audit, "trained": trained, "items": read_measurements(study, runs, "items")}
+    return found | {"shifts": tables["shifts"], "wider": wider}
 
 
 def weights(study, condition, seed=0):
@@ -159,9 +163,13 @@ def test_one_run_in_context_needs_no_adapter(study, tmp_path, finished):
 
 
 def test_tables_of_the_wider_design_hold_what_was_measured(study, finished):
-    shifts = average_shifts(finished["items"])
-    made = tabulate_design(study, read_items(study, finished["runs"]), shifts)
-    assert set(made) == {"recovery", "scales", "self_report", "completions", "valence"}, "two doses make no trend"
+    shifts, made = finished["shifts"], finished["wider"]
+    measured = {"training", "recovery", "scales", "self_report", "completions", "valence"}
+    assert set(made) == measured, "two doses make no trend"
+    # What was trained otherwise is told as it was trained, and what was not trained is not there.
+    amounts = made["training"].set_index("condition")
+    assert (amounts.loc["mlp", "adapted"], amounts.loc["mlp", "rank"]) == ("mlp", 2)
+    assert set(amounts.index) == set(CONDITIONS) - {"in_context"}
     pairs = made["self_report"].query("outcome == 'loss' and condition == 'depression'")
     own = shifts.query("condition == 'depression' and ring == 'held_out_domains'").set_index(
         ["family", "outcome", "seed"]
@@ -187,8 +195,7 @@ def test_exclusion_leaves_items_out_of_every_run(study, finished):
 
 
 def test_figures_are_drawn_of_every_table(study, finished):
-    shifts = average_shifts(finished["items"])
-    tables = {"shifts": shifts} | tabulate_design(study, read_items(study, finished["runs"]), shifts)
+    shifts, tables = finished["shifts"], {"shifts": finished["shifts"], **finished["wider"]}
     doses = shifts.query("outcome == 'loss'").assign(action="withdraw", dose=0.5)
     shown = tables | {"dose_points": doses}
     pictures = draw_wider_design(shown, "interpretation", choose_colours(study.params.conditions))
@@ -238,8 +245,7 @@ def test_a_family_of_which_exclusion_leaves_nothing_is_named_and_the_rest_is_rep
 
 
 def test_scales_of_the_adaptive_outcome_alone_have_no_self_report_figure(study, finished):
-    shifts = average_shifts(finished["items"])
-    tables = {"shifts": shifts} | tabulate_design(study, read_items(study, finished["runs"]), shifts)
+    tables = {"shifts": finished["shifts"], **finished["wider"]}
     benign = {name: tables[name].query("outcome == 'benign'") for name in ("scales", "self_report")}
     assert len(benign["self_report"])
     pictures = draw_wider_design(tables | benign, "interpretation", choose_colours(study.params.conditions))

@@ -47,6 +47,7 @@ from priorshift.tables.runs import (
     list_not_estimable,
     sum_token_classes,
 )
+from priorshift.tables.training_amount import tabulate_training_amounts
 from priorshift.tables.written_text import compare_texts, measure_texts, pick_samples
 
 Tables = dict[str, pd.DataFrame]
@@ -175,15 +176,17 @@ def tabulate_runs(study: Study, items: Items) -> Tables:
     }
 
 
-def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
+def tabulate_design(study: Study, items: Items, runs: Tables) -> Tables:
     """Tabulate the wider design, as far as the study measures it; tables without rows are left out.
 
-    dose, dose_points, recovery, next_words, scales, self_report, completions, valence, excluded, exclusion_effect.
+    training, dose, dose_points, recovery, next_words, scales, self_report, completions, valence, excluded,
+    exclusion_effect.
 
     Parameters
     ----------
-    shifts : the table of that name, by `tabulate_runs`
+    runs : the tables by `tabulate_runs`
     """
+    shifts, texts = runs["shifts"], None
     params, materials, alpha = study.params, study.materials, study.params.inference.alpha
     nested = average_shifts(keep_group_items(items.kept))  # base models are compared on the same items
     points, nested_points = (select_dose_points(means, params, materials) for means in (shifts, nested))
@@ -198,9 +201,11 @@ def tabulate_design(study: Study, items: Items, shifts: pd.DataFrame) -> Tables:
         action_of = {d.outcome: d.action for d in materials.dispositions.values()}
         tables["self_report"] = compare_self_report(tables["scales"], shifts, action_of, HELD_OUT)
     if "completions" in measured:
-        texts = read_measurements(study, items.runs, "completions")
-        tables["completions"] = pick_samples(texts, materials.completions)
-        tables["valence"] = compare_texts(measure_texts(texts), alpha)
+        written = read_measurements(study, items.runs, "completions")
+        texts = measure_texts(written)
+        tables["completions"] = pick_samples(written, materials.completions)
+        tables["valence"] = compare_texts(texts, alpha)
+    tables["training"] = tabulate_training_amounts(params, runs["choice_check"], runs["retention"], texts)
     if len(items.excluded):
         tables["excluded"] = items.excluded
         tables["exclusion_effect"] = compare_exclusion(params.inference, items)

@@ -12,9 +12,8 @@ from priorshift.report.names import name_condition, name_contrast, name_span
 from priorshift.stats.declared import Settings, choose_unit, is_claimed
 from priorshift.study.params import StudyParams
 from priorshift.tables.runs import read_base_cards
+from priorshift.tables.training_amount import RETENTION_LIMIT
 
-# The greatest perplexity on neutral prose, over the base model's, that counts as nothing lost.
-RETENTION_LIMIT = 1.05
 # Nats per token above the generator's entropy: beyond this a base model has not learned to infer the disposition.
 GAP_LIMIT = 0.008
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from priorshift.files import write_text
-from priorshift.report.limits_text import RETENTION_LIMIT
 from priorshift.report.names import ARCHITECTURES
 from priorshift.stats.declared import keep_claims
 from priorshift.study.paths import EMBEDDED
 from priorshift.tables.read import read_table, read_tables
+from priorshift.tables.training_amount import RETENTION_LIMIT
 
 Tables = Mapping[str, pd.DataFrame]
 Fields = dict[str, str]

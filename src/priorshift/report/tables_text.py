@@ -20,25 +20,24 @@ GROUP = ["group", "world"]
 Titled = tuple[str, pd.DataFrame]
 
 
-def tabulate_training(tables: Mapping[str, pd.DataFrame]) -> Iterator[Titled]:
-    """Tabulate whether the fine-tunes took, and whether anything was lost: (what it shows, table) of each.
+TOOK = (
+    "Was each condition trained enough, and no further? Means over runs: the probability of the trained class on "
+    "held-out decisions, and the perplexity on neutral prose over the base model's."
+)
+WROTE = " Repetition and distinct-2 are of what the runs write."
+
+
+def tabulate_training(tables: Mapping[str, pd.DataFrame]) -> Titled:
+    """Tabulate whether the fine-tunes took, and whether anything was lost: what it shows, and the table.
 
     Parameters
     ----------
-    tables : choice_check and retention, as written
+    tables : `training`, where the study trained anything
     """
-    checks = [
-        ("choice_check", ["condition", "ring"], "probability", "min", "Probability of the trained class on decisions."),
-        ("retention", ["condition"], "ratio", "max", "Perplexity on neutral prose, over the base model's."),
-    ]
-    for name, keys, value, worst, title in checks:
-        table = tables[name]
-        if len(table):
-            kept = drop_empty_world(table)
-            groups = [key for key in [*GROUP, *keys] if key in kept]
-            yield f"{title} Over runs.", kept.groupby(groups)[value].agg(["mean", worst, "count"]).reset_index()
-        else:
-            yield f"{title} Nothing was measured.", table
+    if "training" not in tables:
+        return "This study trained nothing.", pd.DataFrame()
+    table = drop_empty_world(tables["training"]).dropna(axis="columns", how="all")
+    return TOOK + (WROTE if "repetition" in table else ""), table
 
 
 def tabulate_families(shifts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
