@@ -274,7 +274,7 @@ def test_calibration_counts_what_rejected(calibrated):
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
     assert table.groupby("unit")["rate"].mean()["items"] > table.groupby("unit")["rate"].mean()["both"]
     files = json.loads((calibrated / "manifest.json").read_text())["files"]
-    written = {"tables/calibration.csv", "tables/hard_cases.csv", "figures/calibration.png"}
+    written = {"tables/calibration.csv", "tables/hard_cases.csv", "tables/domain_level.csv", "figures/calibration.png"}
     assert {*written, "notebooks/07_calibration.ipynb"} <= set(files)
     assert not any(name.startswith(("notebooks/04", "notebooks/05")) or name == "report.html" for name in files)
 

@@ -59,9 +59,10 @@ def test_each_unit_says_once_what_it_speaks_of():
     assert "2 checkpoints (1 degree of freedom)" in told
 
 
-def test_unit_both_speaks_of_new_domains_only_where_domains_are_random():
-    both = CONTRASTS.query("unit == 'both'")
-    told = [describe_units(both.assign(domains=d).to_dict("records")) for d in ("random (6)", "fixed (not told)")]
+@pytest.mark.parametrize("unit", ["items", "both"])
+def test_a_unit_speaks_of_new_domains_only_where_domains_are_random(unit):
+    own = CONTRASTS[CONTRASTS["unit"] == unit]
+    told = [describe_units(own.assign(domains=d).to_dict("records")) for d in ("random (6)", "fixed (not told)")]
     assert ["new domains" in line for (line,) in told] == [True, False]
     assert ["these domains" in line for (line,) in told] == [False, True]
 

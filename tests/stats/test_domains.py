@@ -9,7 +9,7 @@ from support.synthetic_items import settings, study
 from priorshift.stats.bootstrap import resample
 from priorshift.stats.contrasts import estimate_contrasts
 from priorshift.stats.crossed import fit_crossed
-from priorshift.stats.domains import LEAST_DOMAINS, choose_domains, describe_domains
+from priorshift.stats.domains import LEAST_DOMAINS, SAME_ITEMS, choose_domains, describe_domains
 from priorshift.stats.power import compute_power
 
 SETTINGS = settings()
@@ -38,12 +38,12 @@ def test_a_domain_that_one_condition_lacks_does_not_count():
 
 def test_the_table_says_which_was_fitted():
     one, four = (estimate_contrasts(parted(n), SETTINGS, SETTINGS.treatments) for n in (1, 4))
-    assert set(four.query("unit == 'both'")["domains"]) == {"random (4)"}
-    assert (four.query("unit == 'both'")["sd_domain"] >= 0).all()
-    assert four.query("unit == 'both'")["test"].str.contains("domains").all()
-    assert set(one.query("unit == 'both'")["domains"]) == {describe_domains(np.zeros(1), 0)}
+    assert set(four.query("unit in ['items', 'both']")["domains"]) == {"random (4)"}
+    assert (four["sd_domain"] >= 0).all() and (four.query("unit == 'items'")["df"] == 3).all()
+    assert four.query("unit in ['items', 'both']")["test"].str.contains("domains").all()
+    assert set(one.query("unit in ['items', 'both']")["domains"]) == {describe_domains(np.zeros(1), 0)}
     assert (one["sd_domain"] == 0).all() and str(LEAST_DOMAINS) in describe_domains(np.zeros(1), 0)
-    assert set(four.query("unit != 'both'")["domains"]) == {"fixed"}
+    assert set(four.query("unit in ['runs', 'base']")["domains"]) == {SAME_ITEMS}
 
 
 def test_more_runs_do_not_take_away_what_domains_differ_by():

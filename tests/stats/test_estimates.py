@@ -13,11 +13,11 @@ from priorshift.stats.estimates import (
     compare_within_checkpoints,
     estimate_crossed,
     estimate_over_checkpoints,
-    estimate_over_items,
     estimate_over_runs,
     one_sample_t,
     welch,
 )
+from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.shared_items import NotEstimable
 
 RNG = np.random.default_rng(0)

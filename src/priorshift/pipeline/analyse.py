@@ -21,6 +21,7 @@ from priorshift.stats.claims import estimate_claims
 from priorshift.stats.confusion import classify_runs
 from priorshift.stats.contrasts import estimate_contrasts
 from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
+from priorshift.stats.domain_level import simulate_domain_level
 from priorshift.stats.hard_cases import simulate_hard_cases
 from priorshift.stats.influence import leave_one_out
 from priorshift.stats.jsd_permutation import compare_jsd
@@ -258,13 +259,17 @@ def tabulate_level(
 
 
 def tabulate_hard_cases(study: Study, comparisons: int) -> Tables:
-    """Count how often the tests reject a true null where their assumptions fail: hard_cases, simulated.
+    """Count how often the tests reject a true null where their assumptions fail: hard_cases, domain_level, simulated.
 
     Parameters
     ----------
     comparisons : of each case
     """
-    return {"hard_cases": simulate_hard_cases(comparisons, study.params.inference.alpha)}
+    alpha = study.params.inference.alpha
+    return {
+        "hard_cases": simulate_hard_cases(comparisons, alpha),
+        "domain_level": simulate_domain_level(comparisons, alpha),
+    }
 
 
 def write_tables(study: Study, tables: Tables) -> pd.DataFrame:

@@ -32,7 +32,7 @@ EFFECTS = {
 }
 # What the other units speak of; unit `base` also says on how many checkpoints it rests.
 UNITS = {
-    "items": "Unit items: new items for these very adapters, not new fine-tunes.",
+    "items": "Unit items: new items of {domains} for these very adapters, not new fine-tunes.",
     "runs": "Unit runs: new fine-tunes of this base model, on these very items.",
     "both": "Unit both: new fine-tunes of this base model and new items of {domains}, not other base models.",
 }

@@ -11,6 +11,10 @@ both   crossed random effects of run and item      new fine-tunes and new items,
 base   t over base checkpoints, runs within them   new pretrainings, these items and training sets
 =====  ==========================================  ===============================================
 
+Where the column `domains` says random, new items may be of new domains too. Then unit `items` is a t over domains, and
+unit `both` has a random factor for them. Where it says fixed, new items are items of these domains, and the reason
+stands there. Units `runs` and `base` speak of these very items, so their domains are fixed.
+
 What the data cannot carry is left out of every table and listed, with the reason, as not estimable.
 """
 
@@ -33,12 +37,12 @@ from priorshift.stats.estimates import (
     compare_within_checkpoints,
     estimate_crossed,
     estimate_over_checkpoints,
-    estimate_over_items,
     estimate_over_runs,
     warn_of_level,
     welch,
 )
 from priorshift.stats.intervals import add_intervals
+from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
 from priorshift.stats.shared_items import NotEstimable
 
@@ -148,7 +152,7 @@ def estimate_pairs(
             claim = _make_claim(panel.base_model, panel.world, pair, panel.probe)
             sides = _select_sides(panel, pair)
             if pair in pairs:
-                rows.add(claim, "items", partial(estimate_over_items, *sides))
+                rows.add(claim, "items", partial(estimate_over_items, *sides, panel.domains))
                 rows.add(claim, "runs", partial(estimate_over_runs, *sides))
             rows.add(claim, "both", partial(estimate_crossed, *sides, panel.domains))
     for group, world, probe, checkpoints in group_checkpoints(panels):

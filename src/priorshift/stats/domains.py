@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+SAME_ITEMS = "fixed (these very items)"  # of a test that speaks of no new items
 LEAST_DOMAINS = 3  # with fewer, no variance over domains can be estimated
 
 

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from priorshift.stats.crossed import CrossedFit, fit_crossed
-from priorshift.stats.domains import choose_domains, describe_domains
+from priorshift.stats.domains import SAME_ITEMS, choose_domains, describe_domains
 from priorshift.stats.reml import CONTRAST
 from priorshift.stats.shared_items import (
     NotEstimable,
@@ -23,6 +23,7 @@ from priorshift.stats.shared_items import (
     find_measured_in_all,
     keep_shared_items,
     refuse_fewer,
+    refuse_no_variance,
 )
 
 Sides = tuple[np.ndarray, np.ndarray]  # treatment and control, each [runs, items]
@@ -54,7 +55,7 @@ class Estimate(Tested):
     test: str
     n_runs: int
     n_items: int
-    domains: str = "fixed"  # or random, with their number
+    domains: str = SAME_ITEMS  # or random, with their number
     sd_domain: float = 0.0  # of the contrast over domains, nats; 0 where they are fixed
     caution: str = ""  # what is known against the level of this test
 
@@ -87,53 +88,6 @@ def hedges_factor(df: float) -> float:
     return 1 - 3 / (4 * df - 1)
 
 
-def _refuse_no_variance(se: float, values: Sequence[np.ndarray], what: str) -> None:
-    # A float sum of equal numbers may differ in its last digits: that is not variance.
-    size = max(float(np.nanmax(np.abs(v))) for v in values)
-    if not se > 1e-12 * size:
-        raise NotEstimable(f"no variance over {what}: a test would divide by zero")
-
-
-def estimate_over_items(treatment: np.ndarray, control: np.ndarray) -> Estimate:
-    """Paired t over items of seed means; d_z = mean / sd of the items' differences (Cohen 1988).
-
-    Parameters
-    ----------
-    treatment, control : [runs, items]
-        Shifts in nats.
-
-    Raises
-    ------
-    NotEstimable
-        Fewer than two items measured by every run, or no variance over them.
-
-    Examples
-    --------
-    >>> made = estimate_over_items(np.array([[2.0, 4.0]]), np.array([[1.0, 1.0]]))
-    >>> made.estimate, round(float(made.se), 6), made.df
-    (2.0, 1.0, 1)
-    """
-    treatment, control = keep_shared_items(treatment, control)
-    differences = treatment.mean(axis=0) - control.mean(axis=0)
-    m = len(differences)
-    if m < 2:
-        raise NotEstimable("a single item: no variance over items")
-    mean, sd = float(differences.mean()), float(differences.std(ddof=1))
-    _refuse_no_variance(sd, (treatment, control), "items")
-    return Estimate(
-        unit="items",
-        test="paired t",
-        n_runs=len(treatment) + len(control),
-        n_items=m,
-        estimate=mean,
-        se=sd / np.sqrt(m),
-        df=m - 1,
-        effect_size=mean / sd,
-        effect_size_name="d_z",
-        effect_per_t=1 / np.sqrt(m),
-    )
-
-
 def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
     """Difference of two means, its Welch standard error and df, and Hedges' g.
 
@@ -155,7 +109,7 @@ def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
     s1, s0 = float(treatment.var(ddof=1)), float(control.var(ddof=1))
     v1, v0 = s1 / n1, s0 / n0
     se = float(np.sqrt(v1 + v0))
-    _refuse_no_variance(se, (treatment, control), "runs")
+    refuse_no_variance(se, (treatment, control), "runs")
     difference = float(treatment.mean() - control.mean())
     df = (v1 + v0) ** 2 / (v1**2 / (n1 - 1) + v0**2 / (n0 - 1))
     pooled_df = n1 + n0 - 2
@@ -209,7 +163,7 @@ def estimate_crossed(treatment: np.ndarray, control: np.ndarray, domains: np.nda
             fit = fit_crossed(treatment, control, domains=chosen)
     except np.linalg.LinAlgError:
         raise NotEstimable("the mixed model has no finite solution") from None
-    _refuse_no_variance(fit.se, (treatment, control), "runs and items")
+    refuse_no_variance(fit.se, (treatment, control), "runs and items")
     if not np.isfinite([fit.estimate, fit.se, fit.df]).all():
         raise NotEstimable("the mixed model has no finite solution")
     total = float(np.sqrt(fit.var_total))
@@ -278,7 +232,7 @@ def one_sample_t(differences: np.ndarray) -> Tested:
     if n < 2:
         raise NotEstimable("a single base checkpoint: no variance between pretrainings" if n else "no base checkpoint")
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
-    _refuse_no_variance(sd, (differences,), "base checkpoints")
+    refuse_no_variance(sd, (differences,), "base checkpoints")
     # At one degree of freedom Hedges' factor is 0: the standardized mean has no expectation to be corrected to.
     factor = hedges_factor(n - 1) if n > 2 else 1.0
     return Tested(

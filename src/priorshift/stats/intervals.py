@@ -75,8 +75,9 @@ def add_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     The limits of an effect size are the noncentralities of the t that was tested (Steiger & Fouladi 1997, in Harlow
     et al., What if there were no significance tests?), in units of the SD it is standardized by. Hedges' factor
     corrects the estimate alone: limits times the factor cover 70 to 90 % with three checkpoints or runs. They are
-    exact for d_z and hedges_g_z. For hedges_g, of Welch's t and df, they cover 93 to 97 % where run SDs are 1 : 1
-    to 6 : 1, from three runs a side (simulated). For d_total they take the total variance as known.
+    exact for d_z over items and for hedges_g_z. For hedges_g, of Welch's t and df, they cover 93 to 97 % where run SDs
+    are 1 : 1 to 6 : 1, from three runs a side (simulated). For d_total, and d_z over domains, they take the SD as
+    known.
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ from priorshift.stats.estimates import (
     Sides,
     estimate_crossed,
     estimate_over_checkpoints,
-    estimate_over_items,
     estimate_over_runs,
 )
+from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, build_panels
 from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.simulation import Components, simulate
@@ -162,8 +162,8 @@ def _test_pairs(pairs: Iterable[Sides], nested: int, domains: np.ndarray | None)
     """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
     group: list[Sides] = []
     for pair in pairs:
-        tests = [partial(test, *pair) for test in (estimate_over_items, estimate_over_runs)]
-        tests.append(partial(estimate_crossed, *pair, domains))
+        tests = [partial(test, *pair, domains) for test in (estimate_over_items, estimate_crossed)]
+        tests.append(partial(estimate_over_runs, *pair))
         group.append(pair)
         if len(group) == nested:
             tests.append(partial(estimate_over_checkpoints, group))

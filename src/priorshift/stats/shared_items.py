@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
@@ -24,15 +25,30 @@ def keep_shared_items(*panels: np.ndarray) -> list[np.ndarray]:
     NotEstimable
         A condition has no run, or no item was measured by every run.
     """
+    at, shared = find_kept_items(*panels), find_measured_in_all(*panels)
+    return [panel[~np.isnan(panel[:, shared]).all(axis=1)][:, at] for panel in panels]
+
+
+def find_kept_items(*panels: np.ndarray) -> np.ndarray:
+    """Which items `keep_shared_items` keeps, by position; arguments and errors are the same."""
     refuse_fewer(1, *panels)
-    if not (measured_in_all := find_measured_in_all(*panels)).any():
+    shared = np.flatnonzero(find_measured_in_all(*panels))
+    if not len(shared):
         where = "both conditions" if len(panels) == 2 else "both conditions of every base checkpoint"
         raise NotEstimable(f"no item was measured in {where}")
-    kept = [drop_empty_runs(panel[:, measured_in_all]) for panel in panels]
+    kept = [drop_empty_runs(panel[:, shared]) for panel in panels]
     complete = ~np.any([np.isnan(panel).any(axis=0) for panel in kept], axis=0)
     if not complete.any():
         raise NotEstimable("no item was measured by every run: means would compare different items")
-    return [panel[:, complete] for panel in kept]
+    return shared[complete]
+
+
+def refuse_no_variance(se: float, values: Sequence[np.ndarray], what: str) -> None:
+    """Raises NotEstimable where a standard error is 0, up to the rounding of such values."""
+    # A float sum of equal numbers may differ in its last digits: that is not variance.
+    size = max(float(np.nanmax(np.abs(v))) for v in values)
+    if not se > 1e-12 * size:
+        raise NotEstimable(f"no variance over {what}: a test would divide by zero")
 
 
 def refuse_fewer(least: int, *panels: np.ndarray) -> None:

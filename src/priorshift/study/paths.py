@@ -10,7 +10,12 @@ EMBEDDED = PACKAGE / "embedded"
 # Which tables and figures each analysis writes; a file belongs to the first whose pattern fits its name.
 WRITTEN_BY = {
     "06_placement": ("tables/placement.csv", "figures/placement.*"),
-    "07_calibration": ("tables/calibration.csv", "figures/calibration.*"),
+    "07_calibration": (
+        "tables/calibration.csv",
+        "tables/hard_cases.csv",
+        "tables/domain_level.csv",
+        "figures/calibration.*",
+    ),
     "08_mechanism": (
         "tables/prior_fit.csv",
         "tables/prior_fit_runs.csv",
