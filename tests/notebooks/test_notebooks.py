@@ -104,6 +104,14 @@ def test_measures_and_controls_are_compared_and_drawn(tables, finished):
     assert "Campbell and Fiske" in report and "favour no class of action" in report
 
 
+def test_two_base_models_have_one_answer_and_a_forest_plot(tables, finished):
+    table = tables["synthesis"]
+    assert set(table["base_model"]) == {"all"} and set(table["n_models"]) == {2} and set(table["world"]) == {"coupled"}
+    assert len(tables["synthesis_models"]) == 2 * len(table) == 2 * 2 * 2 * 4 * 3 * 2
+    assert (finished / "outputs/smoke/figures/forest.png").exists()
+    assert "One answer over base models" in (finished / "outputs/smoke/report.html").read_text(encoding="utf-8")
+
+
 def test_report_is_whole_and_hides_code(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
     assert "What can't be concluded" in page and page.count("data:image/png") >= 4

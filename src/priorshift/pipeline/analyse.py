@@ -19,7 +19,7 @@ from priorshift.report.names import HELD_OUT
 from priorshift.stats.bootstrap import bootstrap_claims
 from priorshift.stats.claims import estimate_claims
 from priorshift.stats.confusion import classify_runs
-from priorshift.stats.contrasts import estimate_contrasts
+from priorshift.stats.contrasts import estimate_contrasts, list_pairs
 from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
 from priorshift.stats.domain_level import simulate_domain_level
 from priorshift.stats.hard_cases import simulate_hard_cases
@@ -30,6 +30,7 @@ from priorshift.stats.panels import keep_group_items
 from priorshift.stats.power import estimate_checkpoint_power, estimate_power
 from priorshift.stats.specifications import estimate_specifications
 from priorshift.stats.specificity import dissociate_behaviors
+from priorshift.stats.synthesis import synthesize_models
 from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
 from priorshift.study.load import Study
 from priorshift.study.run import Run
@@ -125,6 +126,14 @@ def tabulate_claims(study: Study, items: Items) -> Tables:
     tables["not_estimable"] = list_not_estimable(tables["not_estimable"], undissociated, unassigned)
     standing = tabulate_registration(study)
     return mark_tables(tables, standing) | {"registration": standing}
+
+
+def tabulate_synthesis(study: Study, items: Items) -> Tables:
+    """Combine each contrast over base models: synthesis, synthesis_models; none where there are no two to combine."""
+    settings = study.params.inference
+    combined, models = synthesize_models(items.kept, list_pairs(settings, settings.treatments), settings.alpha)
+    tables = {"synthesis": combined, "synthesis_models": models} if len(combined) else {}
+    return mark_tables(tables, tabulate_registration(study))
 
 
 def tabulate_robustness(study: Study, items: Items) -> Tables:

@@ -1,0 +1,36 @@
+"""Several base models in words: the numbers of the table, and nothing where there is nothing to combine."""
+
+from __future__ import annotations
+
+from support.synthetic_items import claim, row, settings, study
+
+from priorshift.report.synthesis_text import describe_synthesis, select_declared_models
+from priorshift.stats.contrasts import list_pairs
+from priorshift.stats.synthesis import synthesize_models
+
+SETTINGS = settings()
+HUB = [(f"hub/{i}", f"hub/{i}", "") for i in range(4)]
+
+
+def make(models):
+    pairs = list_pairs(SETTINGS, SETTINGS.treatments)
+    return {"synthesis": synthesize_models(study(models=models), pairs, 0.05)[0]}
+
+
+def test_a_line_for_each_declared_contrast_with_the_tables_numbers():
+    tables = make(HUB)
+    text = describe_synthesis(tables, SETTINGS)
+    own = row(tables["synthesis"], condition="depression", control="neutral", outcome="loss")
+    (line,) = [line for line in text.splitlines() if line.startswith("* Depression-like")]
+    for name in ("estimate", "ci_low", "ci_high", "predict_low", "predict_high"):
+        assert f"{own[name]:+.2f}" in line
+    assert f"SD of {own['tau']:.2f}" in line and "4 base models" in line and "95 % prediction interval" in line
+    assert text.count("\n* ") == 2 and "exploratory" in text and "diagnos" not in text
+
+
+def test_two_models_predict_nothing_and_one_says_nothing():
+    assert "prediction interval can be made" in describe_synthesis(make(HUB[:2]), SETTINGS)
+    assert describe_synthesis(make(HUB[:1]), SETTINGS) == describe_synthesis({}, SETTINGS) == ""
+    undeclared = settings(claims=[claim("depression", "calm")])
+    assert select_declared_models(make(HUB)["synthesis"], undeclared).empty
+    assert describe_synthesis(make(HUB), undeclared) == ""
