@@ -57,12 +57,19 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
         f"({row['effect_low']:.2f} to {row['effect_high']:.2f})",
         f"unit {row['unit']}: {row['test']}, {count_data(row)}",
         f"{row['role']}, {name_p(row['p_adjusted'])} after {adjustment}",
-        *filter(None, [row["caution"], coverage]),
+        *filter(None, [row["caution"], _vary_sets(row, alpha), coverage]),
     ]
     return (
         f"{name_contrast(row)}: the log-odds of {row['outcome']} differ by {row['estimate']:+.2f} nats "
         f"({name_interval(row['ci_low'], row['ci_high'], alpha)}).{_judge(row, alpha)}\n{_join(numbers)}"
     )
+
+
+def _vary_sets(row: Row, alpha: float) -> str:
+    """The interval of unit `base` as if training sets were random too; empty where there is none."""
+    if pd.isna(row["sets_low"]):
+        return ""
+    return f"with new training sets too {name_interval(row['sets_low'], row['sets_high'], alpha)}"
 
 
 def _judge(row: Row, alpha: float) -> str:

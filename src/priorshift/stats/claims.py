@@ -28,14 +28,17 @@ from priorshift.stats.declared import (
     keep_claims,
 )
 from priorshift.stats.equivalence import add_equivalence, vary_margin
-from priorshift.stats.intervals import add_intervals
+from priorshift.stats.intervals import add_intervals, t_interval
 from priorshift.stats.panels import build_panels
 
 _TESTED = [
     "estimate", "ci_low", "ci_high", "effect_size", "effect_size_name", "statistic", "df", "p_value", "p_adjusted",
     "role", "effect_low", "effect_high", "caution",
 ]  # fmt: skip
-CONTRASTS = [*KEY, "test", "n_runs", "n_items", "domains", "sd_domain", *_TESTED, "direction", "holds"]
+CONTRASTS = [
+    *KEY, "test", "n_runs", "n_items", "domains", "sd_domain", *_TESTED, "direction", "holds", "sd_sets", "sets_low",
+    "sets_high", "sets_p_value",
+]  # fmt: skip
 EQUIVALENCE = [
     *KEY, "test", "n_runs", "n_items", "domains", "estimate", "df", "ci90_low", "ci90_high", "margin", "p_lower",
     "p_upper", "p_value", "p_adjusted", "equivalent", "role", "caution",
@@ -65,7 +68,9 @@ def estimate_claims(
         contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
             `base` each other condition minus the first control, which may shift expectations by itself. direction:
             the one in which this contrast was declared to shift, if any. holds: of declared rows alone, whether
-            p_adjusted is below alpha (two-sided) and the estimate lies on the declared side
+            p_adjusted is below alpha (two-sided) and the estimate lies on the declared side. sd_sets, sets_low,
+            sets_high, sets_p_value: of unit `base` where every checkpoint ran the same seeds, as if training sets
+            and first weights, which checkpoints share, were random too (`training_sets`; exploratory, not corrected)
         equivalence : columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
             where declared
         equivalence_curve : the declared ones at other margins; see `equivalence.vary_margin`
@@ -94,7 +99,7 @@ def estimate_claims(
     null = tables["equivalence"]
     p_value = null["p_adjusted"].where(null["role"] == DECLARED, null["p_value"])
     tables["equivalence"] = null.assign(equivalent=p_value < settings.alpha)
-    tables["contrasts"] = _add_verdict(tables["contrasts"], settings)
+    tables["contrasts"] = _add_verdict(_vary_sets(tables["contrasts"], settings.alpha), settings)
     columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
     made = {name: table[columns[name]] for name, table in tables.items()}
     shifts, nulls = (keep_claims(tables[name]) for name in ("contrasts", "equivalence"))
@@ -115,6 +120,13 @@ def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settin
 
 def _add_role(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:
     return table.assign(role=[find_role(settings, kind, row) for row in table[KEY].to_dict("records")])
+
+
+def _vary_sets(contrasts: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Adds the interval and p of unit `base` where training sets are random too; NaN at other units."""
+    estimate, se, df = (contrasts[name].to_numpy(float) for name in ("estimate", "se_sets", "df_sets"))
+    low, high, p_value = t_interval(estimate, se, df, alpha)
+    return contrasts.assign(sets_low=low, sets_high=high, sets_p_value=p_value)
 
 
 def _add_verdict(contrasts: pd.DataFrame, settings: Settings) -> pd.DataFrame:

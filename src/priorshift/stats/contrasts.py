@@ -21,7 +21,7 @@ What the data cannot carry is left out of every table and listed, with the reaso
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ from priorshift.stats.intervals import add_intervals
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
 from priorshift.stats.shared_items import NotEstimable
+from priorshift.stats.training_sets import compare_by_seed, fit_training_sets
 
 UNCORRECTED = [
     *KEY, "test", "n_runs", "n_items", "domains", "sd_domain", "estimate", "ci_low", "ci_high", "effect_size",
@@ -171,7 +172,9 @@ def _make_claim(base_model: str, world: str, pair: Pair, probe: Probe) -> Row:
 def _estimate_base(checkpoints: list[Panel], pair: Pair) -> Estimate:
     """The contrast over the checkpoints that ran both conditions."""
     ran = share_items(_keep_ran(checkpoints, pair))
-    return estimate_over_checkpoints([_select_sides(panel, pair) for panel in ran])
+    made = estimate_over_checkpoints([_select_sides(panel, pair) for panel in ran])
+    by_seed = compare_by_seed(ran, *pair)
+    return made if by_seed is None else replace(made, **fit_training_sets(by_seed)._asdict())
 
 
 def _keep_ran(checkpoints: list[Panel], pair: Pair) -> list[Panel]:

@@ -58,6 +58,9 @@ class Estimate(Tested):
     domains: str = SAME_ITEMS  # or random, with their number
     sd_domain: float = 0.0  # of the contrast over domains, nats; 0 where they are fixed
     caution: str = ""  # what is known against the level of this test
+    sd_sets: float = np.nan  # these three of unit base, where training sets are random too (`training_sets`)
+    se_sets: float = np.nan
+    df_sets: float = np.nan
 
 
 def warn_of_level(n_treatment: int, n_control: int) -> str:
