@@ -12,7 +12,7 @@ import typer
 
 from priorshift.errors import ParamsError, RunError, UserError
 from priorshift.study.load import Study, load_study
-from priorshift.study.other_model import set_other_model
+from priorshift.study.other_model import read_other_model, set_other_model
 from priorshift.yaml_files import read_yaml
 
 # Other modules are imported where a command needs them: most commands start in a moment without torch.
@@ -138,7 +138,7 @@ def verify(study: StudyFile) -> None:
     from priorshift.pipeline.environment import describe_differences
     from priorshift.pipeline.manifest import list_not_shipped, list_problems, read_settings
 
-    loaded = load_study(study)
+    loaded = _load_as_made(study)
     problems = list_problems(loaded)
     if mixed := describe_differences(read_settings(loaded)):
         print(mixed)
@@ -153,7 +153,7 @@ def bundle(study: StudyFile) -> None:
     """Write one archive with what a reviewer needs (RO-Crate)."""
     from priorshift.pipeline.bundle import write_bundle
 
-    loaded = load_study(study)
+    loaded = _load_as_made(study)
     scales = loaded.params.probes.scales_csv
     print(f"bundle: {write_bundle(loaded)}{f' (without {scales}: its items may be licensed)' if scales else ''}")
 
@@ -240,6 +240,18 @@ def _suggest_registration(study: Study, file: Path) -> None:
     if not registered and find_first_measurement(study) is None:
         said = f"note: its claims will be called declared; to register them, stop and: priorshift register {file}"
         print(said, flush=True)
+
+
+def _load_as_made(path: Path) -> Study:
+    """A study on the model that its results were made with, by its manifest, where no other one is set."""
+    from priorshift.files import read_record
+
+    study = load_study(path)
+    made_with = (read_record(study.paths.manifest) or {}).get("other_model", "")
+    if not made_with or read_other_model():
+        return study
+    set_other_model(made_with)
+    return load_study(path)
 
 
 def _check_worlds(path: Path) -> None:

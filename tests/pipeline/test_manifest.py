@@ -18,14 +18,14 @@ from priorshift.pipeline.manifest import (
 )
 from priorshift.pipeline.plan import prepare_study
 from priorshift.study.load import load_study
+from priorshift.study.other_model import VARIABLE
 
 TWO = tuple(f"runs/llama-coupled-0/neutral/seed-{seed}/run.json" for seed in (0, 1))
 SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
 NOT_SHIPPED = ("data/neutral/seed-0/train.jsonl", "figures/jsd.svg")
 
 
-@pytest.fixture
-def shipped(clone):
+def ship():
     """A study as a repository ships it: the manifest names files of runs that are not there, nor is any mark."""
     study = load_study("params/tiny.yaml")
     left_out = [study.paths.root / name for name in (*NOT_SHIPPED, *list_run_records(study))]
@@ -34,6 +34,22 @@ def shipped(clone):
     for path in left_out:
         path.unlink()
     return study
+
+
+@pytest.fixture
+def shipped(clone):
+    return ship()
+
+
+def test_a_study_made_on_another_model_is_whole_wherever_that_model_lay(clone, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, str(clone / "models" / "Other"))
+    study = ship()
+    assert all("/other/" in name for name in list_run_records(study))
+    monkeypatch.setenv(VARIABLE, "")
+    assert main(["verify", "params/tiny.yaml"]) == 0, capsys.readouterr().out
+    # The study itself, on its own model, is another one.
+    monkeypatch.setenv(VARIABLE, "")
+    assert any("changed: the study's params" in problem for problem in list_problems(load_study("params/tiny.yaml")))
 
 
 def test_a_clone_is_whole_without_the_files_of_runs(shipped, capsys):

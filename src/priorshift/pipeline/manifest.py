@@ -12,6 +12,7 @@ from priorshift.models.files import hash_base_model
 from priorshift.pipeline.environment import Settings, collect_settings
 from priorshift.pipeline.records import is_trained, locate_measurement_record, locate_run_record
 from priorshift.study.load import Study
+from priorshift.study.other_model import read_other_model
 
 # What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
 NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
@@ -25,6 +26,8 @@ def write_manifest(study: Study) -> None:
             "study": study.params.study,
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
+            # The name of the model that was set in place of the study's own (`study.other_model`), if any.
+            "other_model": study.params.models[0].name if read_other_model() else "",
             # Of a hub model the commit; of any other the hash of its files.
             "base_models": {model.name: hash_base_model(model) for model in study.params.models},
             "made_with": collect_settings(study),

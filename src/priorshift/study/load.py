@@ -21,7 +21,7 @@ from priorshift.materials.load import (
 from priorshift.materials.questionnaires import read_scales
 from priorshift.materials.rules import check_scales
 from priorshift.materials.schema import NEXT_WORDS, Materials
-from priorshift.study.other_model import replace_base_model
+from priorshift.study.other_model import leave_out_source, replace_base_model
 from priorshift.study.params import StudyFile, StudyParams
 from priorshift.study.paths import EMBEDDED, StudyPaths
 from priorshift.study.run import Run
@@ -46,7 +46,7 @@ class Study:
         self.params, self.materials = params, materials
         self.folder, self.file = folder, file
         self.paths = StudyPaths(outputs / params.study)
-        canonical = json.dumps(params.model_dump(mode="json"), sort_keys=True)
+        canonical = json.dumps(leave_out_source(params.model_dump(mode="json")), sort_keys=True)
         self.params_hash = hashlib.sha256(canonical.encode()).hexdigest()
         self.materials_hash = hash_materials(folder / params.materials, NEXT_WORDS in params.probes.families)
         if params.probes.scales_csv:

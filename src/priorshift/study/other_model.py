@@ -34,7 +34,7 @@ def replace_base_model(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     ParamsError
         When the study names more than one base model.
     """
-    source, models = os.environ.get(VARIABLE, ""), data.get("base_models")
+    source, models = read_other_model(), data.get("base_models")
     if not source or not isinstance(models, list):
         return data
     if len(models) != 1:
@@ -45,3 +45,19 @@ def replace_base_model(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9._-]+", "-", Path(source).name.lower()).strip("-._")
     kept = {k: v for k, v in models[0].items() if k in ("dtype", "prompt_style")} if isinstance(models[0], dict) else {}
     return data | {"base_models": [{"name": name or "model", "source": source, **kept}]}
+
+
+def read_other_model() -> str:
+    """The source of the model that was set in place of a study's own; empty where none was."""
+    return os.environ.get(VARIABLE, "")
+
+
+def leave_out_source(design: dict[str, Any]) -> dict[str, Any]:
+    """What a study says, without where a model lies that was set in place of its own.
+
+    That is a matter of the machine. The model itself is known by the hash of its files.
+    """
+    if not read_other_model():
+        return design
+    models = [{key: value for key, value in model.items() if key != "source"} for model in design["base_models"]]
+    return design | {"base_models": models}
