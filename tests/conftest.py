@@ -34,6 +34,12 @@ def natural():
 
 
 @pytest.fixture(scope="session")
+def simple():
+    """The materials for small models, which are to replace those of the calibration worlds."""
+    return load_materials(ROOT / "params" / "materials_simple")
+
+
+@pytest.fixture(scope="session")
 def model_folders(tmp_path_factory, materials):
     """Family -> a model directory of it, as a hub has them."""
     from support.tiny_models import FAMILIES, make_model  # torch and trl: seconds, for those tests alone
