@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from priorshift.report.results_page import TEMPLATE, fill_checkpoints, fill_level, tabulate, write_results
+from priorshift.report.results_page import TEMPLATE, fill_checkpoints, fill_claims, fill_level, tabulate, write_results
 
 
 @pytest.fixture
@@ -83,6 +83,25 @@ def test_intervals_beside_zero_are_counted_by_hand():
         "-1.50, -1.50",
     )
     assert (found["n_equivalent"], found["n_decoupled"], found["loss_least"]) == ("1", "2", "+0.50")
+
+
+def test_a_significant_shift_against_its_declared_direction_does_not_hold():
+    shared = {"base_model": "llama", "condition": "depression", "outcome": "loss", "role": "declared"}
+    shifts = pd.DataFrame(
+        [
+            shared | {"world": "coupled", "estimate": e, "ci_low": e - 1, "ci_high": e + 1, "p_adjusted": 0.001}
+            for e in (2.0, -2.0)
+        ]
+    )
+    nulls = {"world": "decoupled", "estimate": 0.1, "ci90_low": 0, "ci90_high": 0.2, "margin": 0.5, "p_adjusted": 0.01}
+    nulls = pd.DataFrame([shared | nulls | {"equivalent": True}])
+    up, down = (
+        fill_claims({"contrasts": shifts.assign(holds=holds), "equivalence": nulls})
+        for holds in ([True, False], [False, True])  # declared to increase, and to decrease
+    )
+    assert up["n_claims"] == down["n_claims"] == "3" and up["n_held"] == down["n_held"] == "2"
+    none = fill_claims({"contrasts": shifts.assign(holds=False), "equivalence": nulls})
+    assert none["n_held"] == "1"
 
 
 def test_a_table_has_a_line_for_each_row():

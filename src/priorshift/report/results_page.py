@@ -85,11 +85,11 @@ def fill_probabilities(shifts: pd.DataFrame) -> Fields:
 def fill_claims(study: Tables) -> Fields:
     """The declared claims with their estimates, intervals and adjusted p-values."""
     lines, held = [], 0
-    for table, interval in (("contrasts", ("ci_low", "ci_high")), ("equivalence", ("ci90_low", "ci90_high"))):
+    columns = {"contrasts": ("holds", "ci_low", "ci_high"), "equivalence": ("equivalent", "ci90_low", "ci90_high")}
+    for table, (holds, *interval) in columns.items():
         for row in keep_claims(study[table]).to_dict("records"):
             low, high = (f"{row[end]:+.2f}" for end in interval)
-            # Every shift was declared to be an increase.
-            held += row["p_adjusted"] < 0.05 and (table == "equivalence" or row["estimate"] > 0)
+            held += bool(row[holds])
             trained = f"{NAMES[row['condition']]}, {row['outcome']}"
             claim = f"within {row['margin']:g} nats of zero" if "margin" in row else "a shift"
             estimate = f"{row['estimate']:+.2f} [{low}, {high}]"
