@@ -11,7 +11,7 @@ PROFILE_WORD = '$(subst ','\'',$(value PROFILE))'
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help study register plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test lab base-models placement bench gpu-check \
+.PHONY: help study register plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test browser-test lab base-models placement bench gpu-check \
 	audit docs lint types clean
 
 help:  ## list the targets
@@ -71,6 +71,15 @@ unsloth-test: .venv-unsloth/installed  ## Unsloth against PEFT on a CPU, in an e
 
 colab-test: .venv/installed  ## the Colab notebook in an environment of its own making (minutes; installs packages)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m colab tests/notebooks/test_colab.py
+
+.venv/browser-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	@touch $@
+
+browser-test: .venv/browser-installed  ## the report in a real browser (Debian's chromium; root installs it where it is missing)
+	@command -v chromium > /dev/null || apt-get install --yes --quiet chromium || \
+		{ echo "error: browser-test: no chromium here; install one (apt-get install chromium)" >&2; exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m browser tests/browser
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks

@@ -121,8 +121,8 @@ def run(
 
 @app.command()
 def report(study: StudyFile) -> None:
-    """Make report.html from the executed notebook."""
-    from priorshift.report.html import write_report
+    """Make report.html and its figures from the study's tables."""
+    from priorshift.page.render import write_report
 
     loaded = load_study(study)
     write_report(loaded)

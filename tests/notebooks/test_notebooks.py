@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import random
 import re
@@ -113,7 +114,7 @@ def test_two_base_models_have_one_answer_and_a_forest_plot(tables, finished):
 
 
 def test_report_is_whole_and_hides_code(finished):
-    page = (finished / "outputs/smoke/report.html").read_text()
+    page = html.unescape((finished / "outputs/smoke/report.html").read_text())
     assert "What can't be concluded" in page and page.count("data:image/png") >= 4
     assert "import pandas" not in page
     manifest = json.loads((finished / "outputs/smoke/manifest.json").read_text())

@@ -65,4 +65,4 @@ def test_calibration_models_and_families_without_a_claim_are_not_warned_of():
 
 
 def test_the_answer_of_such_a_model_still_names_its_probabilities():
-    assert "25 % before" in describe_probabilities(covered(4e-9), SETTINGS)
+    assert " 25 to " in describe_probabilities(covered(4e-9), SETTINGS)

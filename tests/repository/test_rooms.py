@@ -11,7 +11,8 @@ from priorshift.study.paths import PACKAGE
 
 # From the top down: each may import those after it.
 ROOMS = [
-    "cli", "pipeline", "report", "mechanism", "tables", "probing", "training", "worlds", "models", "study", "materials",
+    "cli", "page", "pipeline", "report", "mechanism", "tables", "probing", "training", "worlds", "models", "study",
+    "materials", "stats", "probability", "files", "yaml_files", "machine", "errors",
     "stats", "probability", "files", "yaml_files", "machine", "errors",
 ]  # fmt: skip
 # What others import or audit alone: these know the four files at the bottom, and nothing else.

@@ -1,16 +1,14 @@
-"""The first lines of a report: the answer as probabilities, and what it must be read with."""
+"""The answer in numbers: as probabilities, and what it must be read with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from priorshift.report.claims_text import Tables
-from priorshift.report.coverage_text import warn_of_coverage
 from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_probes, name_ring, name_span
-from priorshift.report.registration_text import warn_of_registration
 from priorshift.report.summary_text import summarise_claims
 from priorshift.stats.declared import Settings, sort_claims
 from priorshift.study.params import StudyParams
@@ -19,23 +17,17 @@ from priorshift.tables.runs import read_base_cards
 NEAR = "training_domains"
 PROBE = ["family", "ring", "outcome"]
 KEY = ["condition", "family", "outcome"]
-EVIDENCE = {
-    "coupled": "In the coupled world, where acting is evidence about expecting",
-    "decoupled": "In the decoupled world, where acting says nothing about expecting",
-}
 
 
 def write_lead(study: StudyParams, tables: Tables) -> str:
-    """Write the first lines as Markdown: warnings if any are due, probabilities, what they rest on, then nats.
+    """Write the answer in numbers as Markdown: probabilities, what they rest on, then nats.
 
     Parameters
     ----------
-    tables : registration, shifts, contrasts and equivalence, as written
+    tables : shifts, contrasts and equivalence, as written
     """
     shifts, settings = tables["shifts"], study.inference
     parts = [
-        warn_of_registration(tables["registration"]),
-        warn_of_coverage(shifts, settings),
         describe_probabilities(shifts, settings),
         describe_base_models(shifts, settings, read_base_cards(study)),
         f"**In nats.** {summarise_claims(tables, settings)}",
@@ -53,11 +45,10 @@ def describe_probabilities(shifts: pd.DataFrame, settings: Settings) -> str:
     ----------
     shifts : `runs.average_shifts`
     """
-    trained, beside = (_average_claims(shifts, settings, side) for side in ("condition", "control"))
+    trained, beside = (average_claims(shifts, settings, side) for side in ("condition", "control"))
     if trained.empty:
         return ""
-    lines = [f"**The answer.** {' '.join(_answer(trained))}", ""]
-    lines += [_describe_claim(rows) for _, rows in trained.groupby(["trained", *PROBE], sort=False)]
+    lines = [_describe_claim(rows) for _, rows in trained.groupby(["trained", *PROBE], sort=False)]
     if len(beside):
         controls = " and ".join(map(name_condition, sorted(set(beside["trained"]))))
         most = 100 * (beside["probability"] - beside["base_probability"]).abs().max()
@@ -65,8 +56,19 @@ def describe_probabilities(shifts: pd.DataFrame, settings: Settings) -> str:
     return "\n".join([*lines, "", "All are probabilities among the candidate words, before and after training."])
 
 
-def _average_claims(shifts: pd.DataFrame, settings: Settings, side: str) -> pd.DataFrame:
-    """The mean probabilities of each claimed outcome, by group and world, under its condition or its control."""
+def average_claims(shifts: pd.DataFrame, settings: Settings, side: str) -> pd.DataFrame:
+    """Average the probabilities of each claimed outcome, by group and world, under its condition or its control.
+
+    Parameters
+    ----------
+    shifts : `runs.average_shifts`
+    side : "condition" or "control"
+
+    Returns
+    -------
+    DataFrame
+        group, world, base_probability, probability, shift, trained, family, ring, outcome; empty without a claim.
+    """
     parts = {}
     for claim in sort_claims(settings):
         key = (getattr(claim, side), *(getattr(claim, name) for name in PROBE))
@@ -79,14 +81,6 @@ def _average_models(runs: pd.DataFrame) -> pd.DataFrame:
     """Means by group and world, over base models of the means over their runs."""
     columns = ["base_probability", "probability", "shift"]
     return runs.groupby(["group", "world", "base_model"])[columns].mean().groupby(level=[0, 1]).mean()
-
-
-def _answer(means: pd.DataFrame) -> Iterator[str]:
-    """A sentence for each world, and one for each model outside the worlds."""
-    for (world, model), rows in means.groupby(["world", means["group"].where(means["world"] == "")], dropna=False):
-        before, after = (name_span(100 * rows[name], ".0f") for name in ("base_probability", "probability"))
-        where = EVIDENCE.get(world, f"In the {world} world") if world else f"In {model}"
-        yield f"{where}, the claimed outcomes had {before} % before training and {after} % after."
 
 
 def _describe_claim(rows: pd.DataFrame) -> str:
