@@ -10,7 +10,7 @@ import pytest
 from support.findings import HUB, make_hub_findings, read_embedded
 
 from priorshift.page.evidence import list_sections
-from priorshift.page.parts import Section, Table, read_findings
+from priorshift.page.parts import Section, Table
 from priorshift.page.render import LARGEST, render_page, tabulate_runs, write_report
 from priorshift.study.load import load_study
 
@@ -74,8 +74,8 @@ def test_another_number_in_a_table_is_another_number_on_the_page(embedded, page)
     assert "+7.77" not in without_scripts(page) and "to 99\u00a0%" not in page
 
 
-def test_equal_tables_give_an_equal_page(embedded):
-    assert render_page(embedded, []) == render_page(read_findings(embedded.study), [])
+def test_equal_tables_give_an_equal_page(embedded, root):
+    assert render_page(embedded, []) == render_page(read_embedded(root), [])
 
 
 def test_the_report_of_a_hub_model_speaks_of_no_world(hub):
