@@ -16,8 +16,10 @@ FAMILIES = ("next_words", "feeling", "interpretation")
 def read_embedded(root):
     """The committed study of both worlds."""
     findings = read_findings(load_study(root / "params/embedded.yaml", root / "outputs"))
-    # Tables committed before that column was: what carries the JSD is of no interest here.
-    findings.tables["jsd_tokens"] = findings.tables["jsd_tokens"].assign(words="")
+    # Columns that were added after these tables were committed: what they hold is of no interest here.
+    for name, column, empty in (("jsd_tokens", "words", ""), ("contrasts", "sets_low", float("nan"))):
+        if column not in findings.tables[name]:
+            findings.tables[name] = findings.tables[name].assign(**{column: empty})
     return findings
 
 
