@@ -111,8 +111,9 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
-docs: .venv/installed  ## write docs/results.md from the committed tables
+docs: .venv/installed  ## write docs/results.md and docs/on_a_laptop.md from the committed tables
 	@$(BIN)/python -m priorshift.report.results_page
+	@$(BIN)/python -m priorshift.report.laptop_page
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench

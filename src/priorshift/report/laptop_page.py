@@ -8,7 +8,7 @@ import pandas as pd
 
 from priorshift.files import write_text
 from priorshift.report.coverage_text import name_share
-from priorshift.report.names import HELD_OUT, name_condition, name_probes
+from priorshift.report.names import HELD_OUT, name_condition, name_p, name_probes
 from priorshift.report.paper_text import compare_with_paper
 from priorshift.report.results_page import Fields, Tables, bound, percent, select, tabulate
 from priorshift.stats.declared import Settings, keep_claims
@@ -56,7 +56,7 @@ def fill_doses(table: pd.DataFrame) -> Fields:
         [
             name_condition(row["condition"].split("_")[0]), row["adapted"], str(row["steps"]),
             f"{row['learning_rate']:g}", f"{row['choice']:.2f}", percent(row["perplexity_ratio"] - 1, 0),
-            row["too_far"] or "-",
+            "-" if pd.isna(row["too_far"]) else row["too_far"],
         ]
         for row in own.to_dict("records")
     ]  # fmt: skip
@@ -73,6 +73,7 @@ def fill_doses(table: pd.DataFrame) -> Fields:
     return {
         "dose_table": tabulate(head, lines),
         "n_doses": str(len(own)),
+        "n_met": str((own["choice"] >= LEAST_CHOICE).sum()),
         "least_choice": f"{LEAST_CHOICE:.2f}",
         "retention_limit": percent(RETENTION_LIMIT - 1, 0),
         "dose_most": f"{own['choice'].max():.2f}",
@@ -94,7 +95,7 @@ def fill_claims(study: Tables) -> Fields:
         lines.append([
             f"{name_condition(row['condition'])}: {row['outcome']}", name_probes(row["family"]), f"{path} %",
             percent(control["probability"], 0), f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]",
-            f"{row['p_adjusted']:.3f}", "yes" if row["holds"] else "no",
+            name_p(row["p_adjusted"]), "yes" if row["holds"] else "no",
         ])  # fmt: skip
     head = ["training, outcome", "probes", "probability", "after neutral", "shift in nats", "adjusted p", "holds"]
     held = claims["holds"].astype(bool)

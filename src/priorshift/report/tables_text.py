@@ -36,7 +36,7 @@ def tabulate_training(tables: Mapping[str, pd.DataFrame]) -> Titled:
     """
     if "training" not in tables:
         return "This study trained nothing.", pd.DataFrame()
-    table = drop_empty_world(tables["training"]).dropna(axis="columns", how="all")
+    table = drop_empty_world(tables["training"]).fillna({"too_far": ""}).dropna(axis="columns", how="all")
     return TOOK + (WROTE if "repetition" in table else ""), table
 
 
