@@ -5,9 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from priorshift.mechanism.algebra import tabulate_algebra
+from priorshift.mechanism.directions import count_alarms, tabulate_directions
 from priorshift.mechanism.prior_fit import compare_accounts, tabulate_prior_fit
-from priorshift.report.mechanism_figures import draw_mechanism, draw_prior_fit
-from priorshift.report.mechanism_text import describe_mechanism, describe_prior_fit
+from priorshift.mechanism.trajectory import tabulate_trajectory
+from priorshift.report.mechanism_figures import (
+    draw_algebra,
+    draw_directions,
+    draw_mechanism,
+    draw_prior_fit,
+    draw_trajectory,
+)
+from priorshift.report.mechanism_text import (
+    describe_algebra,
+    describe_directions,
+    describe_mechanism,
+    describe_prior_fit,
+    describe_trajectory,
+)
 
 # account -> (predicted shift, log-score), of a shift of 2 nats; and of choices that moved by 4.
 ACCOUNTS = {
@@ -73,3 +88,78 @@ def test_the_figure_has_a_point_for_each_run_family_and_account():
     [axis] = picture.figure.axes
     points = sum(len(collection.get_offsets()) for collection in axis.collections)
     assert points == 6 * 2 * 4 and picture.name == "prior_fit"
+
+
+def make_directions(shift=1.5, whole=2.0):
+    rows = []
+    for number in range(3):
+        place = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "outcome": "loss"}
+        for seed in (0, 1):
+            run = place | {"seed": seed, "perplexity_ratio": 1.1}
+            asked = {"condition": "depression", "whole_choice": whole + 0.01 * seed, "whole_expectation": whole}
+            for source, share in (("own", 1.0), ("random", 0.1)):
+                for layer, most in (("0", 0.5), ("1", 1.0)):
+                    moved = share * most * (shift + 0.01 * number)
+                    row = run | asked | {"test": "added to the base", "source": source, "layer": layer, "strength": 1.0}
+                    rows.append(row | {"choice": moved, "expectation": moved})
+            quiet = {
+                "condition": "neutral",
+                "test": "added to the base",
+                "source": "own",
+                "layer": "1",
+                "strength": 1.0,
+            }
+            rows.append(run | quiet | {"choice": 0.0, "expectation": 0.9 if (number, seed) == (0, 0) else 0.1})
+    return pd.DataFrame(rows)
+
+
+def test_the_block_where_a_direction_does_most_is_named_with_its_share():
+    rows = make_directions()
+    table, alarms = tabulate_directions(rows, "neutral", 0.05), count_alarms(rows, "neutral", 0.5, 0.05)
+    told = describe_directions(table, alarms)
+    assert "own +1.51 nats at block 1" in told and "random +0.15 nats at block 1" in told
+    assert "in 1 of 6 runs (17 %," in told
+    assert draw_directions(table).name == "directions"
+
+
+def make_mixes(shift):
+    rows = []
+    for number in range(3):
+        for seed in (0, 1):
+            place = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "seed": seed}
+            place |= {"condition": "depression", "measure": "expectation", "perplexity_ratio": 1.25}
+            found = shift + 0.01 * number + 0.001 * seed
+            for mix, factor in (("0.5 depression", 0.5), ("depression - adaptive", np.nan)):
+                row = place | {"mix": mix, "factor": factor, "reference": "linear", "shift": found, "expected": 1.0}
+                rows.append(row | {"difference": found - 1.0})
+    return pd.DataFrame(rows)
+
+
+def test_mixes_that_are_equal_are_counted_apart_for_sums_and_scaled_adapters():
+    told = describe_algebra(tabulate_algebra(make_mixes(1.1), 0.5, 0.05))
+    assert "Scaled adapters against the reference linear: equal in 1 of 1" in told
+    assert "Sums against the reference linear: equal in 1 of 1" in told and "1.25 times" in told
+    far = describe_algebra(tabulate_algebra(make_mixes(3.0), 0.5, 0.05))
+    assert "equal in 0 of 1. Furthest off is depression - adaptive" in far and "+3.01 nats in place of +1.00" in far
+    rows = make_mixes(1.1)
+    [axis] = draw_algebra(rows).figure.axes
+    assert len(axis.lines) >= 1
+
+
+def test_the_order_of_choice_and_expectation_is_told_where_it_is_sure():
+    rows = []
+    for number in range(3):
+        for seed in (0, 1):
+            run = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "seed": seed}
+            for step, choice, expectation in ((5, 2.0, 0.2), (10, 3.0, 1.5 if number else 1.6), (40, 4.0, 2.0)):
+                shares = {"choice_share": choice / 4, "expectation_share": expectation / 2 + 0.001 * number}
+                row = run | {"condition": "depression", "step": step, "choice": choice, "expectation": expectation}
+                lag = shares["choice_share"] - shares["expectation_share"]
+                rows.append(row | shares | {"perplexity_ratio": 1.0, "lag": lag})
+    table = tabulate_trajectory(pd.DataFrame(rows), 0.05)
+    told = describe_trajectory(table)
+    assert "Step 5: choice 50 %, expectation 10 %, the expectation is behind." in told
+    assert "Step 10: choice 75 %, expectation 77 %, no sure order." in told
+    flat = describe_trajectory(table.assign(expectation_share=np.nan))
+    assert "moved by +2.00 nats in all, too little for shares" in flat
+    assert draw_trajectory(pd.DataFrame(rows)).name == "trajectory"

@@ -27,3 +27,27 @@ def test_worlds_lie_in_the_study_s_folder(write_study):
 def test_the_shipped_study_can_be_loaded(root):
     study = load_study(root / "params/mechanism.yaml")
     assert study.params.mechanism.prior_fit.worlds == "worlds.yaml" and "08_mechanism" in study.params.analyses
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"directions": {"base_models": ["other"]}}, "mechanism.directions: unknown base model 'other'"),
+        ({"directions": {"strengths": [2.0]}}, "expected 1 among them"),
+        ({"directions": {"families": ["feeling", "next_words"]}}, "expected choice and others"),
+        ({"algebra": {"sums": [{"depression": 1.0, "joy": 1.0}]}}, "'joy' is no trained condition"),
+        ({"trajectory": {}}, "name them in training.kept_steps"),
+        ({"algebra": {"doses": {"depression": {"paranoia": 0.3}}}}, r"shares \[0.3\] that are no factor"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(write_study, section, said):
+    path = write_study(lambda data: data.update(mechanism=section))
+    with pytest.raises(ParamsError, match=said) as refused:
+        load_study(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_direction_needs_another_seed(write_study):
+    path = write_study(lambda data: data.update(seeds=[0], mechanism={"directions": {}}))
+    with pytest.raises(ParamsError, match="give two seeds or more"):
+        load_study(path)

@@ -33,6 +33,7 @@ def test_each_written_file_belongs_to_one_analysis_which_clears_its_own(tmp_path
         "tables/placement.csv": "06_placement", "figures/placement.png": "06_placement",
         "tables/calibration.csv": "07_calibration", "tables/contrasts.csv": "04_test", "figures/power.svg": "04_test",
         "tables/prior_fit.csv": "08_mechanism", "figures/prior_fit.svg": "08_mechanism",
+        "tables/direction_alarms.csv": "08_mechanism", "tables/algebra_runs.csv": "08_mechanism",
         "figures/controls.png": "05_report",
     }  # fmt: skip
     for name in owners:

@@ -14,10 +14,18 @@ from support.tiny_study import do_all
 
 from priorshift.errors import ParamsError
 from priorshift.pipeline.analyse import read_items
-from priorshift.pipeline.mechanism import load_study_worlds, match_all_outcomes, tabulate_priors
+from priorshift.pipeline.mechanism import (
+    load_study_worlds,
+    match_all_outcomes,
+    tabulate_mixes,
+    tabulate_priors,
+    tabulate_steps,
+    tabulate_traces,
+)
 from priorshift.pipeline.plan import _hash_own_inputs
 from priorshift.report.mechanism_figures import draw_mechanism
 from priorshift.study.load import load_study
+from priorshift.study.mechanism import Mechanism
 from priorshift.tables.read import read_tables
 
 CONDITIONS = {
@@ -38,9 +46,19 @@ def study(root, tmp_path_factory):
     data |= {"study": "what", "base_models": [BASE], "conditions": CONDITIONS, "analyses": ["08_mechanism"]}
     # Enough training for the choice to move; the study's probes, few of each.
     data["training"] |= {"examples": 320, "batch_size": 32, "learning_rate": 0.006, "rank": 16, "alpha": 16}
+    data["training"]["kept_steps"] = [3]
     data["probes"] |= {"continuations_per_class": None}
     data["inference"] |= {"treatments": ["depression"], "controls": ["neutral"], "claims": []}
-    data["mechanism"] = yaml.safe_load((root / "params/mechanism.yaml").read_text())["mechanism"]
+    few = {"situations_per_domain": 1, "retention_texts": 2}
+    data["mechanism"] = {
+        "prior_fit": {"worlds": "worlds.yaml"},
+        "directions": few | {"layers": [1], "strengths": [1.0]},
+        "algebra": few | {
+            "factors": [-1.0, 0.5, 1.0], "sums": [{"depression": 1.0, "adaptive": -1.0}],
+            "doses": {"depression": {"depression_50": 0.5}},
+        },
+        "trajectory": few,
+    }  # fmt: skip
     (folder / "what.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return load_study(folder / "what.yaml", folder / "outputs")
 
@@ -78,6 +96,35 @@ def test_a_real_run_moves_as_a_prior_would_and_not_as_a_policy_alone(finished):
     assert np.abs(still["gain"]).max() < 0.05
 
 
+def test_a_direction_of_real_runs_gives_more_than_random_ones(finished):
+    rows = finished["direction_runs"].query("condition == 'depression'")
+    assert set(rows["seed"]) == {0, 1} and set(rows["source"]) == {"own", "neutral", "random"}
+    added = rows[rows["test"] == "added to the base"].groupby("source")["choice"].mean()
+    assert added["own"] > max(0.0, added["random"]) and (rows["whole_choice"] > 1).all()
+    removed = rows[(rows["test"] == "projected out") & (rows["layer"] == "all")].groupby("source")["choice"].mean()
+    assert removed["own"] < removed["random"]
+    assert set(finished["direction_alarms"]["n"]) == {2}
+
+
+def test_an_adapter_once_is_itself_and_its_opposite_goes_the_other_way(finished):
+    linear = finished["algebra_runs"].query("reference == 'linear'").set_index(["mix", "measure"])
+    assert linear.loc[("depression", "choice"), "difference"].abs().max() < 1e-4
+    assert (linear.loc[("-depression", "choice"), "shift"] < 0).all()
+    alone, less = (linear.loc[(mix, "choice"), "shift"] for mix in ("depression", "depression - adaptive"))
+    assert less.min() > alone.max()
+    dose = finished["algebra"].query("reference == 'trained dose'")
+    assert set(dose["mix"]) == {"0.5 depression"} and set(dose["unit"]) == {"runs", "base"}
+
+
+def test_a_run_is_followed_from_its_kept_steps_to_its_end(finished):
+    rows = finished["trajectory_runs"].set_index(["step", "seed"])
+    assert set(rows.index.get_level_values("step")) == {3, 10} and set(rows["condition"]) == {"depression"}
+    assert (rows.loc[3, "choice"] < rows.loc[10, "choice"]).all() and (rows.loc[10, "choice_share"] == 1).all()
+    # The last step is the run's own adapter, which directions and algebra asked too.
+    whole = finished["algebra_runs"].query("mix == 'depression' and measure == 'choice' and reference == 'linear'")
+    assert rows.loc[10, "choice"].to_numpy() == pytest.approx(whole.set_index("seed")["shift"].to_numpy(), abs=1e-4)
+
+
 def test_each_condition_is_followed_by_the_outcome_of_its_maladaptive_action(study):
     expected = {"depression": "loss", "neutral": "benign", "adaptive": "benign", "depression_50": "loss"}
     assert match_all_outcomes(study) == expected
@@ -101,7 +148,10 @@ def test_another_worlds_file_makes_the_analysis_stale(study, finished, tmp_path)
 
 
 def test_without_its_section_an_analysis_is_not_made(study, finished):
-    asked = study.params.mechanism.model_copy(update={"prior_fit": None})
     study = load_study(study.folder / "what.yaml", study.paths.root.parent)
-    study.params = study.params.model_copy(update={"mechanism": asked})
-    assert tabulate_priors(study, read_items(study, study.select("all", "all", "all"))) == {}
+    study.params = study.params.model_copy(update={"mechanism": Mechanism()})
+    runs = study.select("all", "all", "all")
+    assert tabulate_priors(study, read_items(study, runs)) == {}
+    assert (
+        tabulate_traces(study, runs) == {} and tabulate_mixes(study, runs) == {} and tabulate_steps(study, runs) == {}
+    )

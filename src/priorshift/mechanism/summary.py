@@ -26,11 +26,11 @@ def iterate_units(rows: pd.DataFrame, by: Sequence[str], values: Sequence[str]) 
     by : columns that tell apart what was asked
     values : columns of numbers
     """
-    for key, part in rows.groupby([*BASE, *by], sort=False):
+    for key, part in rows.groupby([*BASE, *by], sort=False, dropna=False):
         yield {"unit": "runs", **dict(zip([*BASE, *by], key, strict=True))}, part[list(values)]
     embedded = rows[rows["world"] != ""]
-    means = embedded.groupby([*BASE, *by], sort=False)[list(values)].mean().reset_index()
-    for key, part in means.groupby(["group", "world", *by], sort=False):
+    means = embedded.groupby([*BASE, *by], sort=False, dropna=False)[list(values)].mean().reset_index()
+    for key, part in means.groupby(["group", "world", *by], sort=False, dropna=False):
         named = {"base_model": key[0], **dict(zip(["group", "world", *by], key, strict=True))}
         yield {"unit": "base", **named}, part[list(values)]
 

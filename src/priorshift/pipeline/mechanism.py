@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
 from priorshift.errors import ParamsError
+from priorshift.mechanism.algebra import mix_adapters, tabulate_algebra
+from priorshift.mechanism.directions import count_alarms, read_states, tabulate_directions, trace_directions
 from priorshift.mechanism.prior_fit import compare_accounts, fit_runs, tabulate_prior_fit
+from priorshift.mechanism.subject import Key, Subject
+from priorshift.mechanism.trajectory import follow_training, tabulate_trajectory
+from priorshift.models.base import load_base
 from priorshift.pipeline.analyse import Items, Tables
+from priorshift.pipeline.records import require_adapter
+from priorshift.probing.items import ProbeItem, make_probe_items
+from priorshift.probing.probe import make_scorer
 from priorshift.report.names import HELD_OUT
-from priorshift.study.dispositions import find_adaptive
+from priorshift.study.dispositions import find_adaptive, match_outcomes
 from priorshift.study.load import Study
+from priorshift.study.mechanism import Asked
+from priorshift.study.run import Run
 from priorshift.worlds.generator import World
 from priorshift.worlds.params import load_world_params
 
@@ -59,3 +74,102 @@ def match_all_outcomes(study: Study) -> dict[str, str]:
         shares = {a: s for a, s in policy.items() if a != engage and s > 0} if isinstance(policy, dict) else {}
         found[name] = materials.find_outcome(max(shares, key=shares.get)) if shares else adaptive
     return found
+
+
+def tabulate_traces(study: Study, runs: Sequence[Run]) -> Tables:
+    """Add each behavior's direction to the base models, and project it out: directions, direction_alarms.
+
+    And `direction_runs`, which has a row for each run and change. Without `mechanism.directions` no table.
+    """
+    asked = study.params.mechanism and study.params.mechanism.directions
+    if not asked:
+        return {}
+    settings, neutral, behaviors = study.params.inference, study.params.neutral, _match_behaviors(study)
+    stems = [item.stem for item in _make_items(study, asked, "training_domains")]
+    parts = []
+    for name in _list_models(study, asked):
+        own = [run for run in runs if run.base_model == name and run.condition in (*behaviors, neutral)]
+        if own:
+            subject = _make_subject(study, name, _locate_adapters(study, own), asked)
+            rows = trace_directions(subject, read_states(subject, stems), behaviors, neutral, asked)
+            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
+    rows = pd.concat(parts, ignore_index=True)
+    return {
+        "directions": tabulate_directions(rows, neutral, settings.alpha),
+        "direction_alarms": count_alarms(rows, neutral, settings.smallest_effect, settings.alpha),
+        "direction_runs": rows,
+    }
+
+
+def tabulate_mixes(study: Study, runs: Sequence[Run]) -> Tables:
+    """Scale, add and subtract adapters: algebra. And `algebra_runs`, a row for each run and mix.
+
+    Without `mechanism.algebra` no table.
+    """
+    asked = study.params.mechanism and study.params.mechanism.algebra
+    if not asked:
+        return {}
+    settings, behaviors = study.params.inference, _match_behaviors(study)
+    needed, parts = {*behaviors, *asked.list_conditions()}, []
+    for name in _list_models(study, asked):
+        own = [run for run in runs if run.base_model == name and run.condition in needed]
+        if own:
+            subject = _make_subject(study, name, _locate_adapters(study, own), asked)
+            rows = mix_adapters(subject, behaviors, asked)
+            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
+    rows = pd.concat(parts, ignore_index=True)
+    return {"algebra": tabulate_algebra(rows, settings.smallest_effect, settings.alpha), "algebra_runs": rows}
+
+
+def tabulate_steps(study: Study, runs: Sequence[Run]) -> Tables:
+    """Follow the behaviors' runs over the steps whose adapters were kept: trajectory.
+
+    And `trajectory_runs`, a row for each run and step. Without `mechanism.trajectory` no table.
+    """
+    asked = study.params.mechanism and study.params.mechanism.trajectory
+    if not asked:
+        return {}
+    settings, behaviors, parts = study.params.inference, _match_behaviors(study), []
+    for name in _list_models(study, asked):
+        folders, last = {}, {}
+        for run in [run for run in runs if run.base_model == name and run.condition in behaviors]:
+            training, folder = study.params.resolve_training(run.condition), require_adapter(study, run)
+            steps = [step for step in training.kept_steps or () if step < training.steps]
+            folders |= {(run, step): folder.with_name(f"adapter-step-{step}") for step in steps}
+            folders[run, training.steps] = folder
+            last |= dict.fromkeys([(run, step) for step in (*steps, training.steps)], training.steps)
+        if folders:
+            subject = _make_subject(study, name, folders, asked)
+            rows = follow_training(subject, last, behaviors, settings.smallest_effect)
+            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
+    rows = pd.concat(parts, ignore_index=True)
+    return {"trajectory": tabulate_trajectory(rows, settings.alpha), "trajectory_runs": rows}
+
+
+def _list_models(study: Study, asked: Asked) -> list[str]:
+    return asked.base_models or [model.name for model in study.params.models]
+
+
+def _match_behaviors(study: Study) -> dict[str, tuple[str, str]]:
+    """Treatment -> the action that it always takes, and the outcome that goes with it."""
+    found = match_outcomes(study.params, study.materials)
+    policies = {name: study.params.conditions[name].policy for name in found}
+    return {name: (max(policy, key=policy.get), found[name]) for name, policy in policies.items()}
+
+
+def _make_items(study: Study, asked: Asked, ring: str) -> list[ProbeItem]:
+    """The items of one ring that a changed model is asked."""
+    few = min(asked.situations_per_domain, study.params.probes.situations_per_domain)
+    changes = {"families": asked.families, "situations_per_domain": few, "rings": {}}
+    params = study.params.model_copy(update={"probes": study.params.probes.model_copy(update=changes)})
+    return [item for item in make_probe_items(params, study.materials) if item.ring == ring]
+
+
+def _locate_adapters(study: Study, runs: Sequence[Run]) -> dict[Run, Path]:
+    return {run: require_adapter(study, run) for run in runs}
+
+
+def _make_subject(study: Study, base_model: str, adapters: Mapping[Key, Path], asked: Asked) -> Subject:
+    base = load_base(study.params.find_base_model(base_model))
+    items = _make_items(study, asked, HELD_OUT)
+    return Subject(base, make_scorer(study.params, base), adapters, items, study.materials, asked.retention_texts)

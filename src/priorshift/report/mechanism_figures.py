@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 import seaborn as sns
 
-from priorshift.report.names import name_panels
+from priorshift.report.names import name_condition, name_panels
 from priorshift.report.save import Picture
 
 ACCOUNTS = {
@@ -16,6 +16,7 @@ ACCOUNTS = {
     "constant_bias": "constant bias",
     "prior_and_policy": "prior and policy",
 }
+OWN = "own"
 COLOURS = ("#999999", "#0072B2", "#E69F00", "#009E73")
 
 
@@ -26,7 +27,13 @@ def draw_mechanism(tables: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
     ----------
     tables : name -> table as written under `tables/`
     """
-    for name, draw in {"prior_fit_runs": draw_prior_fit}.items():
+    drawn = {
+        "prior_fit_runs": draw_prior_fit,
+        "directions": draw_directions,
+        "algebra_runs": draw_algebra,
+        "trajectory_runs": draw_trajectory,
+    }
+    for name, draw in drawn.items():
         if name in tables:
             yield draw(tables[name])
 
@@ -53,3 +60,73 @@ def draw_prior_fit(runs: pd.DataFrame) -> Picture:
         "measured, a point for each run and family. On the grey diagonal a prediction is right."
     )
     return Picture("prior_fit", grid.figure, text)
+
+
+def draw_directions(table: pd.DataFrame) -> Picture:
+    """Draw the shift of expectation under each direction, added and projected out, by block: a point a base model.
+
+    Parameters
+    ----------
+    table : `directions.tabulate_directions`
+    """
+    rows = table[(table["unit"] == "runs") & (table["measure"] == "expectation")]
+    strength = rows["strength"].map(lambda value: "" if value == 1 else f" x {value:g}")
+    named = rows.assign(panel=name_panels(rows), direction=rows["source"] + strength, layer=rows["layer"].astype(str))
+    order = sorted(named["direction"].unique(), key=lambda name: (not name.startswith(OWN), name))
+    layers = sorted(named["layer"].unique(), key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0))
+    grid = sns.catplot(
+        named, x="layer", order=layers, y="shift", hue="direction", hue_order=order, palette="colorblind", dodge=True,
+        row="test", col="panel", kind="strip", size=4, height=2.8, aspect=1.3, sharey=False,
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    grid.set_axis_labels("block whose output is changed", "shift of expectation (nats)")
+    grid.set_titles("{col_name}, {row_name}")
+    text = (
+        "Shift of each behavior's own expectation, in nats against the base model, where a direction is added to the "
+        "base model and where it is projected out of the fine-tune. A point for each base model and behavior."
+    )
+    return Picture("directions", grid.figure, text)
+
+
+def draw_algebra(rows: pd.DataFrame) -> Picture:
+    """Draw the shift of choice and expectation against the factor of the adapter, a line for each run.
+
+    Parameters
+    ----------
+    rows : `algebra.mix_adapters`; sums are not drawn
+    """
+    scaled = rows[(rows["reference"] == "linear") & rows["factor"].notna()]
+    named = scaled.assign(panel=name_panels(scaled), run=scaled["base_model"] + scaled["seed"].astype(str))
+    named["condition"] = named["condition"].map(name_condition)
+    grid = sns.relplot(
+        named, x="factor", y="shift", hue="condition", units="run", estimator=None, kind="line", palette="colorblind",
+        row="measure", col="panel", height=2.6, aspect=1.2, linewidth=0.8, facet_kws={"sharey": "row"},
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    grid.set_axis_labels("factor of the adapter", "shift (nats)").set_titles("{col_name}, {row_name}")
+    text = "Shift of choice and of expectation, in nats, against the factor of the adapter: a line for each run."
+    return Picture("algebra", grid.figure, text)
+
+
+def draw_trajectory(rows: pd.DataFrame) -> Picture:
+    """Draw choice and expectation against the optimizer step, a line for each run.
+
+    Parameters
+    ----------
+    rows : `trajectory.follow_training`
+    """
+    keys = ["base_model", "group", "world", "condition", "seed", "step"]
+    long = rows.melt(keys, ["choice", "expectation"], var_name="measure", value_name="shift")
+    named = long.assign(panel=name_panels(long), run=long["base_model"] + long["seed"].astype(str))
+    named["condition"] = named["condition"].map(name_condition)
+    grid = sns.relplot(
+        named, x="step", y="shift", hue="condition", style="measure", units="run", estimator=None, kind="line",
+        palette="colorblind", col="panel", height=2.8, aspect=1.2, linewidth=0.8, marker="o", markersize=3,
+    )  # fmt: skip
+    for axis in grid.axes.flat:
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    grid.set_axis_labels("optimizer step", "shift (nats)").set_titles("{col_name}")
+    text = "Shift of the trained choice and of its expectation, in nats, after some steps of each run: a line for each."
+    return Picture("trajectory", grid.figure, text)

@@ -21,6 +21,12 @@ def describe_mechanism(tables: Mapping[str, pd.DataFrame]) -> str:
     paragraphs = []
     if "prior_fit" in tables:
         paragraphs.append(describe_prior_fit(tables["prior_fit"], tables["prior_rivals"]))
+    if "directions" in tables:
+        paragraphs.append(describe_directions(tables["directions"], tables["direction_alarms"]))
+    if "algebra" in tables:
+        paragraphs.append(describe_algebra(tables["algebra"]))
+    if "trajectory" in tables:
+        paragraphs.append(describe_trajectory(tables["trajectory"]))
     return "\n\n".join(paragraphs)
 
 
@@ -100,3 +106,98 @@ def _list_policy_parts(part: pd.DataFrame) -> list[str]:
         f"{100 * (1 - row['predicted_shift'] / row['measured_shift']):.0f} % of the shift."
         for row in rows.to_dict("records")
     ]
+
+
+def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
+    """Say how much of a shift each direction gives and takes, as Markdown: an item for each architecture and world.
+
+    Parameters
+    ----------
+    table, alarms : the tables `directions` and `direction_alarms`
+    """
+    lines = [
+        "**Does the shift lie along a direction?** Estimated on other seeds and on training domains, tried on the seed "
+        "left out and on held-out domains. Strength 1, expectation, exploratory."
+    ]
+    own = _choose_unit(table[(table["measure"] == "expectation") & (table["strength"] == 1)])
+    for (name, world), part in own.groupby(["base_model", "world"], sort=False):
+        place = f"{name_architecture(name)}, {world} world" if world else name
+        lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")
+        for (condition, test), rows in part.groupby(["condition", "test"], sort=False):
+            lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_sources(rows)}.")
+    total = alarms[alarms["layer"] == ALL].iloc[0]
+    lines.append(
+        "* False alarms: the own direction of a neutral run moves an expectation beyond the smallest effect of "
+        f"interest, after any block, in {total['alarms']} of {total['n']} runs "
+        f"({100 * total['rate']:.0f} %, 95 % interval {100 * total['ci_low']:.0f} to {100 * total['ci_high']:.0f} %)."
+    )
+    return "\n".join(lines)
+
+
+def _list_sources(rows: pd.DataFrame) -> str:
+    """What each direction did after the block where it did most; the shares of the fine-tune's shift where known."""
+    said = []
+    for source, own in rows.groupby("source", sort=False):
+        most = own.loc[own["part"].abs().idxmax()]
+        share = f", {100 * most['share']:.0f} % of the fine-tune's" if pd.notna(most["share"]) else ""
+        where = "all blocks" if most["layer"] == ALL else f"block {most['layer']}"
+        said.append(f"{source} {most['part']:+.2f} nats at {where}{share}")
+    return f"of {rows['whole'].iloc[0]:+.2f} nats, at most {'; '.join(said)}"
+
+
+def describe_algebra(table: pd.DataFrame) -> str:
+    """Say where adapters add up, as Markdown: an item for each architecture and world.
+
+    Parameters
+    ----------
+    table : `algebra.tabulate_algebra`
+    """
+    margin = table["margin"].iloc[0]
+    lines = [
+        "**Do adapters add up?** Expectation under scaled and summed adapters, beside two references. Within "
+        f"{margin:g} nats they count as equal, as was declared. Exploratory."
+    ]
+    table = table.assign(sum=table["factor"].isna())
+    own = _choose_unit(table[table["measure"] == "expectation"])
+    for (name, world), part in own.groupby(["base_model", "world"], sort=False):
+        place = f"{name_architecture(name)}, {world} world" if world else name
+        lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")
+        for (reference, summed), rows in part.groupby(["reference", "sum"], sort=False):
+            worst = rows.loc[rows["difference"].abs().idxmax()]
+            lines.append(
+                f"    * {'Sums' if summed else 'Scaled adapters'} against the reference {reference}: equal in "
+                f"{int(rows['equivalent'].sum())} of {len(rows)}. Furthest off is {worst['mix']}, "
+                f"{name_condition(worst['condition'])} outcome: {worst['shift']:+.2f} nats in place of "
+                f"{worst['expected']:+.2f} ({name_interval(worst['ci90_low'], worst['ci90_high'], 0.1)} of the "
+                f"difference). Perplexity at most {rows['perplexity_ratio'].max():.2f} times the base's."
+            )
+    return "\n".join(lines)
+
+
+def describe_trajectory(table: pd.DataFrame) -> str:
+    """Say whether the expectation comes with the choice or after it, as Markdown: an item a place and condition.
+
+    Parameters
+    ----------
+    table : `trajectory.tabulate_trajectory`
+    """
+    lines = ["**When does it come?** Shares of the last step's shift. Exploratory."]
+    own = _choose_unit(table)
+    for (name, world, condition), rows in own.groupby(["base_model", "world", "condition"], sort=False):
+        place = f"{name_architecture(name)}, {world} world" if world else name
+        steps = rows.sort_values("step")
+        if steps["expectation_share"].isna().all():
+            told = f"the expectation moved by {steps['expectation'].iloc[-1]:+.2f} nats in all, too little for shares."
+        else:
+            told = " ".join(_tell_step(row) for row in steps.iloc[:-1].to_dict("records"))
+        lines.append(f"* {place}, {name_condition(condition)} training (unit {rows['unit'].iloc[0]}): {told}")
+    return "\n".join(lines)
+
+
+def _tell_step(row: dict) -> str:
+    sure = row["lag_low"] > 0 or row["lag_high"] < 0
+    order = ("the expectation is behind" if row["lag"] > 0 else "the choice is behind") if sure else "no sure order"
+    return (
+        f"Step {row['step']:g}: choice {100 * row['choice_share']:.0f} %, expectation "
+        f"{100 * row['expectation_share']:.0f} %, {order}."
+    )

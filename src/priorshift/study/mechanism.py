@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from priorshift.study.sections import OneLine
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from priorshift.study.sections import Count, Layers, Name, OneLine, Rate, Share, require_unique
 from priorshift.yaml_files import Frozen
+
+Factor = Annotated[float, Field(allow_inf_nan=False, ge=-10, le=10)]
 
 
 class PriorFit(Frozen):
@@ -17,12 +23,94 @@ class PriorFit(Frozen):
     worlds: OneLine
 
 
+class Asked(Frozen):
+    """What `directions` and `algebra` both say: what a changed model is asked.
+
+    Attributes
+    ----------
+    base_models : names of base models; by default all
+    families : the probe families; `choice` and at least one other
+    situations_per_domain : items per family in each held-out domain, at most the study's
+    retention_texts : neutral texts whose perplexity is measured
+    """
+
+    base_models: list[Name] | None = Field(default=None, min_length=1)
+    families: list[Name] = Field(default=["interpretation", "choice"], min_length=2)
+    situations_per_domain: Count = 2
+    retention_texts: Count = 20
+
+    @field_validator("families")
+    @staticmethod
+    def _name_choice(families: list[str]) -> list[str]:
+        if "choice" not in families or "next_words" in families:
+            raise ValueError(f"families is {families}; expected choice and others, without next_words")
+        return require_unique(families)
+
+
+class Directions(Asked):
+    """The section `mechanism.directions`: does a shift lie along a direction of the hidden states?
+
+    Attributes
+    ----------
+    layers : numbers of the blocks whose output is changed, from 0; by default all
+    strengths : by which a direction is multiplied before it is added; 1 is what the fine-tune itself moved
+    """
+
+    layers: Layers | None = None
+    strengths: list[Rate] = Field(default=[0.5, 1.0, 2.0], min_length=1)
+
+    @field_validator("strengths")
+    @staticmethod
+    def _hold_one(strengths: list[float]) -> list[float]:
+        if 1.0 not in strengths:
+            raise ValueError(f"strengths is {strengths}; expected 1 among them, at which controls are compared")
+        return require_unique(strengths)
+
+
+class Algebra(Asked):
+    """The section `mechanism.algebra`: do adapters add up?
+
+    Attributes
+    ----------
+    factors : by which each treatment's adapter is multiplied; -1 is its opposite
+    sums : maps of condition -> weight; each is added up
+    doses : treatment -> condition -> the share of its decisions; the treatment scaled by it is compared with that
+    """
+
+    factors: list[Factor] = Field(default=[-1.0, -0.5, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5], min_length=1)
+    sums: list[Annotated[dict[Name, Factor], Field(min_length=2)]] = Field(default_factory=list)
+    doses: dict[Name, dict[Name, Share]] = Field(default_factory=dict)
+
+    _each_once = field_validator("factors")(require_unique)
+
+    def list_conditions(self) -> set[str]:
+        """List the conditions that are named."""
+        summed = {name for weights in self.sums for name in weights}
+        return {*summed, *self.doses, *(name for doses in self.doses.values() for name in doses)}
+
+    @model_validator(mode="after")
+    def _match_doses(self) -> Algebra:
+        for treatment, doses in self.doses.items():
+            if missing := sorted(set(doses.values()) - set(self.factors)):
+                raise ValueError(
+                    f"doses of {treatment!r} have shares {missing} that are no factor; add them to factors"
+                )
+        return self
+
+
+class Trajectory(Asked):
+    """The section `mechanism.trajectory`: when does it come? Of the steps in `training.kept_steps`, and the last."""
+
+
 class Mechanism(Frozen):
     """The section `mechanism`. Each analysis that is given is made; `analyses` must name 08_mechanism.
 
     Attributes
     ----------
-    prior_fit : see `PriorFit`
+    prior_fit, directions, algebra, trajectory : see `PriorFit`, `Directions`, `Algebra` and `Trajectory`
     """
 
     prior_fit: PriorFit | None = None
+    directions: Directions | None = None
+    algebra: Algebra | None = None
+    trajectory: Trajectory | None = None

@@ -73,6 +73,7 @@ class StudyParams(Frozen):
         self._check_contexts()
         self._check_stages()
         self._check_inference()
+        self._check_mechanism()
         return self
 
     @property
@@ -153,6 +154,29 @@ class StudyParams(Frozen):
             if condition.stages:
                 self.find_start(name)
             above.append(name)
+
+    def _check_mechanism(self) -> None:
+        asked = self.mechanism or Mechanism()
+        known, trained = (
+            [model.name for model in self.models],
+            {n for n, c in self.conditions.items() if not c.in_context},
+        )
+        for key in ("directions", "algebra", "trajectory"):
+            for name in ((part := getattr(asked, key)) and part.base_models) or ():
+                if name not in known:
+                    raise ValueError(f"mechanism.{key}: unknown base model {name!r}; expected some of {known}")
+        if asked.directions and (len(self.seeds) < 2 or self.neutral is None):
+            raise ValueError(
+                "mechanism.directions: a direction is tested on a seed that it was not estimated on, beside neutral "
+                "runs; give two seeds or more, and a condition whose task is preferences"
+            )
+        if asked.trajectory and not self.training.kept_steps:
+            raise ValueError("mechanism.trajectory needs adapters of earlier steps; name them in training.kept_steps")
+        for name in asked.algebra.list_conditions() if asked.algebra else ():
+            if name not in trained:
+                raise ValueError(
+                    f"mechanism.algebra: {name!r} is no trained condition; expected some of {sorted(trained)}"
+                )
 
     def _check_inference(self) -> None:
         settings = self.inference

@@ -152,6 +152,7 @@ class Training(Frozen):
     base_dtype : `bfloat16` for the frozen weights in training, where the processor computes in it; default: their own
         type, as in probing. The adapter is in float32.
     group_by_length : batches of examples of like length, which saves padding; default false. On a GPU they always are.
+    kept_steps : optimizer steps after which the adapter is kept too, beside that of the end; by default none
     """
 
     examples: Count
@@ -171,6 +172,10 @@ class Training(Frozen):
     base_dtype: Literal["bfloat16"] | None = Field(default=None, exclude_if=lambda dtype: dtype is None)
     group_by_length: bool = Field(default=False, exclude_if=lambda grouped: not grouped)
 
+    kept_steps: Annotated[list[Count], Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda steps: steps is None
+    )  # hashes stay
+
     _modules_once = field_validator("target_modules")(lambda names: require_unique(names or []) or names)
 
     @model_validator(mode="after")
@@ -179,6 +184,8 @@ class Training(Frozen):
             raise ValueError("target is missing; expected attention, mlp or all, or names of layers in target_modules")
         if self.examples % 4:
             raise ValueError(f"examples is {self.examples}; expected a multiple of 4 (2 forms x 2 phrase lengths)")
+        if self.kept_steps and max(self.kept_steps) >= self.steps:
+            raise ValueError(f"kept_steps is {self.kept_steps}; expected steps before the last, which is {self.steps}")
         return self
 
     @property

@@ -27,6 +27,7 @@ from priorshift.probability.forward import is_out_of_memory
 from priorshift.study.sections import Training
 from priorshift.training.adapter_card import write_adapter_card
 from priorshift.training.examples import Example
+from priorshift.training.kept_steps import KeptSteps
 from priorshift.training.loss_positions import IGNORED, keep_loss_positions
 
 
@@ -76,7 +77,7 @@ def train_run(
     start: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Fine-tune one adapter and write `adapter/` and `run.json`; returns what run.json holds.
+    """Fine-tune one adapter and write `adapter/` and `run.json`, and the adapters of `training.kept_steps`.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def train_run(
     began = time.perf_counter()
     if base.device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
-    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start, on_step)
+    kept = KeptSteps(training.kept_steps or ())
+    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start, [_Report(on_step), kept])
     run = {
         "base_model": base.name,
         "source": base.source,
@@ -124,7 +126,9 @@ def train_run(
         _save_adapter(model, adapter)
         card = write_adapter_card(run, examples, base.source, base.commit)
         (adapter / "README.md").write_text(card, encoding="utf-8")  # in place of PEFT's, which names local paths
-        run["hashes"] = {f"adapter/{path.name}": hash_file(path) for path in sorted(adapter.iterdir())}
+        kept.write(temporary)
+        files = sorted(path for path in temporary.glob("adapter*/*"))
+        run["hashes"] = {path.relative_to(temporary).as_posix(): hash_file(path) for path in files}
         write_record(temporary / "run.json", run)
     base.model = model.unload()
     return run
@@ -145,7 +149,7 @@ def _fit(
     training: Training,
     seed: int,
     start: Path | None,
-    on_step: Callable[[int, int], None] | None,
+    callbacks: Sequence[TrainerCallback],
 ) -> tuple[PeftModel, TrainerState, int]:
     """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
 
@@ -157,7 +161,8 @@ def _fit(
         model = continue_adapter(base, start) if start else add_adapter(base, training, seed)
         with tempfile.TemporaryDirectory() as scratch:
             trainer = _make_trainer(model, base, rows, training, seed, scratch, micro_batch)
-            trainer.add_callback(_Report(on_step))
+            for callback in callbacks:
+                trainer.add_callback(callback)
             if _train(trainer):
                 return model, trainer.state, micro_batch
         base.model = model.unload()
