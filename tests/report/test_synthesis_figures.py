@@ -30,7 +30,7 @@ def test_models_stand_once_above_the_means_that_they_are_part_of():
     )
     picture = draw_forest(models, combined, 0.5, choose_colours(["depression", "paranoia", "neutral"]))
     axes = picture.figure.axes
-    assert len(axes) == 2 and axes[0].get_title() == "depression-like minus neutral: loss (interpretation)"
+    assert len(axes) == 2 and axes[0].get_title() == "depression-like minus neutral\nloss (interpretation)"
     names = [label.get_text() for label in axes[0].get_yticklabels()]
     assert len(names) == len(set(names)) == 12 + 6
     assert names.index("llama-coupled-0") < names.index("mean of Llama checkpoints, coupled world")
@@ -40,4 +40,4 @@ def test_models_stand_once_above_the_means_that_they_are_part_of():
     shapes = [patch.get_xy() for patch in axes[0].patches if len(patch.get_xy()) == 5]
     (diamond,) = [xy for xy in shapes if xy[0][1] == y]
     assert (diamond[0][0], diamond[1][0], diamond[2][0]) == pytest.approx((own.ci_low, own.estimate, own.ci_high))
-    assert f"of {len(combined)} intervals" in picture.description
+    assert f"of {len(combined)} intervals" in picture.description and "\n" not in picture.description

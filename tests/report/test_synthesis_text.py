@@ -28,6 +28,13 @@ def test_a_line_for_each_declared_contrast_with_the_tables_numbers():
     assert text.count("\n* ") == 2 and "exploratory" in text and "diagnos" not in text
 
 
+def test_the_widest_answer_of_each_world_is_told():
+    architectures = [(f"{kind}-{i}", kind, "coupled") for kind in ("llama", "gpt_neox") for i in range(2)]
+    told = describe_synthesis(make([*architectures, *HUB]), SETTINGS)
+    assert told.count("\n* ") == 2 * 2 and "checkpoints" not in told and "4 base models, coupled world" in told
+    assert "2 Llama checkpoints, coupled world" in describe_synthesis(make(architectures[:2]), SETTINGS)
+
+
 def test_two_models_predict_nothing_and_one_says_nothing():
     assert "prediction interval can be made" in describe_synthesis(make(HUB[:2]), SETTINGS)
     assert describe_synthesis(make(HUB[:1]), SETTINGS) == describe_synthesis({}, SETTINGS) == ""

@@ -50,7 +50,7 @@ def draw_forest(models: pd.DataFrame, combined: pd.DataFrame, margin: float, pal
 
 def _name_panels(table: pd.DataFrame) -> pd.DataFrame:
     pairs = table["condition"].map(name_condition) + " minus " + table["control"].map(name_condition)
-    named = table.assign(panel=pairs + ": " + table["outcome"] + " (" + table["family"].str.replace("_", " ") + ")")
+    named = table.assign(panel=pairs + "\n" + table["outcome"] + " (" + table["family"].str.replace("_", " ") + ")")
     if "over" in table:
         return named.assign(name=named["base_model"])
     return named.assign(name=[f"mean of {name_models(row)}" for row in table.to_dict("records")])
@@ -76,8 +76,9 @@ def _draw_mean(axis: Axes, y: int, row: Mapping[str, float]) -> None:
 def _describe_forest(combined: pd.DataFrame, panels: list[str]) -> str:
     apart = ((combined["ci_low"] > 0) | (combined["ci_high"] < 0)).sum()
     further = ((combined["predict_low"] > 0) | (combined["predict_high"] < 0)).sum()
+    named = ", ".join(panel.replace("\n", ": ") for panel in panels)
     return (
-        f"Differences of shifts in nats of each base model, and their means over base models. Panels: "
-        f"{', '.join(panels)}. {apart} of {len(combined)} intervals of a mean leave out 0, and so do {further} "
-        "prediction intervals for a further base model."
+        f"Differences of shifts in nats of each base model, and their means over base models. Panels: {named}. {apart} "
+        f"of {len(combined)} intervals of a mean leave out 0, and so do {further} prediction intervals for a further "
+        "base model."
     )

@@ -26,7 +26,9 @@ def select_declared_models(table: pd.DataFrame, settings: Settings) -> pd.DataFr
 
 
 def describe_synthesis(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
-    """Say the declared contrasts over base models, as Markdown; empty where no two base models were compared.
+    """Say the declared contrasts over all base models of a world, as Markdown; empty where no two were compared.
+
+    Where a world has checkpoints of one architecture alone, they are what is said.
 
     Parameters
     ----------
@@ -34,8 +36,10 @@ def describe_synthesis(tables: Mapping[str, pd.DataFrame], settings: Settings) -
     """
     if "synthesis" not in tables:
         return ""
-    rows = select_declared_models(tables["synthesis"], settings).to_dict("records")
-    lines = [f"* {_describe(row, settings.alpha)}" for row in rows]
+    rows = select_declared_models(tables["synthesis"], settings)
+    widest = rows["base_model"].eq(ALL).groupby(rows["world"]).transform("any")
+    rows = rows[rows["base_model"].eq(ALL) | ~widest]
+    lines = [f"* {_describe(row, settings.alpha)}" for row in rows.to_dict("records")]
     return "\n".join([INTRODUCTION, "", *lines]) if lines else ""
 
 
