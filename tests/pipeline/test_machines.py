@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from support.analysis_step import write_all
 
 # What stands for another machine on this one: kernels of another processor add up in another order (matrix products
 # and eigenvalues differ in their last digits), and so do two threads.
@@ -22,22 +23,19 @@ OTHER = {
 CLOSE = 1e-4
 
 
-def analyse(root, study, folder, **variables):
-    """The tables of the analysis, made in a process with these environment variables."""
-    script = root / "tests/support/analysis_step.py"
-    place = {"PYTHONPATH": os.pathsep.join([str(root / "tests"), os.environ.get("PYTHONPATH", "")])}
-    plain = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(script), str(study.folder / study.file), str(study.paths.root.parent), str(folder)],
-        capture_output=True, text=True, env=os.environ | place | plain | variables,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+def read(folder):
     return {path.relative_to(folder): pd.read_csv(path) for path in sorted(folder.rglob("*.csv"))}
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 kernels and instructions")
 def test_every_number_of_every_table_is_the_same(root, done, tmp_path):
-    here, there = analyse(root, done, tmp_path / "here"), analyse(root, done, tmp_path / "there", **OTHER)
+    study = str(done.folder / done.file), str(done.paths.root.parent)
+    write_all(*study, tmp_path / "here")
+    place = {"PYTHONPATH": os.pathsep.join([str(root / "tests"), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, str(root / "tests/support/analysis_step.py"), *study, str(tmp_path / "there")]
+    made = subprocess.run(command, capture_output=True, text=True, env=os.environ | place | OTHER)
+    assert made.returncode == 0, made.stderr[-2000:]
+    here, there = read(tmp_path / "here"), read(tmp_path / "there")
     assert set(there) == set(here) and len(here) > 25
     compared = 0
     for name, table in here.items():

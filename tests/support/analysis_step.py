@@ -1,8 +1,8 @@
-"""All tables of the analysis, in a process of its own: python tests/support/analysis_step.py STUDY OUTPUTS FOLDER
+"""All tables of the analysis, here or in a process of its own: tests/support/analysis_step.py STUDY OUTPUTS FOLDER
 
 Of a study whose runs are measured, and of synthetic shifts that are harder to fit: domains, missing cells, a residual
-that is small beside the effect, base models that hardly differ. tests/pipeline/test_machines.py compares two such
-processes that add up in different orders.
+that is small beside the effect, base models that hardly differ. tests/pipeline/test_machines.py compares two processes
+that add up in different orders.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def tabulate_hard() -> dict[str, pd.DataFrame]:
         **estimate_claims(items, declared),
         "synthesis": combined,
         "synthesis_models": models,
-        "influence": leave_one_out(items[items["base_model"] != "hub/0"], declared),
+        "influence": leave_one_out(items[items["base_model"] == "hub/1"], declared),
         "bootstrap": bootstrap_claims(items, declared),
         "power": estimate_power(items, declared),
     }
@@ -63,8 +63,11 @@ def tabulate_measured(path: str, outputs: str) -> dict[str, pd.DataFrame]:
     return tables | runs | analyse.tabulate_design(loaded, items, runs)
 
 
-if __name__ == "__main__":
-    params, outputs, folder = sys.argv[1:]
-    for name, tables in {"measured": tabulate_measured(params, outputs), "hard": tabulate_hard()}.items():
+def write_all(path: str, outputs: str, folder: Path) -> None:
+    for name, tables in {"measured": tabulate_measured(path, outputs), "hard": tabulate_hard()}.items():
         for table, rows in tables.items():
-            write_csv(Path(folder) / name / f"{table}.csv", rows)
+            write_csv(folder / name / f"{table}.csv", rows)
+
+
+if __name__ == "__main__":
+    write_all(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
