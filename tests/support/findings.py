@@ -15,12 +15,7 @@ FAMILIES = ("next_words", "feeling", "interpretation")
 
 def read_embedded(root):
     """The committed study of both worlds."""
-    findings = read_findings(load_study(root / "params/embedded.yaml", root / "outputs"))
-    # Columns that were added after these tables were committed: what they hold is of no interest here.
-    for name, column, empty in (("jsd_tokens", "words", ""), ("contrasts", "sets_low", float("nan"))):
-        if column not in findings.tables[name]:
-            findings.tables[name] = findings.tables[name].assign(**{column: empty})
-    return findings
+    return read_findings(load_study(root / "params/embedded.yaml", root / "outputs"))
 
 
 def make_hub_findings(root, outputs, claims=True):

@@ -17,6 +17,9 @@ from priorshift.stats.declared import Settings
 from priorshift.study.load import Study
 from priorshift.tables.read import read_tables
 
+# Columns that earlier versions did not write, and what stands for them: the report of an older study lacks them.
+ADDED = {"jsd_tokens": {"words": ""}, "contrasts": {"sets_low": float("nan"), "sets_high": float("nan")}}
+
 
 class Panel(NamedTuple):
     """One interactive chart of a figure.
@@ -119,13 +122,17 @@ def read_findings(study: Study) -> Findings:
     tables = read_tables(study.paths.tables)
     if "shifts" not in tables:
         raise FileNotFoundError(f"{study.paths.tables}/shifts.csv is missing: run the study first (`make study`)")
+    for name, columns in ADDED.items():
+        if name in tables:
+            tables[name] = tables[name].assign(**{c: v for c, v in columns.items() if c not in tables[name]})
     return Findings(study, tables)
 
 
 def list_models(findings: Findings) -> list[str]:
-    """List the measured base models, in the study's order."""
-    measured = set(findings.shifts["base_model"])
-    return [model.name for model in findings.study.params.models if model.name in measured]
+    """List the measured base models: those of the study's file in its order, then others that it was run on."""
+    measured = list(dict.fromkeys(findings.shifts["base_model"]))
+    named = [model.name for model in findings.study.params.models if model.name in measured]
+    return named + [name for name in measured if name not in named]
 
 
 def list_figures(sections: Iterable[Section]) -> list[Figure]:
