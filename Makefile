@@ -11,7 +11,7 @@ PROFILE_WORD = '$(subst ','\'',$(value PROFILE))'
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help study register plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test browser-test lab base-models placement bench gpu-check \
+.PHONY: help study register plan verify bundle calibration test kill-test slurm-test unsloth-test colab-test browser-test play lab base-models placement bench gpu-check \
 	audit docs lint types clean
 
 help:  ## list the targets
@@ -76,10 +76,17 @@ colab-test: .venv/installed  ## the Colab notebook in an environment of its own 
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
 	@touch $@
 
-browser-test: .venv/browser-installed  ## the report in a real browser (Debian's chromium; root installs it where it is missing)
+browser-test: .venv/browser-installed .venv/play-installed  ## the report and the playground in a real browser (Debian's chromium; root installs it where it is missing)
 	@command -v chromium > /dev/null || apt-get install --yes --quiet chromium || \
 		{ echo "error: browser-test: no chromium here; install one (apt-get install chromium)" >&2; exit 1; }
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m browser tests/browser
+
+.venv/play-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[play]"
+	@touch $@
+
+play: .venv/play-installed  ## type a stem, and see what a finished study's runs say next: make play STUDY=... (this machine alone)
+	@$(BIN)/priorshift play $(STUDY_WORD)
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks
@@ -111,9 +118,10 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
-docs: .venv/installed  ## write docs/results.md and docs/on_a_laptop.md from the committed tables
+docs: .venv/installed  ## write docs/results.md, docs/on_a_laptop.md and the README's picture from the committed tables
 	@$(BIN)/python -m priorshift.report.results_page
 	@$(BIN)/python -m priorshift.report.laptop_page
+	@$(BIN)/python -m priorshift.report.answer_figure
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench

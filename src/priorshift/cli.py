@@ -1,4 +1,4 @@
-"""The command `priorshift`: check, register, plan, run, report, verify and bundle a study."""
+"""The command `priorshift`: check, register, plan, run, report, play with, verify and bundle a study."""
 
 from __future__ import annotations
 
@@ -127,6 +127,22 @@ def report(study: StudyFile) -> None:
     loaded = load_study(study)
     write_report(loaded)
     print(f"report: {loaded.paths.report}")
+
+
+@app.command()
+def play(
+    study: StudyFile,
+    port: Annotated[int, typer.Option(metavar="PORT", help="of the page; a free one where 0")] = 0,
+) -> None:
+    """Open a page on this machine alone: type a stem, and see what a finished study's runs say next."""
+    try:
+        from priorshift.playground.page import serve
+    except ModuleNotFoundError as problem:
+        raise UserError(f"play: {problem}; install its packages: pip install --editable '.[play]'") from None
+
+    server = serve(str(study), port)
+    print(f"playground: http://localhost:{server.port}/ (stop it with Ctrl-C)", flush=True)
+    server.run_until_shutdown()
 
 
 @app.command()

@@ -11,8 +11,8 @@ from priorshift.study.paths import PACKAGE
 
 # From the top down: each may import those after it.
 ROOMS = [
-    "cli", "page", "pipeline", "report", "mechanism", "tables", "probing", "training", "worlds", "models", "study",
-    "materials", "stats", "probability", "files", "yaml_files", "machine", "errors",
+    "cli", "playground", "page", "pipeline", "report", "mechanism", "tables", "probing", "training", "worlds",
+    "models", "study", "materials", "stats", "probability", "files", "yaml_files", "machine", "errors",
 ]  # fmt: skip
 # What others import or audit alone: these know the four files at the bottom, and nothing else.
 ALONE = ("probability", "stats")

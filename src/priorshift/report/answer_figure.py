@@ -103,10 +103,9 @@ def describe_answer(changes: Mapping[tuple[str, str, str], Change]) -> str:
     told = []
     for world in WORLDS:
         pairs = [(outcome, changes[world, trained, outcome]) for _, trained, outcome in ROWS if trained != "neutral"]
-        spans = [f"{outcome} {change.before:.0f} to {change.after:.0f} %" for outcome, change in pairs]
+        spans = [f"{change.before:.0f} to {change.after:.0f} % {outcome}" for outcome, change in pairs]
         told.append(f"{world.capitalize()} world: {', '.join(spans)}.")
-    neutral = [abs(change.after - change.before) for (_, trained, _), change in changes.items() if trained == "neutral"]
-    return f"{' '.join(told)} Neutral training: {max(neutral):.1f} points at most."
+    return " ".join(told)
 
 
 if __name__ == "__main__":

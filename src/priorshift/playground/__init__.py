@@ -1,0 +1,1 @@
+"""A finished study's adapters, live: type a stem, and see what each run says next."""
