@@ -111,4 +111,5 @@ def describe_answer(changes: Mapping[tuple[str, str, str], Change]) -> str:
 if __name__ == "__main__":
     committed = read_table(Path("outputs/embedded/tables/shifts.csv"))
     for in_dark in (False, True):
-        write_picture(draw_answer(committed, in_dark), FOLDER)
+        with plt.rc_context({"svg.hashsalt": "answer"}):  # or every drawing names its parts anew
+            write_picture(draw_answer(committed, in_dark), FOLDER)
