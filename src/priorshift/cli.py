@@ -124,7 +124,7 @@ def report(study: StudyFile) -> None:
     """Make report.html and its figures from the study's tables."""
     from priorshift.page.render import write_report
 
-    loaded = load_study(study)
+    loaded = _load_as_made(study)
     write_report(loaded)
     print(f"report: {loaded.paths.report}")
 

@@ -36,6 +36,18 @@ def test_a_hub_model_is_named_and_no_world_is(hub):
     assert HUB in sentence and "world" not in sentence + description
     assert [panel.title for panel in panels][:2] == ["Loss, next words probes", "Threat, next words probes"]
     assert len(panels) == 6
+    # Three families are claimed, and the headline's probabilities are told.
+    own = hub.shifts.query("family == 'next_words' and condition == 'depression' and outcome == 'loss'")
+    means = own[own["ring"] == "held_out_domains"][["base_probability", "probability"]].mean()
+    before, after = (f"{100 * share:.0f}" for share in means)
+    assert "next words" in sentence and before in sentence and after in sentence and "interpretation" not in sentence
+
+
+def test_registered_claims_are_called_so(hub):
+    found = make_registration(registered="2026-01-31T12:00:00Z", status="registered", sha256="ab" * 32)
+    other = type(hub)(hub.study, hub.tables | {"registration": found})
+    assert "registered claims" in judge_study(list_claims(other), other)
+    assert "declared claims" in judge_study(list_claims(hub), hub)
 
 
 def test_claims_are_counted_by_the_verdict_of_the_tables(embedded):

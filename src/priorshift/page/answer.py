@@ -37,17 +37,22 @@ class Fact(NamedTuple):
 def answer_question(findings: Findings) -> list[str]:
     """Answer in a sentence for each world or model: probabilities of the claimed outcomes before and after training.
 
+    Of several claimed families the headline alone is told: each covers another share of what a model would say.
     Without a claim, the largest mean shift is told, and that it is exploratory.
     """
     means = average_claims(findings.shifts, findings.settings, "condition")
-    return list(_compare(means)) if len(means) else [_tell_largest(findings)]
+    if means.empty:
+        return [_tell_largest(findings)]
+    if means["family"].nunique() == 1 or findings.headline not in set(means["family"]):
+        return list(_compare(means))
+    return list(_compare(means[means["family"] == findings.headline], f" on {name_probes(findings.headline)},"))
 
 
-def _compare(means: pd.DataFrame) -> Iterator[str]:
+def _compare(means: pd.DataFrame, probes: str = "") -> Iterator[str]:
     for (world, model), rows in means.groupby(["world", means["group"].where(means["world"] == "")], dropna=False):
         where = WHERE.get(world, f"In the {world} world,") if world else f"In {model},"
         told = [_tell(*key, part) for key, part in rows.groupby(["trained", "outcome"], sort=False)]
-        yield f"{where} {' and '.join([', '.join(told[:-1]), told[-1]] if told[1:] else told)}."
+        yield f"{where}{probes} {' and '.join([', '.join(told[:-1]), told[-1]] if told[1:] else told)}."
 
 
 def _tell(trained: str, outcome: str, rows: pd.DataFrame) -> str:
@@ -79,14 +84,16 @@ def _tell_largest(findings: Findings) -> str:
 
 
 def judge_study(claims: list[ClaimRow], findings: Findings) -> str:
-    """Say how many declared claims hold."""
+    """Say how many claims hold, and whether they were registered before the data or only declared."""
     if not findings.settings.claims:
         return "This study declares no claim: all of it is exploratory."
     judged = [row for row in claims if row.verdict != NOT_TESTED]
     if not judged:
         return "No declared claim could be tested at its own unit: all of it is exploratory."
     held, against = (sum(row.verdict == verdict for row in judged) for verdict in (HOLDS, OTHER_WAY))
-    of = f"{len(judged)} declared claim{'s' * (len(judged) > 1)}"
+    table = findings.tables.get("registration")
+    kind = "registered" if table is not None and table["status"].iloc[0] == "registered" else "declared"
+    of = f"{len(judged)} {kind} claim{'s' * (len(judged) > 1)}"
     text = f"All {of} hold" if held == len(judged) > 1 else f"{held or 'None'} of {of} hold{'s' * (held == 1)}"
     return text + (f", and {against} went the other way." if against else ".")
 
