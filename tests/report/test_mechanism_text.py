@@ -95,7 +95,7 @@ def make_directions(shift=1.5, whole=2.0):
     for number in range(3):
         place = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "outcome": "loss"}
         for seed in (0, 1):
-            run = place | {"seed": seed, "perplexity_ratio": 1.1}
+            run = place | {"seed": seed, "perplexity_ratio": 1.01}
             asked = {"condition": "depression", "whole_choice": whole + 0.01 * seed, "whole_expectation": whole}
             for source, share in (("own", 1.0), ("random", 0.1)):
                 for layer, most in (("0", 0.5), ("1", 1.0)):
@@ -118,7 +118,10 @@ def test_the_block_where_a_direction_does_most_is_named_with_its_share():
     table, alarms = tabulate_directions(rows, "neutral", 0.05), count_alarms(rows, "neutral", 0.5, 0.05)
     told = describe_directions(table, alarms)
     assert "own +1.51 nats at block 1" in told and "random +0.15 nats at block 1" in told
-    assert "in 1 of 6 runs (17 %," in told
+    assert "Of 6 runs: block 1 1, any block 1 (17 %," in told and "0 of 4 changes raise" in told
+    broken = table.assign(perplexity_ratio=table["perplexity_ratio"].where(table["layer"] != "1", 150.0))
+    spoken = describe_directions(broken, alarms)
+    assert "2 of 4 changes raise" in spoken and "own +0.75 nats at block 0" in spoken and "at block 1," not in spoken
     assert draw_directions(table).name == "directions"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from priorshift.report.limits_text import RETENTION_LIMIT
 from priorshift.report.names import name_architecture, name_condition, name_interval
 
 CHOICE, ALL = "choice", "all"
@@ -122,13 +123,20 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
     own = _choose_unit(table[(table["measure"] == "expectation") & (table["strength"] == 1)])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
-        lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")
-        for (condition, test), rows in part.groupby(["condition", "test"], sort=False):
+        whole = part[part["perplexity_ratio"] <= RETENTION_LIMIT]
+        lines.append(
+            f"* {place} (unit {part['unit'].iloc[0]}). {len(part) - len(whole)} of {len(part)} changes raise the "
+            f"perplexity of neutral prose by more than {100 * (RETENTION_LIMIT - 1):.0f} %. They are not spoken of. "
+            "That limit was set after the results were seen:"
+        )
+        for (condition, test), rows in whole.groupby(["condition", "test"], sort=False):
             lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_sources(rows)}.")
     total = alarms[alarms["layer"] == ALL].iloc[0]
+    blocks = alarms[alarms["layer"] != ALL]
+    by_block = ", ".join(f"block {layer} {n}" for layer, n in zip(blocks["layer"], blocks["alarms"], strict=True))
     lines.append(
-        "* False alarms: the own direction of a neutral run moves an expectation beyond the smallest effect of "
-        f"interest, after any block, in {total['alarms']} of {total['n']} runs "
+        "* False alarms: runs of neutral training whose own direction, added to the base, moves an expectation beyond "
+        f"the smallest effect of interest. Of {total['n']} runs: {by_block}, any block {total['alarms']} "
         f"({100 * total['rate']:.0f} %, 95 % interval {100 * total['ci_low']:.0f} to {100 * total['ci_high']:.0f} %)."
     )
     return "\n".join(lines)
