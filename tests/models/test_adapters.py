@@ -7,7 +7,7 @@ import torch
 from support.tiny_models import model_entry
 
 from priorshift.errors import ParamsError
-from priorshift.models.adapters import add_adapter, continue_adapter, count_adapted, load_adapters
+from priorshift.models.adapters import add_adapter, continue_adapter, count_adapted, hold_adapter, load_adapters
 from priorshift.models.base import load_base
 
 
@@ -79,3 +79,18 @@ def test_saved_adapters_are_switched_by_their_keys_and_one_goes_on_being_trained
         model.set_adapter(key)
         torch.testing.assert_close(read(model), expected[key])
     assert not model.training
+
+
+def test_a_held_adapter_leaves_the_base_as_it_was_even_after_an_error(base, smoke, tmp_path):
+    before, model = read(base.model), base.model
+    expected = {
+        key: save_random_adapter(base, smoke.params.training, seed, tmp_path / key) for seed, key in enumerate("ab")
+    }
+    for key in ("a", "b", "a"):
+        with hold_adapter(base, tmp_path / key):
+            # In place: who holds the base model, as a scorer does, sees the adapter.
+            torch.testing.assert_close(read(model), expected[key])
+        assert base.model is model and torch.equal(read(model), before)
+    with pytest.raises(KeyboardInterrupt), hold_adapter(base, tmp_path / "b"):
+        raise KeyboardInterrupt
+    assert torch.equal(read(model), before)

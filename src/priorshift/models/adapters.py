@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -83,6 +85,19 @@ def load_adapters(base: BaseModel, folders: dict[str, Path]) -> PeftModel:
     for name, folder in folders.items():
         model = _load_adapter(base, folder, model, name)
     return model.eval()
+
+
+@contextmanager
+def hold_adapter(base: BaseModel, folder: Path) -> Iterator[None]:
+    """Put a saved adapter on the base model in place, and take it off again; errors are those of `load_adapters`.
+
+    One at a time, so that memory does not grow with the number of runs.
+    """
+    model = load_adapters(base, {"run": folder})
+    try:
+        yield
+    finally:
+        base.model = model.unload()
 
 
 def _load_adapter(

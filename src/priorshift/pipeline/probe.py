@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from priorshift.files import hash_file, write_parquet, write_record
 from priorshift.materials.schema import NEXT_WORDS
-from priorshift.models.adapters import load_adapters
+from priorshift.models.adapters import hold_adapter
 from priorshift.models.base import BaseModel, load_base
 from priorshift.models.checks import check_texts
 from priorshift.models.lengths import check_lengths
@@ -82,18 +82,16 @@ def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run], 
         return
     reference = choose_reference_run(study, base.name)
     needed = dict.fromkeys([reference, *trained] if reference else trained)
-    # PEFT makes modules of these names, and torch takes no dot in one: a condition's own name may have some.
-    names = {run: f"run-{number}" for number, run in enumerate(needed)}
-    # The adapters are put into the base model in place: the scorer sees whichever is set.
-    model = load_adapters(base, {name: require_adapter(study, run) for run, name in names.items()})
+    adapters = {run: require_adapter(study, run) for run in needed}
     expected: ItemMeasurements | None = None
     if reference:
-        model.set_adapter(names[reference])
-        expected = kept.measure_reference(reference, prober.items)
+        with hold_adapter(base, adapters[reference]):
+            expected = kept.measure_reference(reference, prober.items)
     for number, run in enumerate(tqdm(trained, desc=f"probing {base.name}"), start=1):
-        model.set_adapter(names[run])
         again, against = (expected, None) if run == reference else (None, expected)
-        with watch(progress, f"probing {run} (run {number} of {len(trained)})", base.model, kept.tokens):
+        title = f"probing {run} (run {number} of {len(trained)})"
+        # The adapter is put into the base model in place: the scorer sees it.
+        with hold_adapter(base, adapters[run]), watch(progress, title, base.model, kept.tokens):
             measurements = prober.measure(run.seed, items=again)
         _write_measurements(study, prober, run, prober.tabulate(measurements, run.seed, against))
 
