@@ -13,7 +13,7 @@ import yaml
 from priorshift.cli import main
 from priorshift.files import write_record
 
-COMMANDS = ["check", "register", "plan", "run", "report", "verify", "bundle"]
+COMMANDS = ["check", "register", "plan", "run", "report", "play", "verify", "bundle"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from priorshift.report.limits_text import RETENTION_LIMIT
 from priorshift.report.names import name_architecture, name_condition, name_interval
+from priorshift.tables.training_amount import RETENTION_LIMIT
 
 CHOICE, ALL = "choice", "all"
 
