@@ -258,7 +258,7 @@ def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     assert "same library versions" in page
     registered = yaml.safe_load((finished / "params/registrations/smoke.yaml").read_text())
     assert registered["sha256"] in page and registered["registered"] in page and "under another design" not in page
-    images = re.findall(r"<img [^>]*>", page)
+    images = re.findall(r"<img [^>]*>", re.sub(r"<script.*?</script>", "", page, flags=re.S))
     assert images and all(re.search(r'alt="[^"]{20,}"', image) for image in images)
     assert "No description has been provided" not in page
 
