@@ -86,7 +86,7 @@ browser-test: .venv/browser-installed .venv/play-installed  ## the report and th
 	@touch $@
 
 play: .venv/play-installed  ## type a stem, and see what a finished study's runs say next: make play STUDY=... (this machine alone)
-	@$(BIN)/priorshift play $(STUDY_WORD)
+	@$(BIN)/priorshift play $(STUDY_WORD) $(ON_MODEL)
 
 lab: .venv/installed  ## open the notebooks
 	@$(BIN)/jupyter lab notebooks

@@ -133,8 +133,10 @@ def report(study: StudyFile) -> None:
 def play(
     study: StudyFile,
     port: Annotated[int, typer.Option(metavar="PORT", help="of the page; a free one where 0")] = 0,
+    model: OtherModel = "",
 ) -> None:
     """Open a page on this machine alone: type a stem, and see what a finished study's runs say next."""
+    set_other_model(model)
     try:
         from priorshift.playground.page import serve
     except ModuleNotFoundError as problem:

@@ -70,6 +70,13 @@ def test_without_a_claim_the_largest_shift_is_told_as_exploratory(root, tmp_path
     assert {panel.title.split(",")[0] for panel in draw_answer(findings)[0]} == {"Loss", "Threat"}
 
 
+def test_choices_that_were_trained_are_no_answer(root, tmp_path):
+    findings = make_hub_findings(root, tmp_path, claims=False)
+    choices = findings.shifts.assign(family="choice")
+    alone = type(findings)(findings.study, findings.tables | {"shifts": choices})
+    assert answer_question(alone) == ["No expectation on held-out domains was measured."]
+
+
 def test_runs_are_counted_and_intervals_stand_beside_estimates(embedded):
     facts = list_facts(list_claims(embedded), embedded)
     assert facts[-1].value == "216" and "12 base models" in facts[-1].note

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from support.findings import HUB, make_hub_findings, read_embedded
 
+from priorshift.errors import RunError
 from priorshift.page.evidence import list_sections
 from priorshift.page.parts import Section, Table
 from priorshift.page.render import LARGEST, render_page, tabulate_runs, write_report
@@ -110,5 +111,5 @@ def test_every_run_has_a_row(embedded):
 
 
 def test_a_study_that_was_not_run_has_no_report(root, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"shifts.csv is missing: run the study"):
+    with pytest.raises(RunError, match=r"shifts.csv: missing; run the study first: make study STUDY="):
         write_report(load_study(root / "params/embedded.yaml", tmp_path))

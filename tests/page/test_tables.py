@@ -27,3 +27,8 @@ def test_cells_are_text_and_conditions_are_named():
 def test_heads_of_two_levels_are_joined():
     frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("family", ""), ("from base", "p_value")]))
     assert re.findall(r"<button[^>]*>([^<]+)<", write_table(frame, "JSD")) == ["family", "from base · p value"]
+
+
+def test_small_numbers_are_not_rounded_away():
+    written = write_table(pd.DataFrame({"learning_rate": [0.0005, 0.0002], "ratio": [1.25, 0.0]}), "rates")
+    assert ">0.0005<" in written and ">0.0002<" in written and ">1.25<" in written and ">0.00<" in written

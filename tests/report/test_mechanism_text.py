@@ -66,7 +66,7 @@ def test_what_is_right_within_the_margin_is_counted_over_checkpoints():
 
 
 def test_the_policy_s_part_is_what_no_prior_of_the_other_families_explains():
-    assert "The other +3.00 are policy, 75 % of the shift." in describe(make_runs())
+    assert "does not explain the other +3.00, 75 % of the shift." in describe(make_runs())
 
 
 def test_one_checkpoint_speaks_of_its_own_runs():
@@ -118,7 +118,7 @@ def test_the_block_where_a_direction_does_most_is_named_with_its_share():
     table, alarms = tabulate_directions(rows, "neutral", 0.05), count_alarms(rows, "neutral", 0.5, 0.05)
     told = describe_directions(table, alarms)
     assert "own +1.51 nats at block 1" in told and "random +0.15 nats at block 1" in told
-    assert "Of 6 runs: block 1 1, any block 1 (17 %," in told and "0 of 4 changes raise" in told
+    assert "Of 6 runs: after block 1 1, any block 1 (17 %," in told and "0 of 4 changes raise" in told
     broken = table.assign(perplexity_ratio=table["perplexity_ratio"].where(table["layer"] != "1", 150.0))
     spoken = describe_directions(broken, alarms)
     assert "2 of 4 changes raise" in spoken and "own +0.75 nats at block 0" in spoken and "at block 1," not in spoken

@@ -70,9 +70,10 @@ def _span(values: pd.Series) -> str:
 
 
 def _tell_largest(findings: Findings) -> str:
-    own = findings.shifts[findings.shifts["ring"] == HELD_OUT]
+    expected = findings.shifts["family"] != "choice"  # choices were trained: that they moved is no answer
+    own = findings.shifts[expected & (findings.shifts["ring"] == HELD_OUT)]
     if own.empty:
-        return "No probe of held-out domains was measured."
+        return "No expectation on held-out domains was measured."
     keys = ["group", "world", "condition", "family", "outcome"]
     means = own.groupby([*keys, "base_model"])["shift"].mean().groupby(keys).mean()
     group, world, condition, family, outcome = means.abs().idxmax()

@@ -90,9 +90,9 @@ def list_sections(findings: Findings) -> list[Section]:
     return [section for section in sections if any(section.parts)]
 
 
-def _tabulate(titled: Iterable[tuple[str, pd.DataFrame]], digits: int = 3) -> list[Part]:
+def _tabulate(titled: Iterable[tuple[str, pd.DataFrame]]) -> list[Part]:
     """Tables with their texts; a text alone where there is nothing to tabulate."""
-    return [Table(text, table.round(digits)) if len(table) else text for text, table in titled if text or len(table)]
+    return [Table(text, table) if len(table) else text for text, table in titled if text or len(table)]
 
 
 def _show_design(findings: Findings) -> list[Part]:
@@ -126,7 +126,7 @@ def _show_intervals(findings: Findings) -> list[Part]:
         panels = draw_interval_panels(rows, margin, findings.colours)
         parts = [INTERVALS, Figure(draw_claims(rows, margin, findings.colours), panels)]
     influence = limits_text.describe_influence(tables["influence"], settings)
-    failed = _tabulate([tables_text.tabulate_not_equivalent(tables["equivalence"])], 2)
+    failed = _tabulate([tables_text.tabulate_not_equivalent(tables["equivalence"])])
     return [*parts, *([influence] if influence else []), *failed]
 
 
@@ -141,7 +141,8 @@ def _show_together(findings: Findings) -> list[Part]:
 
 def _tell_claims(findings: Findings) -> list[Part]:
     claims = claims_text.describe_claims(findings.tables, findings.settings)
-    return [claims, describe_registration(findings.tables["registration"])]
+    registration = findings.tables.get("registration")
+    return [claims] if registration is None else [claims, describe_registration(registration)]
 
 
 def _compare_with_paper(findings: Findings) -> list[Part]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import altair as alt
 import pandas as pd
 
+from priorshift.errors import RunError
 from priorshift.report.palette import choose_colours
 from priorshift.report.save import Picture
 from priorshift.report.study_text import list_families
@@ -116,12 +117,12 @@ def read_findings(study: Study) -> Findings:
 
     Raises
     ------
-    FileNotFoundError
+    RunError
         The study has no tables: its tests (notebook 04) have not been run.
     """
     tables = read_tables(study.paths.tables)
     if "shifts" not in tables:
-        raise FileNotFoundError(f"{study.paths.tables}/shifts.csv is missing: run the study first (`make study`)")
+        raise RunError(f"{study.paths.tables}/shifts.csv: missing; run the study first: make study STUDY=...")
     for name, columns in ADDED.items():
         if name in tables:
             tables[name] = tables[name].assign(**{c: v for c, v in columns.items() if c not in tables[name]})

@@ -37,7 +37,7 @@ def write_report(study: Study) -> None:
 
     Raises
     ------
-    FileNotFoundError
+    RunError
         The study has no tables yet.
     """
     findings = read_findings(study)

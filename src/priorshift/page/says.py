@@ -54,7 +54,8 @@ def _list_classes(findings: Findings, columns: list[str]) -> Iterator[dict]:
         for model, own in family.groupby(level="base_model", sort=False):
             shares = own.droplevel("base_model")
             base = shares.groupby(level="outcome", sort=False)["base_probability"].mean()
-            held = {BASE: base} | {c: shares.loc[c, "probability"] for c in columns if c in shares.index.levels[0]}
+            measured = set(shares.index.get_level_values(0))  # a condition may be another base model's alone
+            held = {BASE: base} | {c: shares.loc[c, "probability"] for c in columns if c in measured}
             models[model] = {name: _list_shares(part, item) for name, part in held.items() if name in columns}
         yield {
             "kind": "classes",

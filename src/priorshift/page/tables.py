@@ -58,9 +58,15 @@ def _write_cell(head: str, value: object, digits: int) -> str:
 def write_number(value: float, digits: int) -> str:
     """Write a number of a table with as many decimals as its column needs; none as a dash.
 
+    What so few decimals would round away, a learning rate or a small p, is written with two digits of its own.
+
     Examples
     --------
-    >>> write_number(3.0, 0), write_number(-0.0001, 3), write_number(float("nan"), 2)
-    ('3', '0.000', '–')
+    >>> write_number(3.0, 0), write_number(0.0005, 3), write_number(float("nan"), 2)
+    ('3', '0.0005', '–')
     """
-    return "–" if pd.isna(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+    if pd.isna(value):
+        return "–"
+    if 0 < abs(value) < 10.0**-MOST_DIGITS:
+        return f"{value:.2g}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"

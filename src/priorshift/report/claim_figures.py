@@ -35,7 +35,7 @@ def draw_claims(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) -
     margin : nats, the study's smallest effect of interest
     """
     pairs = rows["condition"].map(name_condition) + " minus " + rows["control"].map(name_condition)
-    rows = rows.assign(claim=pairs + ": " + rows["outcome"])
+    rows = rows.assign(claim=pairs + "\n" + rows["outcome"] + " (" + rows["family"].str.replace("_", " ") + ")")
     rows = rows.assign(last=rows["unit"] == "base").sort_values(["world", "base_model", "last"], kind="stable")
     rows["name"] = (rows["base_model"] + " · " + rows["world"]).where(rows["last"], rows["base_model"])
     names, panels = list(dict.fromkeys(rows["name"]))[::-1], list(dict.fromkeys(rows["claim"]))
@@ -62,9 +62,10 @@ def draw_claims(rows: pd.DataFrame, margin: float, palette: Mapping[str, str]) -
 
 def _describe_intervals(rows: pd.DataFrame, panels: list[str], margin: float) -> str:
     apart = ((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum()
+    named = ", ".join(panel.replace("\n", ": ") for panel in panels)
     return (
         f"Differences of shifts in nats with their intervals, a line for each base model and architecture. "
-        f"Panels: {', '.join(panels)}. {apart} of {len(rows)} intervals leave out 0. The band ends at {margin:g} nats."
+        f"Panels: {named}. {apart} of {len(rows)} intervals leave out 0. The band ends at {margin:g} nats."
     )
 
 

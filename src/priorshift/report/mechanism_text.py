@@ -66,6 +66,7 @@ def _choose_unit(table: pd.DataFrame) -> pd.DataFrame:
 SAID = {
     "prior": "The prior of the choices",
     "prior_and_policy": "A prior beside a policy",
+    "constant_bias": "A constant bias on words",
     "policy_only": "That nothing else moved",
 }
 
@@ -102,8 +103,8 @@ def _list_policy_parts(part: pd.DataFrame) -> list[str]:
     rows = part[(part["family"] == CHOICE) & (part["account"] == "prior_and_policy")]
     return [
         f"{name_condition(row['condition']).capitalize()} training: the choice moved by {row['measured_shift']:+.2f} "
-        f"nats. The prior that the other families speak of explains {row['predicted_shift']:+.2f} of them. The other "
-        f"{row['measured_shift'] - row['predicted_shift']:+.2f} are policy, "
+        f"nats. The prior that the other families speak of explains {row['predicted_shift']:+.2f} of them. It does "
+        f"not explain the other {row['measured_shift'] - row['predicted_shift']:+.2f}, "
         f"{100 * (1 - row['predicted_shift'] / row['measured_shift']):.0f} % of the shift."
         for row in rows.to_dict("records")
     ]
@@ -126,14 +127,13 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
         whole = part[part["perplexity_ratio"] <= RETENTION_LIMIT]
         lines.append(
             f"* {place} (unit {part['unit'].iloc[0]}). {len(part) - len(whole)} of {len(part)} changes raise the "
-            f"perplexity of neutral prose by more than {100 * (RETENTION_LIMIT - 1):.0f} %. They are not spoken of. "
-            "That limit was set after the results were seen:"
+            f"perplexity of neutral prose by more than {100 * (RETENTION_LIMIT - 1):.0f} %. They are not spoken of:"
         )
         for (condition, test), rows in whole.groupby(["condition", "test"], sort=False):
             lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_sources(rows)}.")
     total = alarms[alarms["layer"] == ALL].iloc[0]
     blocks = alarms[alarms["layer"] != ALL]
-    by_block = ", ".join(f"block {layer} {n}" for layer, n in zip(blocks["layer"], blocks["alarms"], strict=True))
+    by_block = ", ".join(f"after block {layer} {n}" for layer, n in zip(blocks["layer"], blocks["alarms"], strict=True))
     lines.append(
         "* False alarms: runs of neutral training whose own direction, added to the base, moves an expectation beyond "
         f"the smallest effect of interest. Of {total['n']} runs: {by_block}, any block {total['alarms']} "
@@ -163,8 +163,10 @@ def describe_algebra(table: pd.DataFrame) -> str:
     margin = table["margin"].iloc[0]
     lines = [
         "**Do adapters add up?** Expectation under scaled and summed adapters, beside two references. Within "
-        f"{margin:g} nats they count as equal, as was declared. Exploratory."
+        f"{margin:g} nats they count as equal. Exploratory."
     ]
+    # An adapter at its own strength is its linear reference.
+    table = table[~((table["factor"] == 1) & (table["reference"] == "linear"))]
     table = table.assign(sum=table["factor"].isna())
     own = _choose_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
