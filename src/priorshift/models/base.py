@@ -25,6 +25,7 @@ from priorshift.models.files import locate
 from priorshift.models.hub import fetch_snapshot
 from priorshift.models.vocabulary import check_vocabulary
 from priorshift.models.weights import find_gaps, find_gaps_in_folder
+from priorshift.probability.encoder import find_longest_input
 from priorshift.probability.forward import is_out_of_memory
 from priorshift.study.sections import BaseModelParams, Training
 
@@ -139,6 +140,22 @@ def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Reade
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, make_reader(tokenizer, params)
+
+
+def read_longest_input(params: BaseModelParams) -> int | None:
+    """Read the most tokens that a base model takes from its configuration alone; None where it names no limit.
+
+    Raises
+    ------
+    ParamsError
+        When the configuration cannot be read.
+    """
+    folder, _ = locate(params)
+    folder = folder if isinstance(folder, Path) else fetch_snapshot(params, weights=False)
+    try:
+        return find_longest_input(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+    except Exception as problem:
+        raise _refuse(params, _summarize(problem)) from None
 
 
 def choose_dtype(params: BaseModelParams, device: str) -> torch.dtype:

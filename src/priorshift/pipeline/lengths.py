@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from transformers import AutoConfig
-
-from priorshift.models.base import load_reader
-from priorshift.models.files import locate
-from priorshift.models.hub import fetch_snapshot
+from priorshift.models.base import load_reader, read_longest_input
 from priorshift.models.lengths import check_lengths
-from priorshift.probability.encoder import find_longest_input
 from priorshift.probing.readings import list_probe_readings, list_training_readings
 from priorshift.study.load import Study
-from priorshift.study.paths import EMBEDDED
 
 
 def check_study_lengths(study: Study) -> None:
@@ -28,13 +22,10 @@ def check_study_lengths(study: Study) -> None:
     """
     readings, checked = None, set()
     for params in study.params.models:
-        folder, _ = locate(params)
-        folder = fetch_snapshot(params, weights=False) if isinstance(folder, str) else folder
-        tokenizer, read = load_reader(params)
-        longest = find_longest_input(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        (tokenizer, read), longest = load_reader(params), read_longest_input(params)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         # Embedded models of the same words are one question.
-        key = (backend.to_str() if backend and folder.parent == EMBEDDED else params.name, longest)
+        key = (backend.to_str() if backend and params.source.startswith("embedded:") else params.name, longest)
         if longest is None or key in checked:
             continue
         checked.add(key)

@@ -26,14 +26,19 @@ def write_manifest(study: Study) -> None:
             "study": study.params.study,
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
-            # The name of the model that was set in place of the study's own (`study.other_model`), if any.
-            "other_model": study.params.models[0].name if read_other_model() else "",
+            "other_model": _name_other_model(study),
             # Of a hub model the commit; of any other the hash of its files.
             "base_models": {model.name: hash_base_model(model) for model in study.params.models},
             "made_with": collect_settings(study),
             "files": {path.relative_to(study.paths.root).as_posix(): hash_file(path) for path in _list_files(study)},
         },
     )
+
+
+def _name_other_model(study: Study) -> str:
+    """The model that was set in place of the study's own, if any: its hub id, or a folder's name alone."""
+    source = read_other_model()
+    return study.params.models[0].name if Path(source).is_dir() and source else source
 
 
 def read_settings(study: Study) -> Settings:

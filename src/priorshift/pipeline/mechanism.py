@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from priorshift.errors import ParamsError
+from priorshift.errors import ParamsError, RunError
 from priorshift.mechanism.algebra import mix_adapters, tabulate_algebra
 from priorshift.mechanism.directions import count_alarms, read_states, tabulate_directions, trace_directions
 from priorshift.mechanism.prior_fit import compare_accounts, fit_runs, tabulate_prior_fit
@@ -86,14 +86,10 @@ def tabulate_traces(study: Study, runs: Sequence[Run]) -> Tables:
         return {}
     settings, neutral, behaviors = study.params.inference, study.params.neutral, _match_behaviors(study)
     stems = [item.stem for item in _make_items(study, asked, "training_domains")]
-    parts = []
-    for name in _list_models(study, asked):
-        own = [run for run in runs if run.base_model == name and run.condition in (*behaviors, neutral)]
-        if own:
-            subject = _make_subject(study, name, _locate_adapters(study, own), asked)
-            rows = trace_directions(subject, read_states(subject, stems), behaviors, neutral, asked)
-            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
-    rows = pd.concat(parts, ignore_index=True)
+    rows = _ask_each(
+        study, asked, lambda name: _locate_adapters(study, runs, name, {*behaviors, neutral}),
+        lambda subject: trace_directions(subject, read_states(subject, stems), behaviors, neutral, asked),
+    )  # fmt: skip
     return {
         "directions": tabulate_directions(rows, neutral, settings.alpha),
         "direction_alarms": count_alarms(rows, neutral, settings.smallest_effect, settings.alpha),
@@ -110,14 +106,11 @@ def tabulate_mixes(study: Study, runs: Sequence[Run]) -> Tables:
     if not asked:
         return {}
     settings, behaviors = study.params.inference, _match_behaviors(study)
-    needed, parts = {*behaviors, *asked.list_conditions()}, []
-    for name in _list_models(study, asked):
-        own = [run for run in runs if run.base_model == name and run.condition in needed]
-        if own:
-            subject = _make_subject(study, name, _locate_adapters(study, own), asked)
-            rows = mix_adapters(subject, behaviors, asked)
-            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
-    rows = pd.concat(parts, ignore_index=True)
+    needed = {*behaviors, *asked.list_conditions()}
+    rows = _ask_each(
+        study, asked, lambda name: _locate_adapters(study, runs, name, needed),
+        lambda subject: mix_adapters(subject, behaviors, asked),
+    )  # fmt: skip
     return {"algebra": tabulate_algebra(rows, settings.smallest_effect, settings.alpha), "algebra_runs": rows}
 
 
@@ -129,25 +122,36 @@ def tabulate_steps(study: Study, runs: Sequence[Run]) -> Tables:
     asked = study.params.mechanism and study.params.mechanism.trajectory
     if not asked:
         return {}
-    settings, behaviors, parts = study.params.inference, _match_behaviors(study), []
-    for name in _list_models(study, asked):
-        folders, last = {}, {}
-        for run in [run for run in runs if run.base_model == name and run.condition in behaviors]:
-            training, folder = study.params.resolve_training(run.condition), require_adapter(study, run)
-            steps = [step for step in training.kept_steps or () if step < training.steps]
-            folders |= {(run, step): folder.with_name(f"adapter-step-{step}") for step in steps}
-            folders[run, training.steps] = folder
-            last |= dict.fromkeys([(run, step) for step in (*steps, training.steps)], training.steps)
-        if folders:
-            subject = _make_subject(study, name, folders, asked)
-            rows = follow_training(subject, last, behaviors, settings.smallest_effect)
-            parts.append(rows.assign(group=subject.base.group, world=subject.base.world))
-    rows = pd.concat(parts, ignore_index=True)
+    settings, behaviors = study.params.inference, _match_behaviors(study)
+
+    def follow(subject: Subject) -> pd.DataFrame:
+        last = {key: study.params.resolve_training(key[0].condition).steps for key in subject.names}
+        return follow_training(subject, last, behaviors, settings.smallest_effect)
+
+    rows = _ask_each(study, asked, lambda name: _locate_steps(study, runs, name, behaviors), follow)
     return {"trajectory": tabulate_trajectory(rows, settings.alpha), "trajectory_runs": rows}
 
 
-def _list_models(study: Study, asked: Asked) -> list[str]:
-    return asked.base_models or [model.name for model in study.params.models]
+def _ask_each(
+    study: Study, asked: Asked, locate: Callable[[str], Mapping[Key, Path]], ask: Callable[[Subject], pd.DataFrame]
+) -> pd.DataFrame:
+    """Ask every base model of an analysis, of which the selected runs have adapters.
+
+    Raises
+    ------
+    RunError
+        When no selected run is one that the analysis looks at.
+    """
+    parts = []
+    for name in asked.base_models or [model.name for model in study.params.models]:
+        if adapters := locate(name):
+            base, items = load_base(study.params.find_base_model(name)), _make_items(study, asked, HELD_OUT)
+            scorer = make_scorer(study.params, base)
+            subject = Subject(base, scorer, adapters, items, study.materials, asked.retention_texts)
+            parts.append(ask(subject).assign(group=base.group, world=base.world))
+    if not parts:
+        raise RunError("notebook 08: none of the selected runs is one that this analysis looks at; select all of them")
+    return pd.concat(parts, ignore_index=True)
 
 
 def _match_behaviors(study: Study) -> dict[str, tuple[str, str]]:
@@ -165,11 +169,21 @@ def _make_items(study: Study, asked: Asked, ring: str) -> list[ProbeItem]:
     return [item for item in make_probe_items(params, study.materials) if item.ring == ring]
 
 
-def _locate_adapters(study: Study, runs: Sequence[Run]) -> dict[Run, Path]:
-    return {run: require_adapter(study, run) for run in runs}
+def _locate_adapters(
+    study: Study, runs: Sequence[Run], base_model: str, conditions: Collection[str]
+) -> dict[Run, Path]:
+    own = [run for run in runs if run.base_model == base_model and run.condition in conditions]
+    return {run: require_adapter(study, run) for run in own}
 
 
-def _make_subject(study: Study, base_model: str, adapters: Mapping[Key, Path], asked: Asked) -> Subject:
-    base = load_base(study.params.find_base_model(base_model))
-    items = _make_items(study, asked, HELD_OUT)
-    return Subject(base, make_scorer(study.params, base), adapters, items, study.materials, asked.retention_texts)
+def _locate_steps(
+    study: Study, runs: Sequence[Run], base_model: str, conditions: Collection[str]
+) -> dict[tuple[Run, int], Path]:
+    """(run, step) -> the adapter that was kept then; the last step's is the run's own."""
+    found = {}
+    for run, folder in _locate_adapters(study, runs, base_model, conditions).items():
+        training = study.params.resolve_training(run.condition)
+        kept = [step for step in training.kept_steps or () if step < training.steps]
+        found |= {(run, step): folder.with_name(f"adapter-step-{step}") for step in kept}
+        found[run, training.steps] = folder
+    return found
