@@ -89,7 +89,7 @@ play: .venv/play-installed  ## type a stem, and see what a finished study's runs
 	@$(BIN)/priorshift play $(STUDY_WORD) $(ON_MODEL)
 
 lab: .venv/installed  ## open the notebooks
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab notebooks --MappingKernelManager.root_dir="$(CURDIR)"
 
 base-models: .venv/installed  ## pretrain the embedded base models that are missing (about half an hour each)
 	@mkdir -p outputs/base_models
@@ -118,10 +118,11 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
-docs: .venv/installed  ## write docs/results.md, docs/on_a_laptop.md and the README's picture from the committed tables
+docs: .venv/installed  ## write docs/results.md, docs/on_a_laptop.md and the README's pictures from the committed tables
 	@$(BIN)/python -m priorshift.report.results_page
 	@$(BIN)/python -m priorshift.report.laptop_page
 	@$(BIN)/python -m priorshift.report.answer_figure
+	@$(BIN)/python -m priorshift.report.next_words_figure
 
 lint: .venv/installed  ## ruff
 	@$(BIN)/ruff check src tests bench

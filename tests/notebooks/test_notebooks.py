@@ -29,7 +29,7 @@ from priorshift.study.paths import PACKAGE, StudyPaths
 from priorshift.tables.read import read_tables
 
 NOTEBOOKS = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement"]
-NOTEBOOKS += ["07_calibration", "08_mechanism", "colab"]
+NOTEBOOKS += ["07_calibration", "08_mechanism", "colab", "tour"]
 SECRET = "hf_not_to_be_seen_anywhere"
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.prose import prose_of, sentences_of
 
 NAMES = ["00_base_models", "01_synthesize", "02_train", "03_probe", "04_test", "05_report", "06_placement",
-         "07_calibration", "08_mechanism", "colab"]  # fmt: skip
+         "07_calibration", "08_mechanism", "colab", "tour"]  # fmt: skip
 
 
 def cells(root, name, kind):

@@ -83,7 +83,7 @@ class Playground:
         runs = list_runs(self.study, self.base_model)
         base = load_base(named[self.base_model])
         self.tokenizer, self.scorer = base.tokenizer, make_scorer(self.study.params, base)
-        self._names = {_name_run(run): f"run-{k}" for k, run in enumerate(runs)}
+        self._names = {name_run(run): f"run-{k}" for k, run in enumerate(runs)}
         folders = {f"run-{k}": locate_run_record(self.study, run).parent / "adapter" for k, run in enumerate(runs)}
         self._model = load_adapters(base, folders)
         self._layers = [module for module in self._model.modules() if isinstance(module, LoraLayer)]
@@ -179,7 +179,14 @@ class Playground:
         return pd.DataFrame(rows, columns=["model", "word", "probability", "change"])
 
 
-def _name_run(run: Run) -> str:
+def name_run(run: Run) -> str:
+    """Write a run's name as the playground lists it.
+
+    Examples
+    --------
+    >>> name_run(Run("llama-coupled-0", "depression", 0))
+    'depression-like seed 0'
+    """
     return f"{name_condition(run.condition)} seed {run.seed}"
 
 
