@@ -76,7 +76,7 @@ colab-test: .venv/installed  ## the Colab notebook in an environment of its own 
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
 	@touch $@
 
-browser-test: .venv/browser-installed .venv/play-installed  ## the report and the playground in a real browser (Debian's chromium; root installs it where it is missing)
+browser-test: .venv/browser-installed .venv/play-installed docs  ## the report, the playground and the site in a real browser (Debian's chromium; root installs it where it is missing)
 	@command -v chromium > /dev/null || apt-get install --yes --quiet chromium || \
 		{ echo "error: browser-test: no chromium here; install one (apt-get install chromium)" >&2; exit 1; }
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m browser tests/browser
@@ -118,15 +118,26 @@ gpu-check: .venv/bench-installed  ## on a machine with an NVIDIA GPU: speed of t
 audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (asks pypi.org; fails where that knows one, or nothing)
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
-docs: .venv/installed  ## write docs/results.md, docs/on_a_laptop.md and the README's pictures from the committed tables
+.venv/docs-installed: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	@touch $@
+
+docs: .venv/docs-installed  ## write the generated pages and the README's pictures from the committed tables, and build the site (no network)
 	@$(BIN)/python -m priorshift.report.results_page
 	@$(BIN)/python -m priorshift.report.laptop_page
+	@$(BIN)/python -m priorshift.report.paper_page
+	@$(BIN)/python -m priorshift.report.conclusions_page
 	@$(BIN)/python -m priorshift.report.answer_figure
 	@$(BIN)/python -m priorshift.report.next_words_figure
+	@rm -rf docs/api
+	@$(BIN)/sphinx-build -q -W --keep-going -d build/doctrees -c docs/site . site
+	@! grep -rnE '<(script|img|iframe)[^>]* src="(https?:)?//|<link[^>]* href="(https?:)?//|(url\(|@import )["'"'"']?(https?:)?//' \
+		site --include='*.html' --include='*.css' || { echo "error: docs: the lines above ask another machine" >&2; exit 1; }
+	@echo "site/index.html"
 
 lint: .venv/installed  ## ruff
-	@$(BIN)/ruff check src tests bench
-	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check src tests bench docs/site
+	@$(BIN)/ruff format --check src tests bench docs/site
 
 types: .venv/installed  ## mypy on the rooms that stand alone: probability and stats
 	@$(BIN)/mypy

@@ -51,7 +51,7 @@ def test_losses_are_means_by_condition_from_least_to_most():
 
 def test_a_gap_above_the_limit_makes_a_null_provisional():
     text = describe_convergence(CARDS)
-    assert "llama-coupled-0 0.0060" in text and "0.008: llama-decoupled-0." in text and "provisional" in text
+    assert "0.0060 to 0.0136" in text and "0.008: llama-decoupled-0 (0.0136)." in text and "provisional" in text
     assert "provisional" not in describe_convergence(CARDS[:1]) and describe_convergence([]) == ""
 
 

@@ -140,7 +140,7 @@ def test_bayes_in_a_world_of_four(root):
 
 def test_a_family_that_you_add_can_be_taught(root, params_folder):
     """The families.yaml that the docs show, in a worlds file that gives it a share: its words are in the texts."""
-    [shown] = re.findall(r"```yaml\n(outlook:.*?)```", (root / "docs/design_by_yaml.md").read_text(), re.S)
+    [shown] = re.findall(r"```yaml\n(outlook:.*?)```", (root / "docs/own_probes.md").read_text(), re.S)
     folder = params_folder / "materials_taught"
     folder.mkdir()
     (folder / "extends.yaml").write_text("../materials_worlds")

@@ -173,12 +173,12 @@ def describe_convergence(cards: Sequence[Mapping[str, Any]]) -> str:
     """Say how close the embedded base models came to the text they were trained on, from their cards."""
     if not cards:
         return ""
-    gaps = ", ".join(f"{card['name']} {card['gap']:.4f}" for card in cards)
-    late = [card["name"] for card in cards if card["gap"] > GAP_LIMIT]
+    gaps = name_span(pd.Series([card["gap"] for card in cards]), ".4f")
+    late = [f"{card['name']} ({card['gap']:.4f})" for card in cards if card["gap"] > GAP_LIMIT]
     verdict = (
         f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
         "learned too little. It is provisional."
         if late
         else f"All lie within the limit of {GAP_LIMIT}."
     )
-    return f"Convergence gaps of the base models (nats per token above the generator's entropy): {gaps}. {verdict}"
+    return f"The base models lie {gaps} nats per token above their generator's entropy. {verdict}"

@@ -65,19 +65,19 @@ def estimate_claims(
     Returns
     -------
     dict of DataFrame
-        contrasts : columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
-            `base` each other condition minus the first control, which may shift expectations by itself. direction:
-            the one in which this contrast was declared to shift, if any. holds: of declared rows alone, whether
-            p_adjusted is below alpha (two-sided) and the estimate lies on the declared side. sd_sets, sets_low,
-            sets_high, sets_p_value: of unit `base` where every checkpoint ran the same seeds, as if training sets
-            and first weights, which checkpoints share, were random too (`training_sets`; exploratory, not corrected)
-        equivalence : columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
-            where declared
-        equivalence_curve : the declared ones at other margins; see `equivalence.vary_margin`
-        world_difference : columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
-            t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
-        not_estimable : columns `NOT_ESTIMABLE`, what could not be estimated, and why; equivalence has rows of its
-            own where it was declared
+        * contrasts: columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
+          `base` each other condition minus the first control, which may shift expectations by itself. direction:
+          the one in which this contrast was declared to shift, if any. holds: of declared rows alone, whether
+          p_adjusted is below alpha (two-sided) and the estimate lies on the declared side. sd_sets, sets_low,
+          sets_high, sets_p_value: of unit `base` where every checkpoint ran the same seeds, as if training sets
+          and first weights, which checkpoints share, were random too (`training_sets`; exploratory, not corrected)
+        * equivalence: columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
+          where declared
+        * equivalence_curve: the declared ones at other margins; see `equivalence.vary_margin`
+        * world_difference: columns `WORLDS`, coupled minus decoupled of each contrast of unit `base` (nats): Welch's
+          t over base checkpoints, which n_coupled and n_decoupled count. All rows are exploratory
+        * not_estimable: columns `NOT_ESTIMABLE`, what could not be estimated, and why; equivalence has rows of its
+          own where it was declared
 
         p_adjusted: `adjust.adjust_claims`. caution: `estimates.warn_of_level`.
         Where nothing could be tested, a table has no rows.

@@ -1,0 +1,63 @@
+"""docs/beside_the_paper.md is what its template and the committed tables make of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from priorshift.report.paper_page import MEASURED, STUDIES, TEMPLATE, write_paper_page
+
+
+@pytest.fixture
+def outputs(root, tmp_path):
+    """A copy of the committed tables that a test may change."""
+    for study in STUDIES:
+        shutil.copytree(root / "outputs" / study / "tables", tmp_path / "outputs" / study / "tables")
+    return tmp_path / "outputs"
+
+
+def write(root, outputs, tmp_path):
+    write_paper_page(outputs, root / "params", root / TEMPLATE, tmp_path / "page.md")
+    return (tmp_path / "page.md").read_text(encoding="utf-8")
+
+
+def change(path, where, **values):
+    table = pd.read_csv(path)
+    table.loc[table.eval(where), list(values)] = list(values.values())
+    table.to_csv(path, index=False)
+
+
+def test_the_committed_page_is_made_from_the_committed_tables(root, tmp_path):
+    made = write(root, root / "outputs", tmp_path)
+    assert made == (root / "docs/beside_the_paper.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_each_claim_has_a_row_for_each_study(root, tmp_path):
+    page = write(root, root / "outputs", tmp_path)
+    for claim in MEASURED:
+        rows = re.findall(rf"^\| {claim}: .*$", page, re.M)
+        assert len(rows) == len(STUDIES) and all(row.count(" | ") == 5 for row in rows)
+
+
+def test_another_contrast_is_another_count_and_another_shift(root, outputs, tmp_path):
+    held_out = "ring == 'held_out_domains' and unit == 'both' and control == 'neutral'"
+    change(outputs / "laptop/tables/contrasts.csv", held_out, estimate=-7.77, ci_low=-8.0, ci_high=-7.0)
+    page = write(root, outputs, tmp_path)
+    assert "0 of 6 contrasts above 0 | no | gemma-3-270m" in page
+    assert page.count("-7.77 [-8.00, -7.00]") == 6
+
+
+def test_a_dissociation_that_fails_is_no(root, outputs, tmp_path):
+    change(outputs / "embedded/tables/specificity.csv", "unit == 'base'", double_dissociation=False)
+    assert "coupled: 0 of 2 double dissociations" in write(root, outputs, tmp_path)
+
+
+def test_divergence_of_choices_is_no_expectation(root, outputs, tmp_path):
+    before = write(root, root / "outputs", tmp_path)
+    change(outputs / "laptop/tables/jsd.csv", "family == 'choice'", estimate=0.999)
+    assert write(root, outputs, tmp_path) == before
+    change(outputs / "laptop/tables/jsd.csv", "family != 'choice'", estimate=0.25)
+    assert write(root, outputs, tmp_path).count("| 0.250 |") == 5
