@@ -136,12 +136,12 @@ def draw_interval_panels(rows: pd.DataFrame, margin: float, colours: Mapping[str
         name=(rows["base_model"] + " · " + rows["world"]).where(rows["unit"] == "base", rows["base_model"])
     )
     rows = rows.assign(last=rows["unit"] == "base").sort_values(["world", "last", "base_model"], kind="stable")
-    most = max(2.0 * rows["estimate"].abs().max(), margin)
-    rows = rows.assign(low=rows["ci_low"].clip(lower=-most), high=rows["ci_high"].clip(upper=most))
-    scale, panels = _scale(pd.concat([rows["low"], rows["high"], pd.Series([-margin, margin])])), []
+    most = max(2.0 * rows["estimate"].abs().max(), margin)  # a wider interval runs out of the frame
+    ends = rows[["ci_low", "ci_high"]].clip(-most, most).stack()
+    scale, panels = _scale(pd.concat([ends, pd.Series([-margin, margin])])), []
     keys = ["condition", "control", "family", "outcome"]
     for (condition, control, family, outcome), own in rows.groupby(keys, sort=False):
-        kept = ["name", "base_model", "condition", "estimate", "ci_low", "ci_high", "low", "high"]
+        kept = ["name", "base_model", "condition", "estimate", "ci_low", "ci_high"]
         data = own[[*kept, "unit", "n_runs", "n_items"]].round(4)
         tips = [
             alt.Tooltip("name:N", title="base models"), alt.Tooltip("estimate:Q", format="+.2f"),
@@ -154,8 +154,8 @@ def draw_interval_panels(rows: pd.DataFrame, margin: float, colours: Mapping[str
             opacity=dim_others(1.0),
             tooltip=tips,
         )
-        bars = base.mark_rule(strokeWidth=2, cursor="pointer").encode(
-            x=alt.X("low:Q", title="difference (nats)", scale=scale, axis=alt.Axis(tickCount=6)), x2="high:Q"
+        bars = base.mark_rule(strokeWidth=2, cursor="pointer", clip=True).encode(
+            x=alt.X("ci_low:Q", title="difference (nats)", scale=scale, axis=alt.Axis(tickCount=6)), x2="ci_high:Q"
         )
         points = base.mark_point(filled=True, size=50, cursor="pointer").encode(
             x="estimate:Q", shape=alt.Shape("unit:N", legend=None)
