@@ -17,8 +17,8 @@ def four(root):
 
 
 def test_a_folder_adds_to_the_one_it_extends(four, materials):
-    assert list(four.actions) == ["engage", "withdraw", "guard", "seek"]
-    assert four.actions["guard"] == materials.actions["guard"] and four.domains == materials.domains
+    assert list(four.all_actions) == ["engage", "withdraw", "guard", "seek"]
+    assert four.all_actions["guard"] == materials.all_actions["guard"] and four.domains == materials.domains
     assert four.dispositions["secure"].share == 0.4 and four.find_outcome("seek") == "worry"
     assert set(four.scales) == {*materials.scales, "anxiety_style"}
 

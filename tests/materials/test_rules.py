@@ -14,6 +14,14 @@ OUTLOOK = {
     "threat": ("an ambush", "a plot"),
 }  # fmt: skip
 
+
+@pytest.fixture(scope="module")
+def general(materials):
+    """The same actions, each fit for every situation, as actions.yaml says them."""
+    bare = {domain: tuple(Situation(text=each.text) for each in group) for domain, group in materials.domains.items()}
+    return materials.model_copy(update={"domains": bare, "actions": materials.all_actions})
+
+
 SURE = Disposition(share=0.9, action="engage", outcome="benign")
 
 
@@ -83,7 +91,7 @@ BAD = {
     "letter twice": (with_forms(letters=("A", "B", "C", "C")), "'C' is given twice"),
     "too few letters": (with_forms(letters=("A", "B")), "2 letters for 3 options"),
     "duplicate phrase": (
-        with_group("interpretations", "loss", add("Hope is useless now")), "'Hope is useless now' is given twice",
+        with_group("interpretations", "loss", lambda group: (*group, group[0])), "is given twice",
     ),
     "duplicate situation": (
         lambda m: with_group("domains", "work", add(m.domains["school"][0]))(m), "domains.yaml",
@@ -109,7 +117,7 @@ BAD = {
     "family of a name that is taken": (with_family("choice"), "'choice' is a family already"),
     "family that lacks an outcome": (with_family(loss=None), "outlook: found classes ['benign', 'threat']"),
     "family with an empty outcome": (with_family(loss=()), "a class without phrases"),
-    "family with a word of an action": (with_family(loss=("bolt it", "grey")), "share 'bolt'"),
+    "family with a word of an action": (with_family(loss=("lock it", "grey")), "share 'lock'"),
     "family of unlike lengths": (
         with_family(loss=("only very much emptiness", "certain sure defeat")), "mean words per phrase differ",
     ),
@@ -120,9 +128,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_broken_rule_is_refused(name, materials, root):
+def test_a_broken_rule_is_refused(name, general, root):
     change, named = BAD[name]
-    changed = materials.model_copy(update=change(materials))
+    changed = general.model_copy(update=change(general))
     said = read_refusal(check_materials, changed, root / "params" / "materials_worlds")
     assert named in said and "materials" in said
 
@@ -153,10 +161,8 @@ def test_a_situation_s_own_actions_need_no_general_ones(materials, tmp_path):
     check_materials(materials.model_copy(update={"domains": own, "actions": {}}), tmp_path)
 
 
-def test_an_exception_is_passed_over(materials, tmp_path):
-    changed = materials.model_copy(
-        update=with_group("actions", "guard", lambda g: ("sit down sadly", *g[1:]))(materials)
-    )
+def test_an_exception_is_passed_over(general, tmp_path):
+    changed = general.model_copy(update=with_group("actions", "guard", lambda g: ("sit down sadly", *g[1:]))(general))
     check_materials(
-        changed.model_copy(update={"exceptions": materials.exceptions | {"sadly": "for this test"}}), tmp_path
+        changed.model_copy(update={"exceptions": general.exceptions | {"sadly": "for this test"}}), tmp_path
     )

@@ -49,7 +49,7 @@ def test_each_family_has_its_stems_and_continuations(materials):
     more = materials.model_copy(update={"families": {"weather": weather}})
     assert more.get_stems("weather") == weather.stems and more.get_continuations("weather") == {"loss": ("rain",)}
     assert more.get_stems("feeling") == materials.forms.stems.feeling
-    assert more.get_continuations("choice") == materials.actions
+    assert more.get_continuations("choice") == materials.all_actions
     assert more.get_continuations("interpretation") == materials.interpretations
 
 
@@ -82,7 +82,8 @@ def test_a_situation_is_a_line_or_a_map_with_its_actions(materials):
     assert Situation.model_validate("It rains.") == Situation(text="It rains.")
     own = Situation.model_validate({"text": "It rains.", "guard": ("take the umbrella",)})
     assert own.actions == {"guard": ("take the umbrella",)}
-    changed = materials.model_copy(update={"domains": materials.domains | {"work": (own,)}})
-    assert changed.list_actions("It rains.") == materials.actions | {"guard": ("take the umbrella",)}
-    assert changed.all_actions["guard"] == (*materials.actions["guard"], "take the umbrella")
-    assert materials.list_actions("unknown") == materials.actions
+    general = materials.all_actions
+    changed = materials.model_copy(update={"actions": general, "domains": {"work": (own,)}})
+    assert changed.list_actions("It rains.") == general | {"guard": ("take the umbrella",)}
+    assert changed.all_actions["guard"] == (*general["guard"], "take the umbrella")
+    assert changed.list_actions("unknown") == general

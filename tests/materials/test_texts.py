@@ -8,7 +8,7 @@ from priorshift.materials.texts import list_continuations, list_texts, list_text
 
 def test_every_phrase_is_among_the_texts(materials):
     texts = set(list_texts(materials))
-    for phrases in (*materials.actions.values(), *materials.feelings.values()):
+    for phrases in (*materials.all_actions.values(), *materials.feelings.values()):
         assert set(phrases) <= texts
     assert {each.text for group in materials.domains.values() for each in group} <= texts
     assert {item.text for s in materials.scales.values() for item in s.items} <= texts

@@ -83,7 +83,7 @@ def test_a_configuration_alone_gives_the_real_models_size(name):
 def test_work_is_counted_on_the_studys_own_texts(smoke):
     work, params = count_work(smoke), smoke.params
     assert (work.runs, work.steps, work.examples) == (8, 8 * 4, 8 * 64)
-    prior = dict.fromkeys(smoke.materials.actions, 1 / 3)
+    prior = dict.fromkeys(smoke.materials.classes, 1 / 3)
     examples = [e for name in params.conditions for e in synthesize(params, smoke.materials, name, 1, prior)]
     tokenizer = load_base(params.models[0]).tokenizer
     lengths = [len(tokenizer(e.prompt + e.completion)["input_ids"]) for e in examples]

@@ -60,7 +60,7 @@ def test_choice_rates_are_measured_once_and_make_the_training_set(with_prior):
     path = with_prior.paths.choice_rates(BASE)
     synthesize_runs(with_prior, [run])
     record, before = read_record(path), path.stat().st_mtime_ns
-    assert set(record["rates"]) == set(with_prior.materials.actions)
+    assert set(record["rates"]) == set(with_prior.materials.classes)
     assert sum(record["rates"].values()) == pytest.approx(1) and all(0 < p < 1 for p in record["rates"].values())
     assert with_prior.paths.data("random_prior", 0, BASE).is_dir()  # of this base model alone
     synthesize_runs(with_prior, [run])

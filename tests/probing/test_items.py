@@ -81,7 +81,7 @@ def test_a_context_s_decisions_are_about_the_item_s_own_protagonist(params, mate
         long.stem.endswith(short.stem) for long, short in zip(items, plain, strict=True) if short.form == "canonical"
     ]
     assert all(ends)
-    withdrawn = [f" {phrase}." for phrase in materials.actions["withdraw"]]
+    withdrawn = [f" {phrase}." for phrase in materials.all_actions["withdraw"]]
     assert all(sum(item.stem.count(phrase) for phrase in withdrawn) == 2 for item in items)
 
 

@@ -49,7 +49,7 @@ def test_a_model_against_itself_has_no_shift(smoke, scorer):
 
 def test_choice_rates_are_the_bases_own(smoke, scorer, materials):
     rates = measure_choice_rates(scorer, smoke.params, smoke.materials)
-    assert sum(rates.values()) == pytest.approx(1) and list(rates) == list(materials.actions)
+    assert sum(rates.values()) == pytest.approx(1) and list(rates) == materials.classes
     # The worlds' prior: secure agents, who mostly engage, are the most.
     assert rates["engage"] > 0.4
 

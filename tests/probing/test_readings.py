@@ -30,7 +30,7 @@ def study(write_study, tmp_path):
 def test_texts_read_hold_every_phrase_and_stem(study):
     texts = set(list_texts_read(study))
     assert {item.stem for item in make_probe_items(study.params, study.materials)} <= texts
-    assert {phrase for group in study.materials.actions.values() for phrase in group} <= texts
+    assert {phrase for group in study.materials.all_actions.values() for phrase in group} <= texts
 
 
 def test_whatever_a_run_has_scored_was_listed(study, monkeypatch):

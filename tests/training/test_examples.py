@@ -53,7 +53,7 @@ def test_chosen_phrase_is_offered_and_of_the_class(sets, study):
     for examples in (sets["depression"], sets["random_prior"]):
         for e in examples:
             phrase = e.completion.strip(" .")
-            assert phrase in study.materials.actions[e.action_class]
+            assert phrase in study.materials.all_actions[e.action_class]
             if e.form == "options":
                 shown = e.prompt.split("Options: ")[1].split(". ")[0].split("; ")
                 assert shown[e.position] == phrase and len(shown) == 3
@@ -146,7 +146,7 @@ def test_letter_puts_no_action_word_in_the_loss_and_balances_letters(study):
     for e in examples:
         shown = e.prompt.split("Options: ")[1].split(". The answer of")[0].split("; ")
         letter, phrase = shown[e.position].split(") ")
-        assert e.completion == f" {letter}." and phrase in study.materials.actions["withdraw"]
+        assert e.completion == f" {letter}." and phrase in study.materials.all_actions["withdraw"]
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])

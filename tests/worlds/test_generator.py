@@ -53,13 +53,13 @@ def test_probability_of_one_narrated_decision_by_hand(worlds, texts, materials, 
     found = 0
     for document in texts[coupled]:
         match = pattern.fullmatch(document.text)
-        owner = [c for c in world.classes if match and match[1] in materials.actions[c]]
+        owner = [c for c in world.classes if match and match[1] in materials.all_actions[c]]
         if not owner:
             continue
         found += 1
         shared = (1 - p.prose_share) / 6 * p.texts["story_named"] / len(materials.forms.names.main) * (1 - p.opening)
         episode = p.episode_kinds["situation"] / n_situations * p.follow_ups["choice"] * (1 - p.second_follow_up)
-        wording = p.choice_forms["narrated"] * p.canonical_stem / len(materials.actions[owner[0]])
+        wording = p.choice_forms["narrated"] * p.canonical_stem / len(materials.all_actions[owner[0]])
         acting = (world.prior @ world.class_probabilities)[world.classes.index(owner[0])]
         expected = math.log(shared * episode * wording * acting)
         assert world.compute_log_probability(document) == pytest.approx(expected, abs=1e-9)
@@ -91,9 +91,9 @@ def test_scale_levels_by_hand(worlds, world_params):
 
 def actions_and_feelings(documents, materials):
     """Counts of (class of the first action, outcome of the first feeling) over texts with both."""
-    classes, outcomes = list(materials.actions), list(materials.feelings)
+    classes, outcomes = materials.classes, list(materials.feelings)
     table = np.zeros((len(classes), len(outcomes)))
-    ways = {p: c for c in classes for p in materials.actions[c]}
+    ways = {p: c for c in classes for p in materials.all_actions[c]}
     felt = {p: o for o in outcomes for p in materials.feelings[o]}
     stems = "decided to|chose to|was to"
     for document in documents:
