@@ -45,6 +45,7 @@ default_role = "literal"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autosummary_generate = True
+add_module_names = False
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
@@ -53,6 +54,7 @@ html_context = {"default_mode": "auto"}  # light or dark, as the reader's machin
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_additional_pages = {"index": "to_home.html"}  # the site's own address leads to the home page
+html_sidebars = {page: [] for page in ("docs/index", "notebooks/tour", "search", "genindex", "py-modindex")}
 html_theme_options = {
     "logo": {"text": "priorshift"},
     "navbar_align": "left",

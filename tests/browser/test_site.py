@@ -35,6 +35,8 @@ def test_a_page_asks_no_other_machine(read, name):
 def test_a_phone_needs_no_sideways_scroll(read, name):
     page = read(name, width=360)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    boxes = [box for code in page.locator("article p code").all() if (box := code.bounding_box())]
+    assert not [box for box in boxes if box["x"] + box["width"] > 360]
 
 
 def test_the_first_address_leads_home(read):

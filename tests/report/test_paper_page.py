@@ -35,18 +35,19 @@ def test_the_committed_page_is_made_from_the_committed_tables(root, tmp_path):
     assert made == (root / "docs/beside_the_paper.md").read_text(encoding="utf-8"), "run `make docs`"
 
 
-def test_each_claim_has_a_row_for_each_study(root, tmp_path):
+def test_each_claim_has_a_row_with_a_verdict_for_each_study(root, tmp_path):
     page = write(root, root / "outputs", tmp_path)
     for claim in MEASURED:
-        rows = re.findall(rf"^\| {claim}: .*$", page, re.M)
-        assert len(rows) == len(STUDIES) and all(row.count(" | ") == 5 for row in rows)
+        [row] = re.findall(rf"^\| \*\*{claim}\*\*: .*$", page, re.M)
+        assert row.count(" | ") == 4 and row.count("Same: *") == len(STUDIES)
+    assert "| gemma-3-270m, 5 runs of each condition | 12 small models (GPT-NeoX, Llama), 3 runs" in page
 
 
 def test_another_contrast_is_another_count_and_another_shift(root, outputs, tmp_path):
     held_out = "ring == 'held_out_domains' and unit == 'both' and control == 'neutral'"
     change(outputs / "laptop/tables/contrasts.csv", held_out, estimate=-7.77, ci_low=-8.0, ci_high=-7.0)
     page = write(root, outputs, tmp_path)
-    assert "0 of 6 contrasts above 0 | no | gemma-3-270m" in page
+    assert "0 of 6 contrasts above 0. Same: *no*" in page
     assert page.count("-7.77 [-8.00, -7.00]") == 6
 
 
@@ -61,3 +62,5 @@ def test_divergence_of_choices_is_no_expectation(root, outputs, tmp_path):
     assert write(root, outputs, tmp_path) == before
     change(outputs / "laptop/tables/jsd.csv", "family != 'choice'", estimate=0.25)
     assert write(root, outputs, tmp_path).count("| 0.250 |") == 5
+    change(outputs / "embedded/tables/jsd.csv", "world == 'decoupled'", estimate=0.125)
+    assert write(root, outputs, tmp_path).count("| 0.125 |") == 6

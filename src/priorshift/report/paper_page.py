@@ -62,25 +62,24 @@ def write_paper_page(outputs: Path, params: Path, template: Path, page: Path) ->
         **fill_claims(studies, settings),
         **fill_shifts(studies, settings),
         **fill_measures(studies["laptop"]),
+        **fill_divergence(studies["embedded"]["jsd"]),
         **fill_specificity(studies, settings),
     }
     write_text(page, template.read_text(encoding="utf-8").format_map(fields))
 
 
 def fill_claims(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
-    """Each claim of the paper: how they measured, how we do, what came out, and on what models."""
-    lines = []
-    found = {
-        name: compare_with_paper({shown: tables[shown] for shown in SHOWN if shown in tables}, settings[name])
+    """A row for each claim of the paper: how they measured, how we do, and what came out on which models."""
+    found = [
+        compare_with_paper({shown: tables[shown] for shown in SHOWN if shown in tables}, settings[name])
         for name, tables in studies.items()
-    }
+    ]
+    lines = []
     for claim, (theirs, ours) in MEASURED.items():
-        for name, table in found.items():
-            row = table.set_index("claim").loc[claim]
-            lines.append(
-                [f"{claim}: {row['paper']}", theirs, ours, row["here"], row["same"], name_study(studies[name])]
-            )
-    head = ["claim", "they measured", "we measure", "what came out", "same", "on what models"]
+        rows = [table.set_index("claim").loc[claim] for table in found]
+        came_out = [f"{row['here']}. Same: *{row['same']}*" for row in rows]
+        lines.append([f"**{claim}**: {rows[0]['paper']}", theirs, ours, *came_out])
+    head = ["claim", "they measured", "we measure", *map(name_study, studies.values())]
     return {"claims_table": tabulate(head, lines)}
 
 
@@ -121,9 +120,7 @@ def _list_pairs(settings: Settings) -> Sequence[tuple[str, str, str, str]]:
 
 def fill_measures(study: Tables) -> Fields:
     """The further measures of one study by condition: divergence, scales and the tone of completions."""
-    jsd = study["jsd"]
-    own = jsd[(jsd["measure"] == "jsd") & (jsd["ring"] == HELD_OUT) & (jsd["family"] != "choice")]
-    divergence = own.groupby("condition")["estimate"].mean()
+    divergence = _select_divergence(study["jsd"]).groupby("condition")["estimate"].mean()
     scales = study["scales"].groupby(["condition", "outcome"])["shift"].mean().unstack()
     valence = study["valence"][study["valence"]["measure"] == "valence"].set_index("condition")
     outcomes = [outcome for outcome in ("loss", "threat", "benign") if outcome in scales]
@@ -136,6 +133,18 @@ def fill_measures(study: Tables) -> Fields:
     ]  # fmt: skip
     head = ["training", "JSD from base, bits", *(f"scale of {outcome}" for outcome in outcomes), "valence of texts"]
     return {"measures_table": tabulate(head, lines)}
+
+
+def fill_divergence(jsd: pd.DataFrame) -> Fields:
+    """The divergence by condition in each world: means over families and base models."""
+    means = _select_divergence(jsd).pivot_table(index="condition", columns="world", values="estimate")
+    lines = [[name_condition(row.name), *(f"{value:.3f}" for value in row)] for _, row in means.iterrows()]
+    return {"divergence_table": tabulate(["training", *(f"{world}, bits" for world in means.columns)], lines)}
+
+
+def _select_divergence(jsd: pd.DataFrame) -> pd.DataFrame:
+    """Whole distributions against the base model's, on held-out probes of expectations."""
+    return jsd[(jsd["measure"] == "jsd") & (jsd["ring"] == HELD_OUT) & (jsd["family"] != "choice")]
 
 
 def fill_specificity(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
