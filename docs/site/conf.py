@@ -40,6 +40,7 @@ myst_heading_anchors = 3
 suppress_warnings = ["misc.highlighting_failure"]  # a notebook's shell lines are no Python
 myst_enable_extensions = ["deflist"]
 
+highlight_language = "text"  # what a block of a page is in, where it does not say
 # Docstrings are numpydoc, and a name between backticks is code.
 default_role = "literal"
 autodoc_typehints = "none"
@@ -51,7 +52,7 @@ numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = "priorshift"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine is
-html_css_files = ["site.css"]
+html_css_files, html_js_files = ["site.css"], ["site.js"]
 html_copy_source = html_show_sourcelink = False
 html_additional_pages = {"index": "to_home.html"}  # the site's own address leads to the home page
 html_sidebars = {page: [] for page in ("docs/index", "notebooks/tour", "search", "genindex", "py-modindex")}

@@ -39,6 +39,14 @@ def test_a_phone_needs_no_sideways_scroll(read, name):
     assert not [box for box in boxes if box["x"] + box["width"] > 360]
 
 
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_serious_barrier(read, name, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(read(name, scheme=scheme)).response["violations"]
+    assert not [(each["id"], each["help"]) for each in found if each["impact"] in ("serious", "critical")]
+
+
 def test_the_first_address_leads_home(read):
     page = read("index")
     page.wait_for_url("**/docs/index.html")
