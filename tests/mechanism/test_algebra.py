@@ -12,9 +12,14 @@ from priorshift.study.mechanism import Algebra
 BEHAVIORS = {"depression": ("withdraw", "loss")}
 ASKED = Algebra(
     factors=[-1.0, 0.5, 1.0, 1.5],
-    sums=[{"depression": 1.0, "adaptive": -1.0}],
-    doses={"depression": {"depression_50": 0.5}},
+    sums=[{"depression": 1.0, "adaptive": -1.0}, {"depression": 0.5, "adaptive": 0.5}],
+    doses={"depression": ["depression_50"]},
 )
+POLICIES = {
+    "depression": {"withdraw": 1.0},
+    "adaptive": {"engage": 1.0},
+    "depression_50": {"withdraw": 0.5, "engage": 0.5},
+}
 SEEDS = range(3)
 
 
@@ -22,7 +27,7 @@ def mix(bend=lambda odds: odds, dose=0.5):
     planted = dict(plant("depression", seed, 3.0, 2.0) for seed in SEEDS)
     planted |= dict(plant("adaptive", seed, -1.0, -1.0) for seed in SEEDS)
     planted |= dict(plant("depression_50", seed, 3.0 * dose, 2.0 * dose) for seed in SEEDS)
-    rows = mix_adapters(ToySubject(planted, bend), BEHAVIORS, ASKED)
+    rows = mix_adapters(ToySubject(planted, bend), BEHAVIORS, POLICIES, ASKED)
     return rows.assign(group="toy", world="coupled")
 
 
@@ -37,11 +42,15 @@ def test_an_exactly_linear_adapter_adds_up():
     assert by_mix["depression - adaptive"] == pytest.approx(1.5 * by_mix["depression"], rel=0.05)
 
 
-def test_a_dose_that_was_trained_is_compared_with_the_same_factor():
+def test_a_dose_that_was_trained_is_compared_with_its_factor_and_with_the_sum_of_its_shares():
     rows = mix().query("reference == 'trained dose'")
-    assert set(rows["mix"]) == {"0.5 depression"} and len(rows) == 2 * len(SEEDS)
+    assert set(rows["mix"]) == {"0.5 depression", "0.5 depression + 0.5 adaptive"} and len(rows) == 4 * len(SEEDS)
+    assert set(rows["dose"]) == {"50 % withdraw and 50 % engage"}
     table = tabulate_algebra(mix(), 0.5, 0.05).query("unit == 'runs' and reference == 'trained dose'")
-    assert table["equivalent"].all()
+    # The dose was planted at half the shift. The sum lies half of the adaptive shift (-1) below it.
+    by_mix = table.set_index(["mix", "measure"])
+    assert by_mix.loc["0.5 depression", "equivalent"].all()
+    assert by_mix.loc[("0.5 depression + 0.5 adaptive", "choice"), "difference"] == pytest.approx(-0.5, abs=0.1)
     other = tabulate_algebra(mix(dose=1.0), 0.5, 0.05).query("unit == 'runs' and reference == 'trained dose'")
     assert not other["equivalent"].any()
 
@@ -51,8 +60,9 @@ def test_what_saturates_is_found_not_to_add_up():
         "unit == 'runs' and reference == 'linear'"
     )
     own = table[table["measure"] == "choice"].set_index("mix")
-    assert own.loc["depression", "equivalent"] and not own.loc["1.5 depression", "equivalent"]
-    assert own.loc["1.5 depression", "difference"] < 0
+    # An adapter at its own strength is its own reference. Half of it gives more than half, and more of it less.
+    assert not own.loc[["0.5 depression", "1.5 depression"], "equivalent"].any()
+    assert own.loc["0.5 depression", "difference"] > 0.5 and own.loc["1.5 depression", "difference"] < -0.5
 
 
 def test_sums_are_written_with_their_signs():

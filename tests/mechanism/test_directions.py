@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from support.toy_subject import CHOICE, EXPECTATION, HIDDEN, ToySubject, plant, read_toy_states
+from support.toy_subject import CHOICE, EXPECTATION, HELD_OUT, HIDDEN, ToySubject, plant, read_toy_states
 
-from priorshift.mechanism.directions import ADDED, REMOVED, count_alarms, tabulate_directions, trace_directions
+from priorshift.mechanism.directions import ADDED, REMOVED, Trial, count_alarms, tabulate_directions, trace_directions
+from priorshift.mechanism.hooks import project_out
 from priorshift.study.mechanism import Directions
 
 BEHAVIORS = {"depression": ("withdraw", "loss")}
@@ -19,7 +21,7 @@ def trace(choice, expectation, neutral=0.0):
     planted = dict(plant("depression", seed, choice, expectation) for seed in SEEDS)
     planted |= dict(plant("neutral", seed, 0.0, neutral) for seed in SEEDS)
     subject = ToySubject(planted)
-    rows = trace_directions(subject, read_toy_states(subject), BEHAVIORS, "neutral", ASKED)
+    rows = trace_directions(Trial(subject, read_toy_states(subject), BEHAVIORS, "neutral", ASKED))
     return rows.assign(group="toy", world="coupled")
 
 
@@ -43,7 +45,7 @@ def test_added_it_gives_the_whole_shift_and_projected_out_it_takes_it(coupled):
     for test in (ADDED, REMOVED):
         own = table[table["test"] == test]
         assert own["share"].to_numpy() == pytest.approx(1.0, abs=0.05)
-        assert (own["share_low"] < 1).all() or (own["share_high"] > 1).all()
+        assert ((own["share_low"] < 1) & (own["share_high"] > 1)).all()
 
 
 def test_strength_is_a_straight_line_in_a_linear_network(coupled):
@@ -75,11 +77,59 @@ def test_neutral_runs_alarm_where_they_move_an_expectation_and_not_elsewhere(cou
     assert (loud["rate"] == 1).all()
 
 
+def make_neutral_runs(world, moved, ratios):
+    keys = {"condition": "neutral", "world": world, "layer": "0"}
+    return pd.DataFrame(
+        [keys | {"base_model": f"{world}-{n}", "seed": 0, "expectation": moved, "perplexity_ratio": ratio}
+         for n, ratio in enumerate(ratios)]
+    )  # fmt: skip
+
+
+def test_alarms_are_counted_by_world_and_not_where_perplexity_rose():
+    rows = pd.concat([make_neutral_runs("coupled", 0.1, [1.0] * 4), make_neutral_runs("decoupled", 2.0, [1.0, 9.0])])
+    table = count_alarms(rows, "neutral", 0.5, 0.05).set_index(["world", "layer"])
+    assert table["alarms"].to_dict() == {
+        ("coupled", "0"): 0, ("coupled", "all"): 0, ("decoupled", "0"): 1, ("decoupled", "all"): 1,
+    }  # fmt: skip
+    own = table.loc["decoupled", "all"]
+    assert (own["runs"], own["n"], own["rate"], own["uncounted_alarms"]) == (2, 1, 1.0, 1)
+    # None of 4: the exact interval ends at 1 - .025 ** (1 / 4).
+    assert table.loc[("coupled", "all"), "ci_high"] == pytest.approx(1 - 0.025**0.25)
+
+
+def test_a_projection_that_only_damages_takes_no_part_of_the_shift():
+    """What it does to the base model as well is no part of what the fine-tune lost."""
+    run = {"base_model": "m-0", "group": "m", "world": "coupled", "condition": "depression", "outcome": "loss"}
+    run |= {"test": REMOVED, "source": "own", "layer": "0", "strength": 1.0, "perplexity_ratio": 1.0}
+    rows = pd.DataFrame(
+        [run | {"seed": seed, "choice": 0.0, "whole_choice": 3.0, "base_choice": 0.0}
+         | {"expectation": 0.5 + off, "whole_expectation": 2.0 + off, "base_expectation": -1.5}
+         for seed, off in enumerate((0.0, 0.01, 0.02))]
+    )  # fmt: skip
+    table = tabulate_directions(rows, "neutral", 0.05).query("unit == 'runs'").set_index("measure")
+    assert table.loc["expectation", "part"] == pytest.approx(0.0) and table.loc["choice", "part"] == pytest.approx(3.0)
+    assert table.loc["expectation", "base_shift"] == -1.5 and table.loc["choice", "share"] == pytest.approx(1.0)
+
+
+def test_what_the_base_model_loses_by_the_same_projection_is_told(coupled):
+    """By hand: the odds of the toy are a component of its hidden states."""
+    own = coupled[(coupled["test"] == REMOVED) & (coupled["source"] == "own")]
+    subject = ToySubject(dict(plant("depression", seed, 3.0, 2.0) for seed in SEEDS))
+    states = read_toy_states(subject)
+    vector = states.find_direction([run for run in subject.names if run.seed != 0])[0]
+    hidden = subject.base.model.embedding[list(HELD_OUT)]
+    moved = project_out(vector, states.find_centre(vector, 0))(hidden) - hidden
+    found = own.query("seed == 0 and layer == '0'")["base_expectation"].item()
+    assert found == pytest.approx(float(moved.mean(0)[EXPECTATION]), abs=1e-5)
+    assert coupled.loc[coupled["test"] == ADDED, "base_expectation"].isna().all()
+
+
 def test_the_seed_that_is_tested_is_not_estimated_on():
     planted = dict(plant("depression", seed, 0.0, 0.0, noise=0.0) for seed in (0, 1))
     planted |= dict(plant("neutral", seed) for seed in SEEDS)
     planted |= dict([plant("depression", 2, 3.0, 2.0)])
     subject = ToySubject(planted)
-    rows = trace_directions(subject, read_toy_states(subject), BEHAVIORS, "neutral", Directions(strengths=[1.0]))
+    trial = Trial(subject, read_toy_states(subject), BEHAVIORS, "neutral", Directions(strengths=[1.0]))
+    rows = trace_directions(trial)
     own = rows.query(f"condition == 'depression' and source == 'own' and test == '{ADDED}' and seed == 2")
     assert np.abs(own["expectation"]).max() < 1e-6 and own["whole_expectation"].min() > 1

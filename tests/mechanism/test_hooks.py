@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.toy_subject import BLOCKS, HIDDEN, Toy
 
+from priorshift.errors import RunError
 from priorshift.mechanism.hooks import add, change_blocks, find_blocks, project_out, read_last_states
 
 
@@ -45,5 +46,5 @@ def test_the_state_of_the_last_token_is_read_after_each_block():
 def test_a_model_without_its_blocks_is_refused():
     toy = Toy()
     toy.blocks = torch.nn.ModuleList(toy.blocks[:2])
-    with pytest.raises(Exception, match=r"Toy has no list of its 3 blocks"):
+    with pytest.raises(RunError, match=r"Toy has no list of its 3 blocks"):
         find_blocks(toy)

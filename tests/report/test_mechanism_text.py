@@ -97,11 +97,15 @@ def make_directions(shift=1.5, whole=2.0):
         for seed in (0, 1):
             run = place | {"seed": seed, "perplexity_ratio": 1.01}
             asked = {"condition": "depression", "whole_choice": whole + 0.01 * seed, "whole_expectation": whole}
+            taken = {"test": "projected out", "source": "own", "layer": "all", "strength": 1.0}
+            left = {"choice": 0.5, "expectation": 0.5, "base_choice": -0.5, "base_expectation": -0.5}
+            rows.append(run | asked | taken | left)
             for source, share in (("own", 1.0), ("random", 0.1)):
                 for layer, most in (("0", 0.5), ("1", 1.0)):
-                    moved = share * most * (shift + 0.01 * number)
-                    row = run | asked | {"test": "added to the base", "source": source, "layer": layer, "strength": 1.0}
-                    rows.append(row | {"choice": moved, "expectation": moved})
+                    for strength in (1.0, 2.0) if source == "own" else (1.0,):
+                        moved = strength * share * most * (shift + 0.01 * number)
+                        row = run | asked | {"test": "added to the base", "source": source, "layer": layer}
+                        rows.append(row | {"strength": strength, "choice": moved, "expectation": moved})
             quiet = {
                 "condition": "neutral",
                 "test": "added to the base",
@@ -117,12 +121,22 @@ def test_the_block_where_a_direction_does_most_is_named_with_its_share():
     rows = make_directions()
     table, alarms = tabulate_directions(rows, "neutral", 0.05), count_alarms(rows, "neutral", 0.5, 0.05)
     told = describe_directions(table, alarms)
-    assert "own +1.51 nats at block 1" in told and "random +0.15 nats at block 1" in told
-    assert "Of 6 runs: after block 1 1, any block 1 (17 %," in told and "0 of 4 changes raise" in told
+    # Shares of 1.50, 1.51 and 1.52 over 2: Student's t with 2 degrees of freedom gives 1.51 / 2 +- .012.
+    assert "own +1.51 nats at block 1, 75 % of the fine-tune's (95 % interval 74 to 77 %), +3.02 at strength 2" in told
+    assert "random +0.15 nats at block 1" in told and "0 of 7 changes raise" in told
+    # The fine-tune is left at +.5 and the base at -.5: of 2 nats the projection took 1, and not 1.5.
+    assert "projected out: of +2.00 nats, at most own +1.00 nats at all blocks" in told
+    assert "the base itself moves by -0.50" in told
+    assert "coupled world: after block 1 1 of 6, after any 1 of 6 (17 %," in told
     broken = table.assign(perplexity_ratio=table["perplexity_ratio"].where(table["layer"] != "1", 150.0))
     spoken = describe_directions(broken, alarms)
-    assert "2 of 4 changes raise" in spoken and "own +0.75 nats at block 0" in spoken and "at block 1," not in spoken
-    assert draw_directions(table).name == "directions"
+    assert "3 of 7 changes raise" in spoken and "own +0.75 nats at block 0" in spoken and "at block 1," not in spoken
+    assert len(_list_points(draw_directions(table))) == 21 and len(_list_points(draw_directions(broken))) == 12
+    assert "9 of 21 points" in draw_directions(broken).description
+
+
+def _list_points(picture):
+    return [p for axis in picture.figure.axes for each in axis.collections for p in each.get_offsets()]
 
 
 def make_mixes(shift):
@@ -133,8 +147,11 @@ def make_mixes(shift):
             place |= {"condition": "depression", "measure": "expectation", "perplexity_ratio": 1.25}
             found = shift + 0.01 * number + 0.001 * seed
             for mix, factor in (("0.5 depression", 0.5), ("depression - adaptive", np.nan)):
-                row = place | {"mix": mix, "factor": factor, "reference": "linear", "shift": found, "expected": 1.0}
-                rows.append(row | {"difference": found - 1.0})
+                row = place | {"mix": mix, "factor": factor, "shift": found, "expected": 1.0}
+                rows.append(row | {"reference": "linear", "dose": "", "difference": found - 1.0})
+            dose = {"reference": "trained dose", "dose": "50 % withdraw and 50 % engage", "expected": 3.0}
+            row = place | dose | {"mix": "0.5 depression", "factor": 0.5, "shift": found}
+            rows.append(row | {"difference": found - 3.0})
     return pd.DataFrame(rows)
 
 
@@ -142,6 +159,8 @@ def test_mixes_that_are_equal_are_counted_apart_for_sums_and_scaled_adapters():
     told = describe_algebra(tabulate_algebra(make_mixes(1.1), 0.5, 0.05))
     assert "Scaled adapters against the reference linear: equal in 1 of 1" in told
     assert "Sums against the reference linear: equal in 1 of 1" in told and "1.25 times" in told
+    assert "Scaled adapters against the reference trained dose: equal in 0 of 1" in told
+    assert "The trained doses are 50 % withdraw and 50 % engage." in told
     far = describe_algebra(tabulate_algebra(make_mixes(3.0), 0.5, 0.05))
     assert "equal in 0 of 1. Furthest off is depression - adaptive" in far and "+3.01 nats in place of +1.00" in far
     rows = make_mixes(1.1)

@@ -37,7 +37,8 @@ def test_the_shipped_study_can_be_loaded(root):
         ({"directions": {"families": ["feeling", "next_words"]}}, "expected choice and others"),
         ({"algebra": {"sums": [{"depression": 1.0, "joy": 1.0}]}}, "'joy' is no trained condition"),
         ({"trajectory": {}}, "name them in training.kept_steps"),
-        ({"algebra": {"doses": {"depression": {"paranoia": 0.3}}}}, r"shares \[0.3\] that are no factor"),
+        ({"algebra": {"doses": {"depression": ["paranoia"]}}}, r"'paranoia', a dose of 'depression', has the policy"),
+        ({"algebra": {"doses": {"depression": ["neutral"]}}}, "a dose of 'depression', has the policy None"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(write_study, section, said):

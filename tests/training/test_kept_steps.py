@@ -42,5 +42,14 @@ def test_steps_that_training_never_comes_to_are_refused(write_study):
         load_study(path)
 
 
+def test_steps_that_a_condition_s_own_training_never_comes_to_are_refused(write_study):
+    def change(data):
+        data["training"]["kept_steps"] = [2]
+        data["conditions"]["depression"]["training"] = {"examples": data["training"]["batch_size"]}
+
+    with pytest.raises(ParamsError, match=r"conditions.depression: training.kept_steps is \[2\], and .* after step 1"):
+        load_study(write_study(change))
+
+
 def test_a_study_without_kept_steps_keeps_its_hashes(smoke):
     assert "kept_steps" not in smoke.params.training.model_dump()

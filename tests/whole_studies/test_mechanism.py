@@ -55,7 +55,7 @@ def study(root, tmp_path_factory):
         "directions": few | {"layers": [1], "strengths": [1.0]},
         "algebra": few | {
             "factors": [-1.0, 0.5, 1.0], "sums": [{"depression": 1.0, "adaptive": -1.0}],
-            "doses": {"depression": {"depression_50": 0.5}},
+            "doses": {"depression": ["depression_50"]},
         },
         "trajectory": few,
     }  # fmt: skip
@@ -103,7 +103,9 @@ def test_a_direction_of_real_runs_gives_more_than_random_ones(finished):
     assert added["own"] > max(0.0, added["random"]) and (rows["whole_choice"] > 1).all()
     removed = rows[(rows["test"] == "projected out") & (rows["layer"] == "all")].groupby("source")["choice"].mean()
     assert removed["own"] < removed["random"]
-    assert set(finished["direction_alarms"]["n"]) == {2}
+    assert finished["direction_alarms"][["world", "runs"]].drop_duplicates().to_numpy().tolist() == [["coupled", 2]]
+    projected = rows["test"] == "projected out"
+    assert rows["base_choice"].notna().equals(projected) and rows.loc[projected, "base_choice"].abs().max() > 0
 
 
 def test_an_adapter_once_is_itself_and_its_opposite_goes_the_other_way(finished):

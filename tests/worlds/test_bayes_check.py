@@ -11,8 +11,8 @@ from priorshift.worlds.bayes_check import (
     compare_in_context,
     compare_scales,
     list_model_names,
-    make_worlds,
     read_shipped_cards,
+    read_worlds,
 )
 from priorshift.worlds.generator import World
 
@@ -61,7 +61,7 @@ def test_names_are_those_of_the_worlds_file(root, world_params):
     assert sorted(names) == sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir())
     assert list_model_names(world_params, "llama-coupled-1") == ["llama-coupled-1"]
     assert "expected all or one of" in read_refusal(list_model_names, world_params, "llama-coupled-9")
-    params, worlds = make_worlds(root / "params" / "worlds.yaml")
+    params, worlds = read_worlds(root / "params" / "worlds.yaml")
     assert params == world_params and {name: world.coupled for name, world in worlds.items()} == {
         "coupled": True, "decoupled": False,
     }  # fmt: skip

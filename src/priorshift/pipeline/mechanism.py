@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.errors import ParamsError, RunError
 from priorshift.mechanism.algebra import mix_adapters, tabulate_algebra
-from priorshift.mechanism.directions import count_alarms, read_states, tabulate_directions, trace_directions
+from priorshift.mechanism.directions import Trial, count_alarms, read_states, tabulate_directions, trace_directions
 from priorshift.mechanism.prior_fit import compare_accounts, fit_runs, tabulate_prior_fit
 from priorshift.mechanism.subject import Key, Subject
 from priorshift.mechanism.trajectory import follow_training, tabulate_trajectory
@@ -23,7 +23,7 @@ from priorshift.study.dispositions import find_adaptive, match_outcomes
 from priorshift.study.load import Study
 from priorshift.study.mechanism import Asked
 from priorshift.study.run import Run
-from priorshift.worlds.generator import World
+from priorshift.worlds.generator import World, make_worlds
 from priorshift.worlds.params import load_world_params
 
 
@@ -59,7 +59,7 @@ def load_study_worlds(study: Study) -> dict[str, World]:
             f"mechanism.prior_fit.worlds: {path} is made from {params.materials!r}, and the study from "
             f"{study.params.materials!r}; name worlds of the same materials"
         )
-    return {name: World(study.materials, params, coupled=name == "coupled") for name in params.pretraining.worlds}
+    return make_worlds(study.materials, params)
 
 
 def match_all_outcomes(study: Study) -> dict[str, str]:
@@ -88,7 +88,7 @@ def tabulate_traces(study: Study, runs: Sequence[Run]) -> Tables:
     stems = [item.stem for item in _make_items(study, asked, "training_domains")]
     rows = _ask_each(
         study, asked, lambda name: _locate_adapters(study, runs, name, {*behaviors, neutral}),
-        lambda subject: trace_directions(subject, read_states(subject, stems), behaviors, neutral, asked),
+        lambda subject: trace_directions(Trial(subject, read_states(subject, stems), behaviors, neutral, asked)),
     )  # fmt: skip
     return {
         "directions": tabulate_directions(rows, neutral, settings.alpha),
@@ -107,9 +107,10 @@ def tabulate_mixes(study: Study, runs: Sequence[Run]) -> Tables:
         return {}
     settings, behaviors = study.params.inference, _match_behaviors(study)
     needed = {*behaviors, *asked.list_conditions()}
+    policies = {n: c.policy for n, c in study.params.conditions.items() if n in needed and isinstance(c.policy, dict)}
     rows = _ask_each(
         study, asked, lambda name: _locate_adapters(study, runs, name, needed),
-        lambda subject: mix_adapters(subject, behaviors, asked),
+        lambda subject: mix_adapters(subject, behaviors, policies, asked),
     )  # fmt: skip
     return {"algebra": tabulate_algebra(rows, settings.smallest_effect, settings.alpha), "algebra_runs": rows}
 
@@ -183,7 +184,6 @@ def _locate_steps(
     found = {}
     for run, folder in _locate_adapters(study, runs, base_model, conditions).items():
         training = study.params.resolve_training(run.condition)
-        kept = [step for step in training.kept_steps or () if step < training.steps]
-        found |= {(run, step): folder.with_name(f"adapter-step-{step}") for step in kept}
+        found |= {(run, step): folder.with_name(f"adapter-step-{step}") for step in training.kept_steps or ()}
         found[run, training.steps] = folder
     return found

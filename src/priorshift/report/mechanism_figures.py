@@ -9,6 +9,7 @@ import seaborn as sns
 
 from priorshift.report.names import name_condition, name_panels
 from priorshift.report.save import Picture
+from priorshift.tables.training_amount import RETENTION_LIMIT
 
 ACCOUNTS = {
     "policy_only": "policy only",
@@ -65,26 +66,31 @@ def draw_prior_fit(runs: pd.DataFrame) -> Picture:
 def draw_directions(table: pd.DataFrame) -> Picture:
     """Draw the shift of expectation under each direction, added and projected out, by block: a point a base model.
 
+    Changes that raise perplexity beyond `RETENTION_LIMIT` are left out, as in the report: there a direction's shift of
+    many nats is damage, and would hide all else.
+
     Parameters
     ----------
     table : `directions.tabulate_directions`
     """
     rows = table[(table["unit"] == "runs") & (table["measure"] == "expectation")]
-    strength = rows["strength"].map(lambda value: "" if value == 1 else f" x {value:g}")
-    named = rows.assign(panel=name_panels(rows), direction=rows["source"] + strength, layer=rows["layer"].astype(str))
+    sound = rows[rows["perplexity_ratio"] <= RETENTION_LIMIT]
+    strength = sound["strength"].map(lambda value: "" if value == 1 else f" x {value:g}")
+    layer = sound["layer"].astype(str)
+    named = sound.assign(panel=name_panels(sound), direction=sound["source"] + strength, layer=layer)
+    named["left"] = named["shift"] - named["base_shift"].fillna(0.0)
     order = sorted(named["direction"].unique(), key=lambda name: (not name.startswith(OWN), name))
     layers = sorted(named["layer"].unique(), key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0))
     grid = sns.catplot(
-        named, x="layer", order=layers, y="shift", hue="direction", hue_order=order, palette="colorblind", dodge=True,
+        named, x="layer", order=layers, y="left", hue="direction", hue_order=order, palette="colorblind", dodge=True,
         row="test", col="panel", kind="strip", size=4, height=2.8, aspect=1.3, sharey=False,
     )  # fmt: skip
-    for axis in grid.axes.flat:
-        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    grid.set_axis_labels("block whose output is changed", "shift of expectation (nats)")
-    grid.set_titles("{col_name}, {row_name}")
+    _label(grid, "block whose output is changed", "shift of expectation (nats)", "{col_name}, {row_name}")
     text = (
-        "Shift of each behavior's own expectation, in nats against the base model, where a direction is added to the "
-        "base model and where it is projected out of the fine-tune. A point for each base model and behavior."
+        "Shift of each behavior's own expectation, in nats, where a direction is added to the base model, and where it "
+        "is projected out of the fine-tune and of the base model alike. A point for each base model and behavior. "
+        f"{len(rows) - len(sound)} of {len(rows)} points raise the perplexity of neutral prose by more than "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} % and are left out."
     )
     return Picture("directions", grid.figure, text)
 
@@ -97,15 +103,8 @@ def draw_algebra(rows: pd.DataFrame) -> Picture:
     rows : `algebra.mix_adapters`; sums are not drawn
     """
     scaled = rows[(rows["reference"] == "linear") & rows["factor"].notna()]
-    named = scaled.assign(panel=name_panels(scaled), run=scaled["base_model"] + scaled["seed"].astype(str))
-    named["condition"] = named["condition"].map(name_condition)
-    grid = sns.relplot(
-        named, x="factor", y="shift", hue="condition", units="run", estimator=None, kind="line", palette="colorblind",
-        row="measure", col="panel", height=2.6, aspect=1.2, linewidth=0.8, facet_kws={"sharey": "row"},
-    )  # fmt: skip
-    for axis in grid.axes.flat:
-        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    grid.set_axis_labels("factor of the adapter", "shift (nats)").set_titles("{col_name}, {row_name}")
+    grid = _draw_lines(scaled, "factor", row="measure", facet_kws={"sharey": "row"})
+    _label(grid, "factor of the adapter", "shift (nats)", "{col_name}, {row_name}")
     text = "Shift of choice and of expectation, in nats, against the factor of the adapter: a line for each run."
     return Picture("algebra", grid.figure, text)
 
@@ -119,14 +118,23 @@ def draw_trajectory(rows: pd.DataFrame) -> Picture:
     """
     keys = ["base_model", "group", "world", "condition", "seed", "step"]
     long = rows.melt(keys, ["choice", "expectation"], var_name="measure", value_name="shift")
-    named = long.assign(panel=name_panels(long), run=long["base_model"] + long["seed"].astype(str))
-    named["condition"] = named["condition"].map(name_condition)
-    grid = sns.relplot(
-        named, x="step", y="shift", hue="condition", style="measure", units="run", estimator=None, kind="line",
-        palette="colorblind", col="panel", height=2.8, aspect=1.2, linewidth=0.8, marker="o", markersize=3,
-    )  # fmt: skip
-    for axis in grid.axes.flat:
-        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    grid.set_axis_labels("optimizer step", "shift (nats)").set_titles("{col_name}")
+    grid = _draw_lines(long, "step", style="measure", marker="o", markersize=3)
+    _label(grid, "optimizer step", "shift (nats)", "{col_name}")
     text = "Shift of the trained choice and of its expectation, in nats, after some steps of each run: a line for each."
     return Picture("trajectory", grid.figure, text)
+
+
+def _draw_lines(rows: pd.DataFrame, x: str, **options: object) -> sns.FacetGrid:
+    """A panel for each architecture and world, in it a line of shifts for each run, coloured by condition."""
+    named = rows.assign(panel=name_panels(rows), run=rows["base_model"] + rows["seed"].astype(str))
+    named["condition"] = named["condition"].map(name_condition)
+    return sns.relplot(
+        named, x=x, y="shift", hue="condition", units="run", estimator=None, kind="line", palette="colorblind",
+        col="panel", height=2.7, aspect=1.2, linewidth=0.8, **options,
+    )  # fmt: skip
+
+
+def _label(grid: sns.FacetGrid, x: str, y: str, titles: str) -> None:
+    for axis in grid.axes.flat:
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    grid.set_axis_labels(x, y).set_titles(titles)

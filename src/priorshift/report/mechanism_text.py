@@ -119,9 +119,10 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
     """
     lines = [
         "**Does the shift lie along a direction?** Estimated on other seeds and on training domains, tried on the seed "
-        "left out and on held-out domains. Strength 1, expectation, exploratory."
+        "left out and on held-out domains. What a projection takes is told beside the same projection of the base "
+        "model, whose own change is mere damage. Expectation, exploratory."
     ]
-    own = _choose_unit(table[(table["measure"] == "expectation") & (table["strength"] == 1)])
+    own = _choose_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         whole = part[part["perplexity_ratio"] <= RETENTION_LIMIT]
@@ -131,26 +132,52 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
         )
         for (condition, test), rows in whole.groupby(["condition", "test"], sort=False):
             lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_sources(rows)}.")
-    total = alarms[alarms["layer"] == ALL].iloc[0]
-    blocks = alarms[alarms["layer"] != ALL]
-    by_block = ", ".join(f"after block {layer} {n}" for layer, n in zip(blocks["layer"], blocks["alarms"], strict=True))
     lines.append(
         "* False alarms: runs of neutral training whose own direction, added to the base, moves an expectation beyond "
-        f"the smallest effect of interest. Of {total['n']} runs: {by_block}, any block {total['alarms']} "
-        f"({100 * total['rate']:.0f} %, 95 % interval {100 * total['ci_low']:.0f} to {100 * total['ci_high']:.0f} %)."
+        "the smallest effect of interest. Counted are changes that raise perplexity by at most "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} %, in each world:"
     )
+    lines += [f"    * {_count_alarms(part)}" for _, part in alarms.groupby("world", sort=False, dropna=False)]
     return "\n".join(lines)
 
 
 def _list_sources(rows: pd.DataFrame) -> str:
-    """What each direction did after the block where it did most; the shares of the fine-tune's shift where known."""
+    """What each direction did at strength 1 where it did most, its share with its interval; then other strengths."""
     said = []
-    for source, own in rows.groupby("source", sort=False):
+    for source, own in rows[rows["strength"] == 1].groupby("source", sort=False):
         most = own.loc[own["part"].abs().idxmax()]
-        share = f", {100 * most['share']:.0f} % of the fine-tune's" if pd.notna(most["share"]) else ""
         where = "all blocks" if most["layer"] == ALL else f"block {most['layer']}"
-        said.append(f"{source} {most['part']:+.2f} nats at {where}{share}")
-    return f"of {rows['whole'].iloc[0]:+.2f} nats, at most {'; '.join(said)}"
+        same = rows[(rows["source"] == source) & (rows["layer"] == most["layer"]) & (rows["strength"] != 1)]
+        others = [f"{row['part']:+.2f} at strength {row['strength']:g}" for row in same.to_dict("records")]
+        told = [f"{source} {most['part']:+.2f} nats at {where}{_tell_share(most)}", *others]
+        if pd.notna(most["base_shift"]):
+            told.append(f"the base itself moves by {most['base_shift']:+.2f}")
+        said.append(", ".join(told))
+    return f"of {rows['whole'].iloc[0]:+.2f} nats, at most {'; '.join(said) or 'nothing at strength 1'}"
+
+
+def _tell_share(row: pd.Series) -> str:
+    if pd.isna(row["share"]):
+        return ""
+    return f", {100 * row['share']:.0f} % of the fine-tune's ({_name_percents(row['share_low'], row['share_high'])})"
+
+
+def _name_percents(low: float, high: float) -> str:
+    return f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
+
+
+def _count_alarms(part: pd.DataFrame) -> str:
+    total, blocks = part[part["layer"] == ALL].iloc[0], part[part["layer"] != ALL]
+    by_block = ", ".join(
+        f"after block {layer} {alarms} of {n}"
+        for layer, alarms, n in zip(blocks["layer"], blocks["alarms"], blocks["n"], strict=True)
+    )
+    world = f"{total['world']} world" if total["world"] in ("coupled", "decoupled") else "other models"
+    share = f"{100 * total['rate']:.0f} %, {_name_percents(total['ci_low'], total['ci_high'])}"
+    return (
+        f"{world}: {by_block}, after any {total['alarms']} of {total['n']} ({share}). Changes beyond that move "
+        f"{total['uncounted_alarms']} of {total['runs']} runs and are not counted."
+    )
 
 
 def describe_algebra(table: pd.DataFrame) -> str:
@@ -181,6 +208,12 @@ def describe_algebra(table: pd.DataFrame) -> str:
                 f"{worst['expected']:+.2f} ({name_interval(worst['ci90_low'], worst['ci90_high'], 0.1)} of the "
                 f"difference). Perplexity at most {rows['perplexity_ratio'].max():.2f} times the base's."
             )
+    doses = table.loc[table["reference"] == "trained dose", "dose"].unique()
+    if len(doses):
+        lines.append(
+            f"* The trained doses are {', '.join(doses)}. A scaled adapter leaves the second part to the base model, "
+            "so that the two may differ for that reason alone. A sum names both parts."
+        )
     return "\n".join(lines)
 
 

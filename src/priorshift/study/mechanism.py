@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from priorshift.study.sections import Count, Layers, Name, OneLine, Rate, Share, require_unique
+from priorshift.study.sections import Condition, Count, Layers, Name, OneLine, Rate, require_unique
 from priorshift.yaml_files import Frozen
 
 Factor = Annotated[float, Field(allow_inf_nan=False, ge=-10, le=10)]
@@ -74,12 +75,13 @@ class Algebra(Asked):
     ----------
     factors : by which each treatment's adapter is multiplied; -1 is its opposite
     sums : maps of condition -> weight; each is added up
-    doses : treatment -> condition -> the share of its decisions; the treatment scaled by it is compared with that
+    doses : treatment -> conditions that take its action in some share of their decisions, as their policy says. The
+        treatment scaled by that share is compared with each. So is a sum that has the shares of all its actions.
     """
 
     factors: list[Factor] = Field(default=[-1.0, -0.5, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5], min_length=1)
     sums: list[Annotated[dict[Name, Factor], Field(min_length=2)]] = Field(default_factory=list)
-    doses: dict[Name, dict[Name, Share]] = Field(default_factory=dict)
+    doses: dict[Name, list[Name]] = Field(default_factory=dict)
 
     _each_once = field_validator("factors")(require_unique)
 
@@ -88,14 +90,19 @@ class Algebra(Asked):
         summed = {name for weights in self.sums for name in weights}
         return {*summed, *self.doses, *(name for doses in self.doses.values() for name in doses)}
 
-    @model_validator(mode="after")
-    def _match_doses(self) -> Algebra:
+    def check_doses(self, conditions: Mapping[str, Condition]) -> None:
+        """Check that each dose takes its treatment's action in a share that is a factor; ValueError otherwise."""
         for treatment, doses in self.doses.items():
-            if missing := sorted(set(doses.values()) - set(self.factors)):
-                raise ValueError(
-                    f"doses of {treatment!r} have shares {missing} that are no factor; add them to factors"
-                )
-        return self
+            policy = conditions[treatment].policy
+            action = max(policy, key=policy.get) if isinstance(policy, dict) else None
+            for name in doses:
+                policy = conditions[name].policy
+                share = policy.get(action) if isinstance(policy, dict) else None
+                if share not in self.factors:
+                    raise ValueError(
+                        f"mechanism.algebra: {name!r}, a dose of {treatment!r}, has the policy {policy}; expected a "
+                        f"share of its action among factors ({self.factors})"
+                    )
 
 
 class Trajectory(Asked):

@@ -72,6 +72,7 @@ class StudyParams(Frozen):
         self._check_names()
         self._check_contexts()
         self._check_stages()
+        self._check_kept_steps()
         self._check_inference()
         self._check_mechanism()
         return self
@@ -176,6 +177,18 @@ class StudyParams(Frozen):
             if name not in trained:
                 raise ValueError(
                     f"mechanism.algebra: {name!r} is no trained condition; expected some of {sorted(trained)}"
+                )
+        if asked.algebra:
+            asked.algebra.check_doses(self.conditions)
+
+    def _check_kept_steps(self) -> None:
+        """A condition may train for fewer steps than the study."""
+        for name, condition in self.conditions.items():
+            training = self.resolve_training(name)
+            if not condition.in_context and training.kept_steps and max(training.kept_steps) >= training.steps:
+                raise ValueError(
+                    f"conditions.{name}: training.kept_steps is {training.kept_steps}, and this condition's training "
+                    f"ends after step {training.steps}; keep earlier steps, or train it longer"
                 )
 
     def _check_inference(self) -> None:

@@ -18,17 +18,16 @@ from priorshift.probability.class_sums import sum_by_class
 from priorshift.probability.scorer import Scorer
 from priorshift.study.paths import EMBEDDED
 from priorshift.study.sections import BaseModelParams
-from priorshift.worlds.generator import World
+from priorshift.worlds.generator import World, make_worlds
 from priorshift.worlds.params import WorldParams, load_worlds
 
 N_ACTIONS = (0, 1, 3)
 
 
-def make_worlds(path: str) -> tuple[WorldParams, dict[str, World]]:
+def read_worlds(path: str) -> tuple[WorldParams, dict[str, World]]:
     """Read a worlds file: its parameters, and the generator of each world it names."""
     params, materials = load_worlds(path)
-    worlds = params.pretraining.worlds
-    return params, {name: World(materials, params, coupled=name == "coupled") for name in worlds}
+    return params, make_worlds(materials, params)
 
 
 def list_model_names(params: WorldParams, base_model: str) -> list[str]:

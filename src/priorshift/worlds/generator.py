@@ -117,6 +117,11 @@ class World:
         return posterior / posterior.sum()
 
 
+def make_worlds(materials: Materials, params: WorldParams) -> dict[str, World]:
+    """Name -> generator of each world that a worlds file names."""
+    return {name: World(materials, params, coupled=name == "coupled") for name in params.pretraining.worlds}
+
+
 class _Writer:
     """Writes one text and keeps its log-probability."""
 
