@@ -19,7 +19,7 @@ def outputs(root, tmp_path):
 
 
 def write(root, outputs, tmp_path):
-    write_laptop_page(outputs, root / "params/laptop.yaml", root / TEMPLATE, tmp_path / "page.md")
+    write_laptop_page(outputs, root / TEMPLATE, tmp_path / "page.md")
     return (tmp_path / "page.md").read_text(encoding="utf-8")
 
 

@@ -9,23 +9,20 @@ import pandas as pd
 from priorshift.files import write_text
 from priorshift.report.coverage_text import name_share
 from priorshift.report.names import HELD_OUT, name_condition, name_p, name_probes
-from priorshift.report.paper_text import compare_with_paper
 from priorshift.report.results_page import Fields, Tables, bound, percent, select, tabulate
-from priorshift.stats.declared import Settings, keep_claims
-from priorshift.study.load import load_study
+from priorshift.stats.declared import keep_claims
 from priorshift.tables.read import read_table, read_tables
 from priorshift.tables.training_amount import LEAST_CHOICE, RETENTION_LIMIT
 
 TEMPLATE = Path("docs/templates/on_a_laptop.md")
 
 
-def write_laptop_page(outputs: Path, params: Path, template: Path, page: Path) -> None:
+def write_laptop_page(outputs: Path, template: Path, page: Path) -> None:
     """Fill in the template with the numbers of the studies `laptop` and `dose`.
 
     Parameters
     ----------
     outputs : the folder of studies: it has `laptop` and `dose`
-    params : the laptop study's YAML file
     template : Markdown with a field in braces for each number or table
     page : where the filled-in Markdown goes
 
@@ -37,12 +34,10 @@ def write_laptop_page(outputs: Path, params: Path, template: Path, page: Path) -
         The template has a field that no function here fills in.
     """
     study = read_tables(outputs / "laptop" / "tables")
-    settings = load_study(params).params.inference
     fields = {
         **fill_doses(read_table(outputs / "dose" / "tables" / "training.csv")),
         **fill_claims(study),
         **fill_coverage(study["shifts"]),
-        **fill_paper(study, settings),
         **fill_controls(study["contrasts"]),
         **fill_training(study["training"]),
     }
@@ -114,12 +109,6 @@ def fill_coverage(shifts: pd.DataFrame) -> Fields:
     return {"coverage_table": tabulate(["probes", "held by all candidates"], lines)}
 
 
-def fill_paper(study: Tables, settings: Settings) -> Fields:
-    """The paper's claims, one by one."""
-    table = compare_with_paper(dict(study), settings)
-    return {"paper_table": tabulate(list(table.columns), table.astype(str).to_numpy().tolist())}
-
-
 def fill_controls(contrasts: pd.DataFrame) -> Fields:
     """How far each claim's shift stands from every control, and the controls from each other."""
     claims = keep_claims(contrasts)
@@ -148,4 +137,4 @@ def fill_training(table: pd.DataFrame) -> Fields:
 
 
 if __name__ == "__main__":
-    write_laptop_page(Path("outputs"), Path("params/laptop.yaml"), TEMPLATE, Path("docs/on_a_laptop.md"))
+    write_laptop_page(Path("outputs"), TEMPLATE, Path("docs/on_a_laptop.md"))
