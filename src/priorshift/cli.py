@@ -37,7 +37,7 @@ def check(
         bool, typer.Option("--coverage", help="load each base model; measure what the candidates hold")
     ] = False,
 ) -> None:
-    """Check materials and base models; say what the study takes.
+    """Check materials and base models, and say what the study takes.
 
     A worlds file may be given too.
     """
@@ -78,7 +78,7 @@ def register(study: StudyFile, model: OtherModel = "") -> None:
 
 @app.command()
 def plan(study: StudyFile, model: OtherModel = "") -> None:
-    """Say what is done, what is to do, and why; write nothing."""
+    """Say what is done, what is to do, and why. Write nothing."""
     from priorshift.pipeline.environment import collect_settings, describe_settings
     from priorshift.pipeline.plan import describe_plan, make_plan
 
@@ -101,7 +101,7 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=NUMBER", help="runs_per_side, comparisons: of notebook 07")
     ] = None,
 ) -> None:
-    """Run a study to its report; what is finished is kept.
+    """Run a study to its report. What is finished is kept.
 
     From the repository's root.
     """
@@ -204,7 +204,7 @@ def manifest(study: StudyFile) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line `words`, by default this process's own; returns the exit status.
+    """Run the command line `words`, by default this process's own. Returns the exit status.
 
     A mistake of the user's ends in one line and status 2.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """A mistake in the user's input; the message says what was found and the way out."""
+    """A mistake in the user's input. The message says what was found and the way out."""
 
     def __str__(self) -> str:
         """The message in one line: what cannot be printed (a line end in a name, an escape code) is escaped."""

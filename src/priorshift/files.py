@@ -22,7 +22,7 @@ SEAL = "sha256_of_the_rest"
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder of this name; False for a name that no file system allows.
+    """Whether there is a folder of this name. False for a name that no file system allows.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; what is not there is no error."""
+    """Remove a file, or a folder with all that is in it. What is not there is no error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -106,7 +106,7 @@ def write_record(path: Path, data: dict) -> None:
 
 
 def read_record(path: Path) -> dict | None:
-    """Read what `write_record` wrote; None where it is missing, cut short or changed in any byte."""
+    """Read what `write_record` wrote. None where it is missing, cut short or changed in any byte."""
     try:
         text = path.read_bytes().decode("utf-8")  # read_text would translate line ends
         data = json.loads(text)

@@ -35,7 +35,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
-        # Aliases make "YAML bombs"; no file here needs one.
+        # Aliases make "YAML bombs", and no file here needs one.
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise yaml.constructor.ConstructorError(
@@ -70,7 +70,7 @@ def read_yaml(path: Path, error: type[UserError]) -> Any:
 
 
 def validate(model: type[Model], data: Any, where: str, error: type[UserError]) -> Model:
-    """Build `model` from `data`; the first problem found becomes one line that names the key.
+    """Build `model` from `data`. The first problem found becomes one line that names the key.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _keys(error: Any) -> list[str]:
 
 
 def _model_at(model: type[BaseModel], keys: list[str]) -> type[BaseModel]:
-    """The model that describes what lies under these keys; of maps and lists what they hold."""
+    """The model that describes what lies under these keys. Of maps and lists, what they hold."""
     for key in keys:
         if key in model.model_fields:
             model = _model_in(model.model_fields[key].annotation) or model

@@ -97,7 +97,7 @@ def _check_file_names(folders: list[Path]) -> None:
 
 
 def _read_merged(folders: list[Path], name: str) -> object:
-    """One file of the materials. Maps of a later folder join those before them; anything else replaces it."""
+    """One file of the materials. Maps of a later folder join those before them. Anything else replaces it."""
     paths = [folder / name for folder in folders if (folder / name).exists()] or [folders[-1] / name]
     merged: object = None
     for path in paths:
@@ -124,7 +124,7 @@ def _freeze(data: object) -> object:
 
 
 def _split_grades(data: object) -> tuple[object, dict[str, str]]:
-    """Graded phrases of a file as plain lists, and phrase -> grade; what has another shape stays as it is."""
+    """Graded phrases of a file as plain lists, and phrase -> grade. What has another shape stays as it is."""
     if not isinstance(data, dict):
         return data, {}
     plain, grades = {}, {}

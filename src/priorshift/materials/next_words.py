@@ -13,7 +13,7 @@ LETTER_TOLERANCE = 0.5  # letters: how far the outcomes' mean word lengths may l
 
 
 def check_next_words(materials: Materials, folder: Path) -> None:
-    """Hold the stems and words of `next_words` to their rules; a folder without the file passes.
+    """Hold the stems and words of `next_words` to their rules. A folder without the file passes.
 
     Two more rules are those of all materials: no word twice, and no content root shared with an action.
 

@@ -20,7 +20,7 @@ def fill_stem(stem: Stem, name: str | None) -> str:
 
 
 def list_options(forms: Forms, phrases: Sequence[str], lettered: bool = False) -> str:
-    """The sentence that offers the phrases, in the order given; with a letter before each where `lettered`."""
+    """The sentence that offers the phrases, in the order given, with a letter before each where `lettered`."""
     if lettered:
         phrases = [f"{letter}) {phrase}" for letter, phrase in zip(forms.letters, phrases, strict=False)]
     return forms.options.replace("{options}", "; ".join(phrases))

@@ -53,7 +53,7 @@ def list_balanced_orders(n_labels: int, n_orders: int) -> list[tuple[int, ...]]:
     """Option orders in which each label stands equally often in each place.
 
     The rotations of one order are a Latin square. `n_orders / n_labels` squares are drawn, always the same ones.
-    There are n! orders of n labels; a larger `n_orders` gives all of them.
+    There are n! orders of n labels. A larger `n_orders` gives all of them.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials, Scale
 from priorshift.materials.texts import BY_OUTCOME, list_continuations, list_texts_by_file
 from priorshift.materials.word_families import find_word_families
 
-# Least numbers for a full set of materials; smaller sets estimate nothing of use.
+# Least numbers for a full set of materials. Smaller sets estimate nothing of use.
 LEAST = {
     "domains": 16,
     "interpretations": 20,
@@ -23,7 +23,7 @@ LEAST = {
     "completions": 1,
 }
 SITUATIONS_PER_DOMAIN = 12
-ACTIONS_PER_CLASS = 20  # of actions.yaml; a situation's own may be few
+ACTIONS_PER_CLASS = 20  # of actions.yaml: a situation's own may be few
 LENGTH_TOLERANCE = 0.5  # words: how far the classes' mean phrase lengths may lie apart
 
 
@@ -284,6 +284,6 @@ def _split_bare_words(text: str) -> tuple[str, ...]:
 
 
 def _map_families_to_texts(texts: Sequence[str], materials: Materials) -> dict[str, str]:
-    """Word family -> the first text that has a word of it; function words and exceptions aside."""
+    """Word family -> the first text that has a word of it, function words and exceptions aside."""
     passed = (*materials.function_words, *materials.exceptions)
     return {family: text for text in reversed(texts) for family in find_word_families([text], passed)}

@@ -257,7 +257,7 @@ class Materials(Frozen):
         return [*FAMILIES, *self.families, *([NEXT_WORDS] if self.next_words else [])]
 
     def get_stems(self, family: str) -> tuple[Stem, ...]:
-        """The stems of a probe family, the usual one first; of `next_words` the wordings of one form after another."""
+        """The stems of a probe family, the usual one first. Of `next_words` the wordings of one form after another."""
         if family == NEXT_WORDS and self.next_words:
             return tuple(stem for wordings in self.next_words.forms.values() for stem in wordings)
         own = self.families.get(family)
@@ -291,5 +291,5 @@ class Materials(Frozen):
         return self.prose[1::2]
 
     def list_situations(self, domains: tuple[str, ...]) -> list[tuple[str, str]]:
-        """(domain, situation) pairs of the domains, in order; a situation by its text."""
+        """(domain, situation) pairs of the domains, in order, each situation by its text."""
         return [(domain, situation.text) for domain in domains for situation in self.domains[domain]]

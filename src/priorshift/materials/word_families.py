@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import snowballstemmer
 
 _STEMMER = snowballstemmer.stemmer("english")
-SHORTEST = 3  # letters that must be left of a word; 4 where the ending is short and may belong to the word
+SHORTEST = 3  # letters that must be left of a word, and 4 where the ending is short and may belong to the word
 # Endings that make one word of another, in the shape in which Snowball's stemmer leaves them.
 ENDINGS = (
     "fulli", "ful", "less", "ness", "some", "ment", "hood", "ship", "ward", "ious", "uous", "eous", "ous", "ative",

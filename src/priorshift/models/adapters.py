@@ -69,7 +69,7 @@ def continue_adapter(base: BaseModel, folder: Path) -> PeftModel:
 
 
 def load_adapters(base: BaseModel, folders: dict[str, Path]) -> PeftModel:
-    """Put saved adapters on the base model, each under its key; the base itself is loaded once.
+    """Put saved adapters on the base model, each under its key. The base itself is loaded once.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def load_adapters(base: BaseModel, folders: dict[str, Path]) -> PeftModel:
 
 @contextmanager
 def hold_adapter(base: BaseModel, folder: Path) -> Iterator[None]:
-    """Put a saved adapter on the base model in place, and take it off again; errors are those of `load_adapters`.
+    """Put a saved adapter on the base model in place, and take it off again. Errors are those of `load_adapters`.
 
     One at a time, so that memory does not grow with the number of runs.
     """

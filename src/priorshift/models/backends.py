@@ -63,7 +63,7 @@ def import_unsloth() -> ModuleType:
 
 
 def _find_unsloth_problem() -> str:
-    """Why Unsloth cannot be used, with the way out, or an empty text; importing it is the only proof that it can."""
+    """Why Unsloth cannot be used, with the way out, or an empty text. Importing it is the only proof that it can."""
     if "unsloth" not in sys.modules:
         if find_spec("unsloth") is None:
             return "Unsloth is not installed: pip install 'priorshift[unsloth]'"

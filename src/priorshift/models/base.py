@@ -124,7 +124,7 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
 
 
 def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Reader]:
-    """Load a base model's tokenizer, and the function from a text to what the model reads; weights are not fetched.
+    """Load a base model's tokenizer, and the function from a text to what the model reads. Weights are not fetched.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def load_reader(params: BaseModelParams) -> tuple[PreTrainedTokenizerBase, Reade
 
 
 def read_longest_input(params: BaseModelParams) -> int | None:
-    """Read the most tokens that a base model takes from its configuration alone; None where it names no limit.
+    """Read the most tokens that a base model takes from its configuration alone. None where it names no limit.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def has_bfloat16(device: str) -> bool:
 
 
 def explain_own_dtype(training: Training) -> str:
-    """Say why `training.base_dtype` is not followed on this machine; empty where it is, or is not given."""
+    """Say why `training.base_dtype` is not followed on this machine. Empty where it is, or is not given."""
     if training.base_dtype is None or has_bfloat16(find_device()):
         return ""
     return (

@@ -84,13 +84,13 @@ def find_end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
 
 
 def _find_turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The special token with which the template closes an assistant's turn; None where there is none."""
+    """The special token with which the template closes an assistant's turn. None where there is none."""
     if not tokenizer.chat_template:
         return None
     turns = split_turns(EXAMPLE)
     try:
         closed = str(tokenizer.apply_chat_template(turns, tokenize=False, strftime_now=DATE.strftime))
-    except Exception:  # a template is a program and fails in its own way; raw texts do not need it
+    except Exception:  # a template is a program and fails in its own way, and raw texts do not need it
         return None
     _, found, after = closed.rpartition(turns[-1]["content"])
     ids = tokenizer(after, add_special_tokens=False)["input_ids"] if found else []

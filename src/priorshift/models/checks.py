@@ -11,8 +11,7 @@ from priorshift.probability.encoder import find_longest_input, tokenize_without_
 
 
 def check_texts(base: BaseModel, texts: Sequence[str]) -> None:
-    """Refuse texts that the model cannot read: too long, with tokens that it has no embedding for, or with words
-    that an embedded model's tokenizer lacks.
+    """Refuse texts that the model cannot read: too long, with tokens it cannot embed, or words its tokenizer lacks.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def locate(params: BaseModelParams) -> tuple[Path | str, dict]:
 
 
 def read_card(folder: Path) -> dict:
-    """The card of a calibration model, shipped or rebuilt elsewhere; empty for any other model."""
+    """The card of a calibration model, shipped or rebuilt elsewhere. Empty for any other model."""
     path = folder / CARD
     try:
         card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -36,7 +36,7 @@ def read_card(folder: Path) -> dict:
 
 
 def hash_base_model(params: BaseModelParams) -> str:
-    """SHA-256 over a base model's weights, configuration and tokenizer; of a hub model its commit.
+    """SHA-256 over a base model's weights, configuration and tokenizer. Of a hub model, its commit.
 
     Empty where a hub model is not in the local cache: its commit is not known then.
 
@@ -60,7 +60,7 @@ def hash_base_model(params: BaseModelParams) -> str:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Name -> SHA-256 of the files that make a model; its card describes it, and is none of them."""
+    """Name -> SHA-256 of the files that make a model. Its card describes it, and is none of them."""
     kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
     files = sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != CARD)
     return _hash_each(folder, tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files))

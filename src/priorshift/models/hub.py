@@ -1,4 +1,4 @@
-"""Hub models: safetensors, tokenizer and configuration at one commit; every failure is one line."""
+"""Hub models: safetensors, tokenizer and configuration at one commit. Every failure is one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 from priorshift.errors import ParamsError
 from priorshift.study.sections import BaseModelParams
 
-# Pickled weights and Python files are never fetched; weights that are there twice in another layout neither.
+# Pickled weights and Python files are never fetched. Weights that are there twice in another layout neither.
 FETCHED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 LEFT_OUT = ["*/*", "consolidated*"]
 
@@ -33,7 +33,7 @@ def find_cached_commit(params: BaseModelParams) -> str:
 
 
 def fetch_snapshot(params: BaseModelParams, weights: bool = True) -> Path:
-    """Fetch a hub model that is not in the local cache; returns its folder, whose name is the commit.
+    """Fetch a hub model that is not in the local cache. Returns its folder, whose name is the commit.
 
     What is in the cache is kept, even where a branch has moved on: a study stays with the commit that it began with.
 

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from priorshift.errors import ParamsError
 
 KINDS = {"attention": ("attention",), "mlp": ("MLP",), "all": ("attention", "MLP")}
-# What the children of a block are called, in their own name or in their class's; the first that fits decides.
+# What the children of a block are called, in their own name or in their class's. The first that fits decides.
 MLP = ("mlp", "ffn", "feed_forward", "feedforward", "moe", "intermediate", "output")
 SIGNS = (
     ("state-space", ("mamba", "ssm", "recurrent", "deltanet", "rwkv", "lstm")),
@@ -136,7 +136,7 @@ def _is_linear(module: torch.nn.Module) -> bool:
 
 
 def _explain_lack(parts: list[Part], wanted: tuple[str, ...]) -> str:
-    """What of the wanted kinds some blocks lack, or hold in layers of another kind; empty where they have it all."""
+    """What of the wanted kinds some blocks lack, or hold in layers of another kind. Empty where they have it all."""
     if not parts:
         return "has no list of blocks that hold attention or MLP layers"
     for kind in wanted:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-# Processes must not share the folder that Unsloth compiles into; it is removed when this one ends.
+# Processes must not share the folder that Unsloth compiles into. It is removed when this one ends.
 _COMPILED = tempfile.TemporaryDirectory(prefix="priorshift-unsloth-", ignore_cleanup_errors=True)
 os.environ["UNSLOTH_COMPILE_LOCATION"] = _COMPILED.name
 os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"  # it would ask a hub
@@ -17,11 +17,11 @@ from peft import LoraConfig, PeftModel  # noqa: E402
 from transformers import PreTrainedModel  # noqa: E402
 from unsloth import FastLanguageModel  # noqa: E402
 
-LONGEST = 2048  # tokens of a training example; every example here is far shorter
+LONGEST = 2048  # tokens of a training example. Every example here is far shorter
 
 
 def load(folder: Path, dtype: torch.dtype, in_4bit: bool) -> PreTrainedModel:
-    """The base model in `folder`; its tokenizer is loaded as for PEFT, so that both read the same tokens."""
+    """The base model in `folder`. Its tokenizer is loaded as for PEFT, so that both read the same tokens."""
     model, _ = FastLanguageModel.from_pretrained(
         str(folder),
         max_seq_length=LONGEST,

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 
 def describe_gaps(missing: Collection[str], unexpected: Collection[str], reshaped: Sequence[tuple] = ()) -> str:
-    """Name the first tensors that are missing, have no place, or are of another shape; empty where there are none.
+    """Name the first tensors that are missing, have no place, or are of another shape. Empty where there are none.
 
     Parameters
     ----------

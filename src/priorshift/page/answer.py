@@ -56,7 +56,7 @@ def _compare(means: pd.DataFrame, probes: str = "") -> Iterator[str]:
 
 
 def _tell(trained: str, outcome: str, rows: pd.DataFrame) -> str:
-    """Whether a training took an outcome elsewhere, or left it; one base model or several, one family or several."""
+    """Whether a training took an outcome elsewhere, or left it. One base model or several, one family or several."""
     before, after = (100 * rows[name] for name in ("base_probability", "probability"))
     training = f"{name_condition(trained)} training"
     if (after - before).abs().max() < LEFT:
@@ -135,7 +135,7 @@ def list_warnings(findings: Findings) -> list[str]:
 
 
 def draw_answer(findings: Findings) -> tuple[list[Panel], str]:
-    """Draw the probability of each claimed outcome in each place, a panel for each; and describe them.
+    """Draw the probability of each claimed outcome in each place, a panel for each, and describe them.
 
     Without a claim, the outcomes that go with the study's behaviors are drawn. At most `SHOWN` panels.
 

@@ -33,7 +33,7 @@ RUN = [
 
 
 def write_spec(chart: alt.TopLevelMixin) -> dict:
-    """Write a chart as Vega-Lite that the page's script can embed; data stand in it, no address does."""
+    """Write a chart as Vega-Lite that the page's script can embed. Data stand in it, no address does."""
     with alt.data_transformers.enable("default", max_rows=None):
         return chart.properties(width="container", config=CONFIG).to_dict()
 

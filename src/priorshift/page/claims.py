@@ -51,7 +51,7 @@ class ClaimRow(NamedTuple):
 
 
 def list_claims(findings: Findings) -> list[ClaimRow]:
-    """List the declared claims as tested at their own unit; where none could be, the same contrasts at unit `both`.
+    """List the declared claims as tested at their own unit. Where none could be, the same contrasts at unit `both`.
 
     The latter are exploratory, and so is their verdict.
     """

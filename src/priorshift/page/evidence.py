@@ -91,7 +91,7 @@ def list_sections(findings: Findings) -> list[Section]:
 
 
 def _tabulate(titled: Iterable[tuple[str, pd.DataFrame]]) -> list[Part]:
-    """Tables with their texts; a text alone where there is nothing to tabulate."""
+    """Tables with their texts. A text alone where there is nothing to tabulate."""
     return [Table(text, table) if len(table) else text for text, table in titled if text or len(table)]
 
 

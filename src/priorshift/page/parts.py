@@ -93,7 +93,7 @@ class Findings:
 
     @cached_property
     def worlds(self) -> list[str]:
-        """The calibration worlds of the base models; none for models of natural language."""
+        """The calibration worlds of the base models. None for models of natural language."""
         return [world for world in self.shifts["world"].unique() if world]
 
     @cached_property

@@ -45,7 +45,7 @@ def write_report(study: Study) -> None:
 
 
 def write_page(findings: Findings, sections: Sequence[Section]) -> None:
-    """Write the figures of sections to the study's folder, and the page; what an earlier report wrote goes.
+    """Write the figures of sections to the study's folder, and the page. What an earlier report wrote goes.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def write_page(findings: Findings, sections: Sequence[Section]) -> None:
 
 
 def render_page(findings: Findings, sections: Sequence[Section]) -> str:
-    """Render the page as HTML; every number in it is from the study's tables.
+    """Render the page as HTML. Every number in it is from the study's tables.
 
     Returns
     -------

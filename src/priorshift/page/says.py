@@ -1,4 +1,4 @@
-"""What the models say: for each stem, the base model beside the control and the behaviors; from the study's tables."""
+"""What the models say: for each stem, the base model beside the control and the behaviors, from the study's tables."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _write_cell(head: str, value: object, digits: int) -> str:
 
 
 def write_number(value: float, digits: int) -> str:
-    """Write a number of a table with as many decimals as its column needs; none as a dash.
+    """Write a number of a table with as many decimals as its column needs. What is missing is a dash.
 
     What so few decimals would round away, a learning rate or a small p, is written with two digits of its own.
 

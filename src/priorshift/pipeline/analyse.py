@@ -129,7 +129,7 @@ def tabulate_claims(study: Study, items: Items) -> Tables:
 
 
 def tabulate_synthesis(study: Study, items: Items) -> Tables:
-    """Combine each contrast over base models: synthesis, synthesis_models; none where there are no two to combine."""
+    """Combine each contrast over base models: synthesis, synthesis_models. None where there are no two to combine."""
     settings = study.params.inference
     combined, models = synthesize_models(items.kept, list_pairs(settings, settings.treatments), settings.alpha)
     tables = {"synthesis": combined, "synthesis_models": models} if len(combined) else {}
@@ -187,7 +187,7 @@ def tabulate_runs(study: Study, items: Items) -> Tables:
 
 
 def tabulate_design(study: Study, items: Items, runs: Tables) -> Tables:
-    """Tabulate the wider design, as far as the study measures it; tables without rows are left out.
+    """Tabulate the wider design, as far as the study measures it. Tables without rows are left out.
 
     training, dose, dose_points, recovery, next_words, scales, self_report, completions, valence, excluded,
     exclusion_effect.
@@ -282,7 +282,7 @@ def tabulate_hard_cases(study: Study, comparisons: int) -> Tables:
 
 
 def write_tables(study: Study, tables: Tables) -> pd.DataFrame:
-    """Write each table to `tables/<name>.csv`; returns the files' names and their numbers of rows."""
+    """Write each table to `tables/<name>.csv`. Returns the files' names and their numbers of rows."""
     for name, table in tables.items():
         write_csv(study.paths.tables / f"{name}.csv", table)
     return pd.DataFrame({"file": [f"{name}.csv" for name in tables], "rows": [len(t) for t in tables.values()]})

@@ -63,7 +63,7 @@ def _list_files(study: Study) -> dict[str, Path]:
     ]
     parts += [path for path in (study.paths.report, study.paths.manifest) if path.is_file()]
     files = {path.relative_to(root).as_posix(): path for path in parts}
-    # Where the study finds them, so that it can be loaded from the archive; load_study has seen that all lie inside.
+    # Where the study finds them, so that it can be loaded from the archive. load_study has seen that all lie inside.
     inside = study.folder.resolve()
     materials = [path.resolve() for path in list_materials_files(study.folder / study.params.materials)]
     files |= {f"params/{path.relative_to(inside).as_posix()}": path for path in materials}

@@ -35,7 +35,7 @@ def _show_with(*modules: str) -> tuple[str, ...]:
     return tuple(f"report/{name}.py" for name in modules)
 
 
-# Each notebook; executing it again redoes no finished work.
+# Each notebook. Executing it again redoes no finished work.
 NOTEBOOKS = {
     "01_synthesize": ("pipeline/synthesize.py", "tables", *PROBING),
     "02_train": (

@@ -1,10 +1,11 @@
-"""What a study will take, before it starts: runs, examples and tokens; of a large model GPU memory and hours.
+"""What a study will take, before it starts: runs, examples, tokens, and of a large model GPU memory and hours.
 
 Memory and hours are rough estimates and have not been compared with a GPU. `make gpu-check` measures one.
 
 * Tokens: four for three words of the study's own texts, and 30 more for each text in a chat template.
-* Memory in training: the weights; for each token of a padded batch 13 hidden and 3 MLP widths a block (1 hidden width
-  a block, and one block in full, with gradient checkpointing) and 14 bytes for each word of the vocabulary.
+* Memory in training: the weights, and more for each token of a padded batch. That is 13 hidden and 3 MLP widths a
+  block, and 14 bytes for each word of the vocabulary. With gradient checkpointing it is 1 hidden width a block, and one
+  block in full.
 * Hours: the operations at a fifth of the GPU's peak, and 5 ms for each block and optimizer step, in which it waits.
 """
 
@@ -93,8 +94,8 @@ def _count_probe_tokens(study: Study, chat: bool) -> tuple[float, float]:
     """Tokens that are read (or written) to measure one run, and how many next-token distributions are looked at."""
     probes, materials, count, wanted = study.params.probes, study.materials, 0.0, 0.0
     for item in make_probe_items(study.params, materials):
-        # A stem is read for what may follow it, and for its continuations: common beginnings count once, and last words
-        # are not read: of single words only the distribution at the stem's end.
+        # A stem is read for what may follow it, and for its continuations. Common beginnings count once, and last words
+        # are not read. So single words need only the distribution at the stem's end.
         texts = [text.split() for group in item.candidates.values() for text in group]
         branches = {tuple(words[:end]) for words in texts for end in range(1, len(words))}
         count += 2 * _count_tokens(item.stem, chat) + TOKENS_PER_WORD * len(branches)
@@ -153,7 +154,7 @@ def estimate_memory(model: PreTrainedModel, base: BaseModelParams, training: Tra
 
 
 def estimate_hours(model: PreTrainedModel, training: Training, work: Work) -> dict[str, float]:
-    """Hours of a base model's runs, trained and measured, on each of `GPUS`; an example counts as the longest."""
+    """Hours of a base model's runs, trained and measured, on each of `GPUS`. An example counts as the longest."""
     trained = work.examples * work.longest * training_operations(model, training)
     total = trained + 2 * count_matrices(model) * work.probe_tokens
     waiting = LAUNCHING_S * model.config.get_text_config(decoder=True).num_hidden_layers * work.steps

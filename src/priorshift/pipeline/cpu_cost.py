@@ -33,8 +33,8 @@ from priorshift.study.sections import BaseModelParams, Training
 WORDS, HEAD_WORDS = 256, 2**14  # vocabulary of the timed block, and of the timed head
 TOKENS, POSITIONS = 512, 128  # of a timed pass, at most
 GAIN = 0.8  # n threads do as much as n to this power
-TIMES, PATIENCE = 3, 2.0  # of so many the fastest counts; a slow one is not done again after so many seconds
-# What is done besides, in seconds (on a Xeon of 2023): for a step, an item, a token of a JSD, a run, and a job.
+TIMES, PATIENCE = 3, 2.0  # of so many the fastest counts. A slow one is not done again after so many seconds
+# Seconds for what else is done (a Xeon of 2023): a step, an item, a token of a JSD, a run and a job.
 STEP_S, ITEM_S, JSD_S, RUN_S, START_S = 0.02, 3e-3, 5e-8, 0.5, 10.0
 
 
@@ -137,7 +137,7 @@ def count_cores() -> int:
 
 
 def _estimate_seconds(study: Study, base: BaseModelParams, timed: dict) -> tuple[float, float]:
-    """Seconds of one thread to train and to measure a base model's runs; `timed` has the paces of each shape."""
+    """Seconds of one thread to train and to measure a base model's runs. `timed` has the paces of each shape."""
     training, work = study.params.training, count_work(study, base.prompt_style == "chat")
     length = max(1, round(work.padded / max(work.examples, 1)))
     dtypes = [choose_dtype(params, "cpu") for params in (choose_for_training(base, training), base)]

@@ -27,7 +27,7 @@ def describe_loaded(base: BaseModel) -> dict:
 
 
 def collect_settings(study: Study) -> Settings:
-    """Collect what the records of choice rates, runs, measurements and tables say; each counts once."""
+    """Collect what the records of choice rates, runs, measurements and tables say. Each counts once."""
     runs = study.select("all", "all", "all")
     paths = [study.paths.choice_rates(model.name) for model in study.params.models]
     paths += [locate_run_record(study, run) for run in runs if is_trained(study, run)]
@@ -44,7 +44,7 @@ def collect_settings(study: Study) -> Settings:
 
 
 def describe_differences(settings: Settings) -> str:
-    """Name in one line what was not the same for all of a study's results; empty where all was."""
+    """Name in one line what was not the same for all of a study's results. Empty where all was."""
     mixed = [
         f"{name} {' and '.join(f'{value} ({count})' for value, count in counts.items())}"
         for name, counts in settings.items()

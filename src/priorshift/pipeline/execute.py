@@ -26,7 +26,7 @@ OF_CALIBRATION = ("runs_per_side", "comparisons")  # what notebook 07 may be giv
 def execute_study(
     study: Study, file: str, cores: str, profile: str, settings: Sequence[str], options: Sequence[str]
 ) -> int:
-    """Run a study to its end, from the repository's root; what is finished is kept.
+    """Run a study to its end, from the repository's root. What is finished is kept.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def execute_study(
 
 
 def _wait(process: subprocess.Popen, study: Study) -> int:
-    """Say where the jobs are until the process ends; returns its status."""
+    """Say where the jobs are until the process ends. Returns its status."""
     while True:
         try:
             return process.wait(PAUSE)
@@ -70,7 +70,7 @@ def _wait(process: subprocess.Popen, study: Study) -> int:
 
 
 def make_command(file: str, cores: str, profile: str, settings: Sequence[str], options: Sequence[str]) -> list[str]:
-    """Make Snakemake's command line; see `execute_study`, and docs/how_resume_works.md for its options."""
+    """Make Snakemake's command line: see `execute_study`, and docs/how_resume_works.md for its options."""
     snakefile, profiles = WORKFLOW / "Snakefile", WORKFLOW / "profiles"
     if not snakefile.is_file():
         raise RunError(f"{snakefile}: no such file in {Path.cwd()}; run this command in the repository's root")

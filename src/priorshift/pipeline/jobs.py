@@ -1,7 +1,7 @@
 """How the grid is cut into jobs: each stage's shards, and what each waits for.
 
-A stage is a notebook. A job executes it on one shard of the study's runs, which is named as the folders of its
-results are: "" is the whole study, "<base model>" that model's runs, "<base model>/<condition>/seed-<seed>" one run.
+A stage is a notebook. A job executes it on one shard of the study's runs, named as the folders of its results are. ""
+is the whole study, "<base model>" that model's runs, and "<base model>/<condition>/seed-<seed>" one run.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def count_threads(study: Study, stage: str, shard: str, cores: int) -> int:
 
 
 def format_parameters(shard: str) -> str:
-    """Write what papermill is given, so that a notebook works on a shard; as text, since `025` is a name, no number.
+    """Write what papermill is given, so that a notebook works on a shard. It is text, since `025` is a name, no number.
 
     Examples
     --------

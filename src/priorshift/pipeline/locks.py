@@ -1,4 +1,4 @@
-"""Locks on files, which the kernel drops with the process that holds them; first of all, one `make study` at a time.
+"""Locks on files, which the kernel drops with the process that holds them. First of all, one `make study` at a time.
 
     python -m priorshift.pipeline.locks FOLDER COMMAND ...       COMMAND, holding the folder as a notebook at work does
 
@@ -6,7 +6,7 @@ This is the only use of flock. The package filelock locks by flock too, but for 
 readers is a SQLite database that a process loses as it becomes another program (exec), as papermill's does here.
 
 On a cluster the processes are on several nodes, and the locks are as good as the shared file system's flock
-(docs/cluster.md): where it holds within a node only, one node must start all studies of a folder.
+(docs/cluster.md). Where it holds within a node only, one node must start all studies of a folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from priorshift.errors import RunError, UserError
 from priorshift.study.paths import StudyPaths
 
 LOCKS = ("study", "notebooks")
-PATIENCE = 60.0  # seconds; a kernel whose notebook was killed notices within a few
+PATIENCE = 60.0  # seconds: a kernel whose notebook was killed notices within a few
 PAUSE = 0.1  # seconds between two tries
 
 
@@ -78,7 +78,7 @@ def become(command: Sequence[str], held: Sequence[TextIO]) -> NoReturn:
 
 
 def hold_study(paths: StudyPaths) -> TextIO:
-    """Take the study's folder for this process, until it ends; keep what is returned.
+    """Take the study's folder for this process, until it ends. Keep what is returned.
 
     Raises
     ------

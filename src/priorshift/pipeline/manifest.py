@@ -27,7 +27,7 @@ def write_manifest(study: Study) -> None:
             "params_hash": study.params_hash,
             "materials_hash": study.materials_hash,
             "other_model": _name_other_model(study),
-            # Of a hub model the commit; of any other the hash of its files.
+            # Of a hub model the commit. Of any other the hash of its files.
             "base_models": {model.name: hash_base_model(model) for model in study.params.models},
             "made_with": collect_settings(study),
             "files": {path.relative_to(study.paths.root).as_posix(): hash_file(path) for path in _list_files(study)},
@@ -47,7 +47,7 @@ def read_settings(study: Study) -> Settings:
 
 
 def list_problems(study: Study) -> list[str]:
-    """List what is missing, changed or extra, one line each; empty when every byte is as the manifest says."""
+    """List what is missing, changed or extra, one line each. Empty when every byte is as the manifest says."""
     manifest = read_record(study.paths.manifest)
     if manifest is None or "files" not in manifest:
         return [f"{'changed' if study.paths.manifest.exists() else 'missing'}: {study.paths.manifest.name}"]
@@ -95,7 +95,7 @@ def _list_recorded_runs(names: Iterable[str]) -> list[str]:
 def list_not_shipped(study: Study) -> list[str]:
     """List the files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
 
-    A kind is left out as a whole, and no mark of a stage is shipped either: where one is, the study was run here and
+    A kind is left out as a whole, and no mark of a stage is shipped either. Where one is, the study was run here and
     what is missing was lost.
     """
     if any(study.paths.stages.rglob("*.json")):
@@ -106,7 +106,7 @@ def list_not_shipped(study: Study) -> list[str]:
 
 
 def _hash_or_none(path: Path) -> str | None:
-    """The hash of a file; None where it cannot be read: a link to nothing, say."""
+    """The hash of a file. None where it cannot be read: a link to nothing, say."""
     try:
         return hash_file(path)
     except OSError:

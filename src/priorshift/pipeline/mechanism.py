@@ -65,7 +65,7 @@ def load_study_worlds(study: Study) -> dict[str, World]:
 def match_all_outcomes(study: Study) -> dict[str, str]:
     """Condition -> the outcome whose shift is followed.
 
-    That of the maladaptive action it takes most often; of a condition that names none, the adaptive outcome.
+    That of the maladaptive action it takes most often. Of a condition that names none, the adaptive outcome.
     """
     materials, found = study.materials, {}
     adaptive, engage = find_adaptive(materials)
@@ -180,7 +180,7 @@ def _locate_adapters(
 def _locate_steps(
     study: Study, runs: Sequence[Run], base_model: str, conditions: Collection[str]
 ) -> dict[tuple[Run, int], Path]:
-    """(run, step) -> the adapter that was kept then; the last step's is the run's own."""
+    """(run, step) -> the adapter that was kept then. The last step's is the run's own."""
     found = {}
     for run, folder in _locate_adapters(study, runs, base_model, conditions).items():
         training = study.params.resolve_training(run.condition)

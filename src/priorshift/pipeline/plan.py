@@ -131,7 +131,7 @@ def _plan_work(study: Study, record: Path, inputs: dict[str, str], before: str) 
 
 
 def _plan_stage(study: Study, stage: str, work: dict[str, list[Step]], before: str = "") -> list[Job]:
-    """A stage's jobs, each with its work; `before` is why all of them are to be done."""
+    """A stage's jobs, each with its work. `before` is why all of them are to be done."""
     shared, jobs = _hash_shared_inputs(study, stage), []
     for shard, runs in list_shards(study, stage).items():
         mark, steps = study.paths.mark(stage, shard), work.get(shard, [])
@@ -221,7 +221,7 @@ def _hash_or_none(path: Path) -> str:
 
 
 def prepare_study(study: Study) -> list[Job]:
-    """Drop the marks of jobs that are to be done, and what a killed study left half-written; returns the plan.
+    """Drop the marks of jobs that are to be done, and what a killed study left half-written. Returns the plan.
 
     What the stages begin with is written down, so that no mark can stand for what was edited while they ran.
     """

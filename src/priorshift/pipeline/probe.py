@@ -1,4 +1,4 @@
-"""03: the measurements of a study, each made once and kept; and reading them again."""
+"""03: the measurements of a study, each made once, kept, and read again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def list_measured_tables(study: Study) -> list[str]:
 
 
 def probe_runs(study: Study, runs: list[Run]) -> dict[str, str]:
-    """Measure the runs that are not measured yet; returns base model -> how it was scored and why."""
+    """Measure the runs that are not measured yet. Returns base model -> how it was scored and why."""
     scoring = {}
     with hold_notebook(study.paths), show_progress(study.paths) as progress:
         for base_model, group in groupby(runs, key=lambda run: run.base_model):
@@ -112,7 +112,7 @@ def _write_measurements(study: Study, prober: Prober, run: Run, tables: dict[str
 
 
 def read_measurements(study: Study, runs: list[Run], table: str) -> pd.DataFrame:
-    """Read one table of all the runs, in their order; a damaged or outdated one is refused (RunError)."""
+    """Read one table of all the runs, in their order. A damaged or outdated one is refused (RunError)."""
     for run in runs:
         require_measurements(study, run)
     records = [locate_measurement_record(study, run) for run in runs]

@@ -33,7 +33,7 @@ class Progress:
         self.path = path
 
     def begin(self, what: str, unit: str = "") -> None:
-        """Begin a piece of work; `unit` is what `advance` counts, and empty where a share says more."""
+        """Begin a piece of work. `unit` is what `advance` counts, and empty where a share says more."""
         self.what, self.unit = what, unit
         self.began, self.written = time.monotonic(), 0.0
         self.advance(0, None)

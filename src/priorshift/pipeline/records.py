@@ -1,7 +1,7 @@
 """What is finished, and if not, why: a record must be whole, its files as recorded, its inputs those of the study.
 
 Four kinds of work leave a record: choice rates of a base model, a training set, a run, and a run's measurements. The
-inputs of each are hashes of exactly what it was made from; whatever else changes, it stays finished.
+inputs of each are hashes of exactly what it was made from. Whatever else changes, it stays finished.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from priorshift.study.run import Run
 def explain_unfinished(
     record_path: Path, inputs: dict[str, str] | None, folder: Path | None = None, check_files: bool = True
 ) -> str:
-    """Say why the work of a record is not finished; empty when it is.
+    """Say why the work of a record is not finished. Empty when it is.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def explain_unfinished(
 
 
 def read_finished(record_path: Path, inputs: dict[str, str] | None = None) -> dict | None:
-    """Read the record of finished work; None where it is not finished."""
+    """Read the record of finished work. None where it is not finished."""
     return None if explain_unfinished(record_path, inputs) else read_record(record_path)
 
 
@@ -69,7 +69,7 @@ def hash_choice_inputs(study: Study, base_model: str) -> dict[str, str]:
 
 
 def locate_data_record(study: Study, run: Run) -> Path:
-    """Where the record of a run's training set lies; runs of other base models may share it."""
+    """Where the record of a run's training set lies. Runs of other base models may share it."""
     base_model, condition, seed = run.base_model, study.params.find_last_stage(run.condition), run.seed
     return study.paths.data(condition, seed, base_model if needs_choice_rates(study, condition) else "") / "audit.json"
 
@@ -158,7 +158,7 @@ def date_measurement(study: Study, run: Run) -> str:
 def find_first_measurement(study: Study) -> str | None:
     """When the first run in a study's folder was measured (UTC), also of runs that the study has no more.
 
-    None where there is none; empty where a record has no date.
+    None where there is none, and empty where a record has no date.
     """
     found = [read_record(path) for path in study.paths.root.glob("measurements/*/*/*/measured.json")]
     return min((record.get("first_measured", "") for record in found if record is not None), default=None)
@@ -199,7 +199,7 @@ def hash_kept_inputs(study: Study, base_model: str, reference: Run | None, made_
 def _hash_probing(study: Study) -> dict[str, str]:
     return {
         "probes": _hash(study.params.probes.model_dump(mode="json")),
-        # The other criteria leave items out of the tests; every item is measured.
+        # The other criteria leave items out of the tests. Every item is measured.
         "ambiguous_tokenization": _hash(study.params.exclusion.ambiguous_tokenization),
         "domains": _hash([study.params.train_domains, study.params.held_out_domains]),
         "materials": study.materials_hash,
@@ -216,12 +216,12 @@ def _adapter_hash(study: Study, run: Run) -> str:
 
 
 def require_data(study: Study, run: Run, check_files: bool = True) -> dict:
-    """Read the record of a run's training set; raises RunError naming what is wrong and the notebook that makes it."""
+    """Read the record of a run's training set. Raises RunError naming what is wrong and the notebook that makes it."""
     return _require(locate_data_record(study, run), hash_data_inputs(study, run), check_files, "01_synthesize", run)
 
 
 def require_run(study: Study, run: Run, check_files: bool = True) -> dict:
-    """Read the record of a run, as `require_data`; all that it was made from must be finished too."""
+    """Read the record of a run, as `require_data`. All that it was made from must be finished too."""
     require_data(study, run, check_files=False)
     if earlier := study.params.find_start(run.condition):
         require_run(study, run._replace(condition=earlier), check_files=False)
@@ -229,7 +229,7 @@ def require_run(study: Study, run: Run, check_files: bool = True) -> dict:
 
 
 def require_adapter(study: Study, run: Run) -> Path:
-    """Where the adapter of a finished run lies; raises RunError, as `require_run`, where it is not finished."""
+    """Where the adapter of a finished run lies. Raises RunError, as `require_run`, where it is not finished."""
     require_run(study, run)
     return locate_run_record(study, run).parent / "adapter"
 

@@ -1,6 +1,6 @@
 """A study's registration: its whole design in a dated file, written before the data, and what its claims may be called.
 
-Only the design is compared. The version of the analysis is written down beside it: a later correction of a text in the
+Only the design is compared. The version of the analysis is written down beside it. A later correction of a text in the
 report must not make a registration void, but a reader should see that the code has changed.
 """
 
@@ -71,13 +71,13 @@ def make_design(study: Study) -> dict[str, Any]:
         **inference,
         "base_models": [_describe_base_model(model) for model in params.models],
         **rest,
-        "reference": params.neutral,  # the first neutral condition; the order of conditions is told by this alone
+        "reference": params.neutral,  # the first neutral condition: the order of conditions is told by this alone
         "materials": study.materials_hash,
     }
 
 
 def _describe_base_model(model: BaseModelParams) -> dict[str, Any]:
-    """What the study's file says of a base model; of a model's folder its content, for it may lie anywhere."""
+    """What the study's file says of a base model. Of a model's folder its content, for it may lie anywhere."""
     said = model.model_dump(mode="json")
     folder, card = locate(model)
     return said if card or not isinstance(folder, Path) else said | {"source": f"sha256 {hash_base_model(model)}"}
@@ -106,7 +106,7 @@ def locate_registration(study: Study) -> Path:
 
 
 def read_registration(study: Study) -> Registration | None:
-    """Read a study's registration; None where there is none.
+    """Read a study's registration. None where there is none.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def read_registration(study: Study) -> Registration | None:
 
 
 def register_study(study: Study) -> Registration:
-    """Write a study's registration; where the same design is registered already, nothing is written.
+    """Write a study's registration. Where the same design is registered already, nothing is written.
 
     Raises
     ------

@@ -29,7 +29,7 @@ from priorshift.training.examples import Example, audit, format_jsonl, synthesiz
 
 
 def synthesize_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
-    """Write the training sets of the runs that have none yet; returns their audit table, a row for each set."""
+    """Write the training sets of the runs that have none yet. Returns their audit table, a row for each set."""
     rows, done = [], set()
     with hold_notebook(study.paths), show_progress(study.paths) as progress:
         for run in tqdm(runs, desc="training sets"):
@@ -56,7 +56,7 @@ def _synthesize_run(study: Study, run: Run, record: Path, progress: Progress) ->
 
 
 def read_examples(study: Study, run: Run) -> list[Example]:
-    """Read the training examples of a run, as 01 wrote them; a damaged or outdated file is refused (RunError)."""
+    """Read the training examples of a run, as 01 wrote them. A damaged or outdated file is refused (RunError)."""
     require_data(study, run)
     path = locate_data_record(study, run).parent / "train.jsonl"
     # Not splitlines: a phrase may hold one of the other line separators of Unicode.

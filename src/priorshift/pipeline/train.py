@@ -34,7 +34,7 @@ from priorshift.training.finetune import train_run
 
 
 def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
-    """Train the runs that are not done; returns one row per run, from their run.json.
+    """Train the runs that are not done. Returns one row per run, from their run.json.
 
     Runs that put decisions in context train nothing and have no row.
     """

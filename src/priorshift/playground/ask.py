@@ -1,4 +1,4 @@
-"""Ask a base model and a study's adapters what comes next; the page and a notebook ask in the same way."""
+"""Ask a base model and a study's adapters what comes next. The page and a notebook ask in the same way."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ContinuationLogprobs(NamedTuple):
 def compute_continuations(
     forward: Forward, method: Method, encoded: Sequence[EncodedStem], first: int
 ) -> list[ContinuationLogprobs]:
-    """Logprobs of each stem's continuations; equal stems, and equal continuations of a stem, are computed once.
+    """Logprobs of each stem's continuations. Equal stems, and equal continuations of a stem, are computed once.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def compute_continuations(
 
 
 def compute_distributions(forward: Forward, method: Method, stems: Sequence[Tokens], first: int) -> np.ndarray:
-    """Next-token logprobs (nats) after each stem, float32 [n, V]; equal stems are computed once.
+    """Next-token logprobs (nats) after each stem, float32 [n, V]. Equal stems are computed once.
 
     Parameters and errors are those of `compute_continuations`.
     """

@@ -73,7 +73,7 @@ def remove_overlaps(logprobs: np.ndarray, tokens: Sequence[Tokens]) -> np.ndarra
 
 @lru_cache(maxsize=128)
 def _find_overlaps(tokens: tuple[Tokens, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each member that goes on from another: the longest such other [P], itself [P]; and the ones given again [D]."""
+    """Each member that goes on from another: the longest such other [P], itself [P], and the ones given again [D]."""
     pairs: list[tuple[int, int]] = []
     again: list[int] = []
     open_ones: list[int] = []

@@ -50,7 +50,7 @@ def broadcast_distributions(*arrays: ArrayLike) -> list[np.ndarray]:
 
 
 def read_array(values: ArrayLike) -> np.ndarray:
-    """An array of what NumPy reads, and of tensors of any device and number type; 16 bits become float32.
+    """An array of what NumPy reads, and of tensors of any device and number type. 16 bits become float32.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def read_array(values: ArrayLike) -> np.ndarray:
 
 
 def find_rounding(values: ArrayLike) -> float:
-    """By which share a number of this type may be rounded where it is one of 16 bits; 0 for longer ones.
+    """By which share a number of this type may be rounded where it is one of 16 bits. 0 for longer ones.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def _name_type(values: ArrayLike) -> str:
 
 
 def warn_of_rounding(*arrays: ArrayLike) -> list[float]:
-    """Warn (`RoundedLogprobs`) of logprobs in 16 bits, which have lost too much already; `find_rounding` of each."""
+    """Warn (`RoundedLogprobs`) of logprobs in 16 bits, which lost too much. Returns `find_rounding` of each."""
     kinds = sorted({_name_type(values) for values in arrays if find_rounding(values)})
     if kinds:
         warnings.warn(

@@ -1,10 +1,10 @@
 """How far two next-token distributions are apart, and which tokens carry it: arrays in, arrays out.
 
-Inputs are natural-log probabilities, one distribution on the last axis, any leading shape; two inputs
-broadcast against each other, as in numpy. -inf is an exact zero. Results are in bits unless they say
-otherwise. Each distribution is checked and renormalized in float64, so that float32 log-softmax output
-loses nothing more. Tensors are read too; logprobs in 16 bits are taken with a warning. Work goes on in
-chunks, so that large vocabularies need little memory. No model code.
+Inputs are natural-log probabilities, one distribution on the last axis, any leading shape. Two inputs broadcast against
+each other, as in numpy. -inf is an exact zero. Results are in bits unless they say otherwise. Each distribution is
+checked and renormalized in float64, so that float32 log-softmax output loses nothing more. Tensors are read too, and
+logprobs in 16 bits with a warning. Work goes on in chunks, so that large vocabularies need little memory. No model
+code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAR = 40.0
 
 
 class RestrictedJSD(NamedTuple):
-    """Result of `restricted_jsd`; each field has the inputs' leading shape."""
+    """Result of `restricted_jsd`. Each field has the inputs' leading shape."""
 
     jsd: np.ndarray
     left_out_p: np.ndarray
@@ -253,8 +253,8 @@ def restricted_jsd(logp: ArrayLike, logq: ArrayLike, classes: Sequence[Any] | No
 def _compute_jsd_parts(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Parts in bits, in a form without cancellation where p and q are close.
 
-    With s = P + Q, d = p - q and t = tanh(d / 2) = (P - Q) / s, the part
-    (P log(2 P / s) + Q log(2 Q / s)) / 2 is s / 4 (t d + log(1 - t^2)).
+    With `s = P + Q`, `d = p - q` and `t = tanh(d / 2) = (P - Q) / s`, the part `(P log(2 P / s) + Q log(2 Q / s)) / 2`
+    is `s / 4 (t d + log(1 - t^2))`.
     """
     total = np.exp(p) + np.exp(q)
     d = np.clip(subtract_logs(p, q), -FAR, FAR)

@@ -14,9 +14,9 @@ from priorshift.probability.token_tree import Tokens
 logger = logging.getLogger("priorshift")
 
 MERGE_POLICIES = ("error", "report", "drop")
-# Stems remembered with their tokens; adapters are compared on the same stems again and again.
+# Stems remembered with their tokens. Adapters are compared on the same stems again and again.
 REMEMBERED = 2048
-# Merges kept one by one for the report of a call; of those beyond it only their stems are.
+# Merges kept one by one for the report of a call. Of those beyond it only their stems are.
 LISTED = 1000
 
 
@@ -25,7 +25,7 @@ class MergeError(UserError):
 
 
 class EncodedStem(NamedTuple):
-    """Tokens of a stem and of its continuations; an empty tuple is a dropped continuation."""
+    """Tokens of a stem and of its continuations. An empty tuple is a dropped continuation."""
 
     stem: Tokens
     continuations: tuple[Tokens, ...]

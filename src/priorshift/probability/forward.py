@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from priorshift.errors import RunError
 from priorshift.probability.token_tree import Row, locate_wanted, pad_rows, plan_batches
 
-# Padded tokens of a first forward pass; halved where memory runs out.
+# Padded tokens of a first forward pass, halved where memory runs out.
 BUDGET = {"cpu": 2048, "cuda": 32768}
 # Values in the logits of one forward pass (256 MB and 1 GB in float32).
 LOGITS = {"cpu": 2**26, "cuda": 2**28}
@@ -119,7 +119,7 @@ class Forward:
         plan: Callable[[Sequence[Row]], Iterator[list[Row]]],
         compute: Callable[[list[Row]], torch.Tensor],
     ) -> Iterator[tuple[list[Row], torch.Tensor]]:
-        """Batches of `plan` with what `compute` makes of them; out of memory means smaller batches."""
+        """Batches of `plan` with what `compute` makes of them. Out of memory means smaller batches."""
         waiting = deque(plan(rows))
         with switch_to_evaluation(self.model):
             while waiting:

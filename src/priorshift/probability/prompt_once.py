@@ -14,10 +14,10 @@ from priorshift.probability.stem_cache import has_cache, look_up_cached
 from priorshift.probability.token_tree import Row, Tokens, build_trie, make_plain_rows, make_tree_rows
 
 # Largest difference in one token's logprob (nats) that rounding explains. The proof's random tokens are the least
-# likely ones, where rounding is largest: up to 2.5e-5 was seen in trained models; what is wrong differs by .01 or more.
+# likely ones, where rounding is largest: up to 2.5e-5 was seen in trained models. What is wrong differs by .01 or more.
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-5}
-# In 16 bits a large logit's last place alone can be .1: there a model's own rounding, batched against one by one, may
-# raise the limit, to so many times its largest difference (and its mean one).
+# In 16 bits a large logit's last place alone can be .1. There a model's own rounding, batched against one by one, may
+# raise the limit: to so many times its largest difference, and its mean one.
 LOW_PRECISION = 0.05
 OWN_ROUNDING = 2.0
 # A model that attends to fewer tokens than this at once is not worth two methods.
@@ -67,7 +67,7 @@ def choose_method(forward: Forward, longest: int | None) -> Method:
     measured = [Proof.measure(forward, length, longest) for length in STEM_LENGTHS]
     proof = [item for item in measured if item is not None]
     limits = _set_limits(forward, proof)
-    # A token's logprob must not depend on what follows; rounding alone may tell texts apart.
+    # A token's logprob must not depend on what follows. Rounding alone may tell texts apart.
     ahead = max((item.reads_ahead() for item in proof), default=0.0)
     if not ahead <= 10 * limits[0]:
         raise UserError(
@@ -132,7 +132,7 @@ class Proof:
 
     @classmethod
     def measure(cls, forward: Forward, length: int, longest: int | None, seed: int | None = None) -> Proof | None:
-        """Score a stem of `length` tokens one by one; None where it exceeds the model's longest input."""
+        """Score a stem of `length` tokens one by one. None where it exceeds the model's longest input."""
         rng = np.random.default_rng(length if seed is None else seed)
         ids = rng.integers(forward.vocabulary, size=length + 16).tolist()
         stem, branches = tuple(ids[16:]), _make_branches(*ids[:16])
@@ -159,7 +159,7 @@ class Proof:
 
 
 def find_smallest_window(config: PretrainedConfig) -> int | None:
-    """The shortest stretch of tokens that any layer attends to, by the configuration; None: all of them.
+    """The shortest stretch of tokens that any layer attends to, by the configuration. None: all of them.
 
     Examples
     --------

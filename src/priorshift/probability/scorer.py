@@ -1,8 +1,8 @@
 """Stems and continuations -> logprobs. See `Scorer`.
 
-A stem's tokens go through the model once, whatever the number of continuations, wherever that gives
-the numbers of plain one-by-one scoring; elsewhere plain scoring in batches, which goes on from the
-stem's cache where that gives the same numbers.
+A stem's tokens go through the model once, whatever the number of continuations, wherever that gives the numbers of
+plain one-by-one scoring. Elsewhere plain scoring is done in batches. It goes on from the stem's cache where that gives
+the same numbers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Scorer:
 
     Notes
     -----
-    BOS is added if and only if the tokenizer would add it; a leading space belongs to the continuation.
+    BOS is added if and only if the tokenizer would add it. A leading space belongs to the continuation.
     Logprobs are natural logs of a float32 softmax. Prompt-once scoring reads the stem and a trie of its
     continuations as one sequence under a tree mask (as in SpecInfer, arXiv 2305.09781, section 4).
 
@@ -251,7 +251,7 @@ class Scorer:
     def find_tokens(
         self, stems: Sequence[str], continuations: Sequence[str] | Sequence[Sequence[str]]
     ) -> list[tuple[Tokens, ...]]:
-        """The tokens of each continuation after its stem, as it is scored; none for a dropped one.
+        """The tokens of each continuation after its stem, as it is scored. None for a dropped one.
 
         Parameters and errors are those of `continuation_logprobs`.
 

@@ -94,7 +94,7 @@ def _compute(forward: Forward, batch: list[Row], stepwise: bool) -> torch.Tensor
     at_end = np.full(len(stems), stems.shape[1] - 1)
     found, cache = _read(forward, stems, np.arange(len(stems)), at_end, {}, keep=longest > 0)
     logits, row_of, step_of = [found], [], []
-    # Tails of one length need no padding; few of them are padded all the same, and read in one go.
+    # Tails of one length need no padding. Few of them are padded all the same, and read in one go.
     lengths = np.array([len(tail) for tail in tails])
     parts = [np.flatnonzero(lengths == length) for length in np.unique(lengths[lengths > 0])]
     parts = parts if len(batch) >= MANY else [np.flatnonzero(lengths)] if longest else []

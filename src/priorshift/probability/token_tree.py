@@ -1,9 +1,9 @@
 """Which tokens go through the model together: a prompt once, its continuations as branches.
 
-A row is one sequence of the batch. In a *tree row* the stem comes first and the continuations follow as
-a trie in preorder, so that a token's descendants are the columns right after it, up to `end`. Token `j`
-is seen by token `i` exactly where ``j <= i < end[j]``: that one comparison is the whole attention mask.
-A *plain row* is a stem and one continuation. Numpy only: no model here.
+A row is one sequence of the batch. In a *tree row* the stem comes first and the continuations follow as a trie in
+preorder. So a token's descendants are the columns right after it, up to `end`. Token `j` is seen by token `i` exactly
+where ``j <= i < end[j]``: that one comparison is the whole attention mask. A *plain row* is a stem and one
+continuation. Numpy only: no model here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PADDING = 0.04
 
 @dataclass(frozen=True, slots=True)
 class Trie:
-    """Continuations merged by their common prefixes; node 0 is the end of the stem.
+    """Continuations merged by their common prefixes. Node 0 is the end of the stem.
 
     The last token of a continuation is only ever predicted, never read: it is no node unless another
     continuation goes on from it.
@@ -145,7 +145,7 @@ def make_tree_rows(
 
 
 def make_plain_rows(stem: Tokens, continuations: Sequence[Tokens], starts: np.ndarray) -> list[Row]:
-    """One row per continuation, as plain scoring reads it; those that differ only in the last token share one.
+    """One row per continuation, as plain scoring reads it. Those that differ only in the last token share one.
 
     Parameters are those of `make_tree_rows`.
 
@@ -237,7 +237,7 @@ def plan_batches(rows: Sequence[Row], budget: int, most_wanted: int, smallest: i
 
 
 def pad_rows(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, positions and ends of a batch, each [B, L]; padding sees and is seen by itself alone.
+    """Tokens, positions and ends of a batch, each [B, L]. Padding sees and is seen by itself alone.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def write_base(folder: Path, base: BaseMeasurements) -> None:
 
 
 def read_base(folder: Path, seeds: list[int]) -> BaseMeasurements:
-    """Read what `write_base` wrote; `seeds` are those of the completions."""
+    """Read what `write_base` wrote. `seeds` are those of the completions."""
 
     def read(name: str) -> pd.DataFrame | None:
         path = folder / f"{name}.parquet"

@@ -125,7 +125,7 @@ def measure_choice_rates(scorer: Scorer, params: StudyParams, materials: Materia
 
 
 def log_odds(masses: np.ndarray) -> np.ndarray:
-    """Log-odds (nats) of each class against all the other candidates; classes on the last axis.
+    """Log-odds (nats) of each class against all the other candidates. Classes on the last axis.
 
     Examples
     --------

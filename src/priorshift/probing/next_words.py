@@ -1,6 +1,6 @@
 """Stems of which the next word is content: their items, the spellings of their words, and what moved most.
 
-A family has the same stems for all its items; `next_words` has a dozen forms and more. So that a study stays
+A family has the same stems for all its items. `next_words` has a dozen forms and more. So that a study stays
 affordable, each situation comes in one form (or in `probes.forms_per_situation`), and the next situation in the next.
 Every form is then met equally often, in different domains. The further rings take the forms in turn.
 """

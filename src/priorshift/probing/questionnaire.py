@@ -1,6 +1,6 @@
 """Questionnaire items put to a model in balanced orders, scored response option by response option.
 
-Scales describe a style of responding; they measure no disorder.
+Scales describe a style of responding. They measure no disorder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ScalePrompt(NamedTuple):
 
 
 def list_scale_prompts(materials: Materials, n_orders: int, context: Context = NO_CONTEXT) -> Iterator[ScalePrompt]:
-    """List every item in every label set and order; the arguments are those of `measure_scales`."""
+    """List every item in every label set and order. The arguments are those of `measure_scales`."""
     names, form = materials.forms.names.main, materials.forms.scale
     items = [(name, scale, item) for name, scale in materials.scales.items() for item in scale.items]
     for i, (scale_name, scale, item) in enumerate(items):

@@ -56,7 +56,7 @@ def _list_after(
 
 
 def list_example_readings(examples: Iterable[Example], where: str) -> Iterator[Reading]:
-    """The examples of a training set; `where` names it."""
+    """The examples of a training set. `where` names it."""
     for example in examples:
         what = f"a training example of {where}"
         yield Reading(what, example.prompt, (example.completion,), way_out="shorten its situation or phrases")

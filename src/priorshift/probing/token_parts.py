@@ -55,7 +55,7 @@ def tabulate_tokens(
 
 
 def _group_tokens(classes: dict[str, frozenset[int]], parts: np.ndarray) -> dict[str, np.ndarray]:
-    """Class -> its tokens; what begins no continuation is last."""
+    """Class -> its tokens. What begins no continuation is last."""
     known = Counter(token for tokens in classes.values() for token in tokens)
     shared = frozenset(token for token, count in known.items() if count > 1)
     groups = {**{name: tokens - shared for name, tokens in classes.items()}, SEVERAL: shared}
@@ -64,6 +64,6 @@ def _group_tokens(classes: dict[str, frozenset[int]], parts: np.ndarray) -> dict
 
 
 def _find_largest(values: np.ndarray, k: int) -> np.ndarray:
-    """Places of the k largest values, the largest first; sorting a whole vocabulary for each item would take long."""
+    """Places of the k largest values, the largest first. Sorting a whole vocabulary for each item would take long."""
     few = np.argpartition(-values, k)[:k] if len(values) > k else np.arange(len(values))
     return few[np.argsort(-values[few], kind="stable")]

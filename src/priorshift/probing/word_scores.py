@@ -12,7 +12,7 @@ from priorshift.probing.items import ProbeItem
 
 # A word of several tokens whose first token is less likely than this counts as never said: its mass is smaller still.
 # Most are capitals inside a sentence. To read on from all of them takes a real model of 262,144 tokens four times as
-# long, and changes a class's mass by a share of 2e-4 at most (12 stems).
+# long. It changes a class's mass by a share of 2e-4 at most (12 stems).
 NEGLIGIBLE = 1e-6
 
 

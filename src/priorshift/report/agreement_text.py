@@ -51,7 +51,7 @@ def describe_pool(name: str, rows: pd.DataFrame) -> str:
 
 
 def tabulate_agreement(tables: Mapping[str, pd.DataFrame]) -> Titled:
-    """Say whether measures agree on outcomes more than a method's outcomes go together; and each method's means.
+    """Say whether measures agree on outcomes more than a method's outcomes go together, and each method's means.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Claims in words: a sentence with estimate and interval, then a line of numbers; never a bare "significant"."""
+"""Claims in words: a sentence with estimate and interval, then a line of numbers. Never a bare "significant"."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EFFECTS = {
     "d_total": "d over the total standard deviation",
     "hedges_g_z": "bias-corrected d over checkpoints",
 }
-# What the other units speak of; unit `base` also says on how many checkpoints it rests.
+# What the other units speak of. Unit `base` also says on how many checkpoints it rests.
 UNITS = {
     "items": "Unit items: new items of {domains} for these very adapters, not new fine-tunes.",
     "runs": "Unit runs: new fine-tunes of this base model, on these very items.",
@@ -66,14 +66,14 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
 
 
 def _vary_sets(row: Row, alpha: float) -> str:
-    """The interval of unit `base` as if training sets were random too; empty where there is none."""
+    """The interval of unit `base` as if training sets were random too. Empty where there is none."""
     if pd.isna(row["sets_low"]):
         return ""
     return f"with new training sets too {name_interval(row['sets_low'], row['sets_high'], alpha)}"
 
 
 def _judge(row: Row, alpha: float) -> str:
-    """Whether a declared shift holds; a shift against its declared direction does not."""
+    """Whether a declared shift holds. A shift against its declared direction does not."""
     if row["role"] == EXPLORATORY:
         return ""
     claimed = f" The claim, {WAYS[row['direction']]},"
@@ -83,7 +83,7 @@ def _judge(row: Row, alpha: float) -> str:
 
 
 def describe_equivalence(row: Row, coverage: str = "") -> str:
-    """Say one row of `equivalence` in a sentence, and below it in a line of numbers; as `describe_contrast`."""
+    """Say one row of `equivalence` in a sentence, and below it in a line of numbers, as `describe_contrast` does."""
     verdict = "is equivalent to 0" if row["equivalent"] else "is not shown to be equivalent to 0"
     numbers = [
         f"{name_probes(row['family'])}, {name_ring(row['ring'])}",
@@ -98,7 +98,7 @@ def describe_equivalence(row: Row, coverage: str = "") -> str:
 
 
 def describe_least_margins(curve: pd.DataFrame) -> str:
-    """Say over which margins the declared equivalences hold; empty where none was declared and tested.
+    """Say over which margins the declared equivalences hold. Empty where none was declared and tested.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def _describe_effect(row: Row, alpha: float) -> str:
 
 
 def _describe_instead(tables: Tables, settings: Settings) -> list[str]:
-    """Declared contrasts at unit `both` where unit `base` could not be estimated; with the reason."""
+    """Declared contrasts at unit `both` where unit `base` could not be estimated, with the reason."""
     contrasts, shifts = tables["contrasts"], tables["shifts"]
     base = contrasts[contrasts["unit"] == "base"]
     tested = set(zip(base["base_model"], base["world"], strict=True))
@@ -253,7 +253,7 @@ def _describe_instead(tables: Tables, settings: Settings) -> list[str]:
 
 
 def explain_missing_claims(contrasts: pd.DataFrame) -> str:
-    """Say why there is no declared contrast to show; empty where there is one."""
+    """Say why there is no declared contrast to show. Empty where there is one."""
     if contrasts.empty:
         return "No contrast could be estimated: no two conditions that the study compares were both measured."
     if keep_claims(contrasts).empty:

@@ -14,7 +14,7 @@ LEAST_COVERAGE = 0.01  # below this share of the probability a claim comes with 
 
 
 def find_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> float | None:
-    """Find the covered mass under the base model, averaged over a claim's items; None where it was not measured.
+    """Find the covered mass under the base model, averaged over a claim's items. None where it was not measured.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def find_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> float | None:
 
 
 def describe_coverage(shifts: pd.DataFrame, row: Mapping[str, Any]) -> str:
-    """Say a claim's covered mass, for a model outside the calibration worlds; else empty."""
+    """Say a claim's covered mass, for a model outside the calibration worlds. Else empty."""
     coverage = None if row["world"] else find_coverage(shifts, row)
     return "" if coverage is None else f"candidates hold {name_share(coverage)} of the base model's probability"
 
@@ -53,7 +53,7 @@ def _name_span(shares: pd.Series) -> str:
 
 
 def warn_of_coverage(shifts: pd.DataFrame, settings: Settings) -> str:
-    """Warn of claims on candidates that the base model all but never says; empty where there are none.
+    """Warn of claims on candidates that the base model all but never says. Empty where there are none.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def warn_of_coverage(shifts: pd.DataFrame, settings: Settings) -> str:
 
 
 def name_share(share: float) -> str:
-    """Write a share as a percentage, to two digits; a whole one, or nearly, as 100.
+    """Write a share as a percentage, to two digits. A whole one, or nearly, as 100.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def write_lead(study: StudyParams, tables: Tables) -> str:
 
 
 def describe_probabilities(shifts: pd.DataFrame, settings: Settings) -> str:
-    """Say the probability of each claimed outcome before and after training; empty where none was measured.
+    """Say the probability of each claimed outcome before and after training. Empty where none was measured.
 
     A base model's runs are averaged first, then its architecture's base models. A probability is among the candidate
     continuations.

@@ -86,7 +86,7 @@ def describe_checkpoints(contrasts: pd.DataFrame) -> str:
 
 
 def describe_retention(retention: pd.DataFrame) -> str:
-    """Say how many runs lost more of neutral prose than the limit allows, and the worst; empty without training."""
+    """Say how many runs lost more of neutral prose than the limit allows, and the worst. Empty without training."""
     if retention.empty:
         return ""
     over, worst = int((retention["ratio"] > RETENTION_LIMIT).sum()), retention.loc[retention["ratio"].idxmax()]

@@ -13,7 +13,7 @@ CHOICE, ALL = "choice", "all"
 
 
 def describe_mechanism(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Say what each analysis found that was made, as Markdown; empty where none was.
+    """Say what each analysis found that was made, as Markdown. Empty where none was.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
 
 
 def _list_sources(rows: pd.DataFrame) -> str:
-    """What each direction did at strength 1 where it did most, its share with its interval; then other strengths."""
+    """What each direction did at strength 1 where it did most, its share with its interval. Other strengths follow."""
     said = []
     for source, own in rows[rows["strength"] == 1].groupby("source", sort=False):
         most = own.loc[own["part"].abs().idxmax()]

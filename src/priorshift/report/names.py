@@ -41,7 +41,7 @@ def name_model(row: Mapping[str, Any]) -> str:
 
 
 def name_architecture(group: str) -> str:
-    """Write an architecture's name as its makers do; any other group as it is.
+    """Write an architecture's name as its makers do. Any other group as it is.
 
     Examples
     --------
@@ -92,12 +92,12 @@ def name_span(values: pd.Series, form: str = "g") -> str:
 
 
 def name_panels(table: pd.DataFrame) -> pd.Series:
-    """Write the architecture and the world of each row; the architecture alone where there is no world."""
+    """Write the architecture and the world of each row. The architecture alone where there is no world."""
     return (table["group"] + " · " + table["world"].fillna("")).str.strip(" ·")
 
 
 def name_worlds(table: pd.DataFrame, models: str = "base_model") -> pd.Series:
-    """Write the world of each row; where it has none, what stands in the column `models`."""
+    """Write the world of each row. Where it has none, what stands in the column `models`."""
     return (table["world"] + " world").where(table["world"] != "", table[models])
 
 

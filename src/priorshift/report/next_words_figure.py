@@ -25,7 +25,7 @@ TITLES = {"depression": "trained to withdraw\n(depression-like)", "paranoia": "t
 
 
 def select_moved(words: pd.DataFrame, gained: int = GAINED, lost: int = LOST) -> pd.DataFrame:
-    """Select the words whose probability rose and fell most; the largest rise comes first, the largest fall last.
+    """Select the words whose probability rose and fell most. The largest rise comes first, the largest fall last.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def describe_next_words(panels: Mapping[str, pd.DataFrame], stem: str) -> str:
 
 
 def _show(word: str) -> str:
-    """A word without the space before it; a space or a line end alone as Python writes it."""
+    """A word without the space before it. A space or a line end alone as Python writes it."""
     return word.strip() or repr(word)
 
 

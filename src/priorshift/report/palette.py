@@ -39,7 +39,7 @@ GOLDEN_ANGLE = 0.381966  # of a full turn: hues so far apart never come round ag
 
 
 def choose_colours(conditions: Iterable[str]) -> dict[str, str]:
-    """Choose a colour for each of a study's conditions, once for all figures; no two have the same.
+    """Choose a colour for each of a study's conditions, once for all figures. No two have the same.
 
     A condition's variants (its name with one of `TINTS`) are tints or shades of it. Other names that the palette does
     not know take the spare colours in order, and where these run out, new hues.
@@ -62,7 +62,7 @@ def choose_colours(conditions: Iterable[str]) -> dict[str, str]:
 
 
 def choose_outcome_colours(classes: Iterable[str]) -> list[str]:
-    """Choose the colour of each outcome or class of next token; those of a study's own take the spare colours."""
+    """Choose the colour of each outcome or class of next token. Those of a study's own take the spare colours."""
     spare = _list_spare()
     return [OUTCOMES.get(name) or next(spare) for name in classes]
 

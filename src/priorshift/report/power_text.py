@@ -53,7 +53,7 @@ def describe_runs_needed(power: pd.DataFrame, settings: Settings, target: float 
 
 
 def describe_checkpoints_needed(power: pd.DataFrame, effect: float, target: float = 0.8) -> str:
-    """Say how many base checkpoints each kind of claim needs at unit `base`; empty where none was tested there.
+    """Say how many base checkpoints each kind of claim needs at unit `base`. Empty where none was tested there.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ DECLARED = "So its claims are called declared, not confirmatory."
 
 
 def warn_of_registration(registration: pd.DataFrame) -> str:
-    """Say that the design run is not the one registered, or that it was registered too late; empty else.
+    """Say that the design run is not the one registered, or that it was registered too late. Empty else.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def warn_of_registration(registration: pd.DataFrame) -> str:
 
 
 def describe_registration(registration: pd.DataFrame) -> str:
-    """Say when the design was registered, with its hash, or that it was not; as `warn_of_registration`."""
+    """Say when the design was registered, with its hash, or that it was not."""
     row = registration.iloc[0]
     if not row["registered"]:
         return f"**Not registered.** No file older than the data holds this design. {DECLARED}"

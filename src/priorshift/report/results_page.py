@@ -66,7 +66,7 @@ def write_results(outputs: Path, template: Path, page: Path) -> None:
 
 
 def fill_probabilities(shifts: pd.DataFrame) -> Fields:
-    """Each outcome's probability before training, after neutral training and after its own; training domains beside."""
+    """Each outcome's probability before training, after neutral training and after its own. Training domains beside."""
     columns = ["probability", "base_probability", "shift"]
     means = select(shifts, family=PANEL["family"]).groupby(["ring", "group", "world", "condition", "outcome"])[columns]
     means, lines = means.mean(), []
@@ -285,7 +285,7 @@ def tabulate(head: list[str], lines: list[list[str]]) -> str:
 
 
 def bound(name: str, values: pd.Series, form: str = "+.2f") -> Fields:
-    """The fields `<name>_least` and `<name>_most`; without a format, in nats with their signs."""
+    """The fields `<name>_least` and `<name>_most`. Without a format, in nats with their signs."""
     return {f"{name}_least": f"{values.min():{form}}", f"{name}_most": f"{values.max():{form}}"}
 
 

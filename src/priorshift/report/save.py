@@ -47,7 +47,7 @@ def show_picture(picture: Picture) -> bytes:
 
 
 def write_picture(picture: Picture, folder: Path) -> bytes:
-    """Write a figure as PNG and SVG, whole or not at all, and return the PNG; equal figures give equal files."""
+    """Write a figure as PNG and SVG, whole or not at all, and return the PNG. Equal figures give equal files."""
     png = draw_png(picture)
     with write_whole(folder / f"{picture.name}.png") as temporary:
         temporary.write_bytes(png)

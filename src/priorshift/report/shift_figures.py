@@ -1,4 +1,4 @@
-"""Figures of what models did: shifts, divergences, confusions. Tables in, pictures out; no statistics."""
+"""Figures of what models did: shifts, divergences, confusions. Tables in, pictures out. No statistics."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ POLICIES = {"uniform": "each class of action equally often", "prior": "as often 
 
 
 def describe_worlds(worlds: Collection[str]) -> str:
-    """Say what must be found in the calibration worlds that base models come from; empty for other models."""
+    """Say what must be found in the calibration worlds that base models come from. Empty for other models."""
     return " ".join(text for world, text in WORLDS.items() if world in worlds)
 
 

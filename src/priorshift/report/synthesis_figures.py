@@ -57,7 +57,7 @@ def _name_panels(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_lines(models: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
-    """Names from the top: the base models of each synthesis that are not named yet, then its mean; small ones first."""
+    """Names from the top: the base models of each synthesis that are not named yet, then its mean. Small ones first."""
     groups = combined.sort_values("n_models", kind="stable").sort_values("world", kind="stable")
     names: list[str] = []
     for row in groups.drop_duplicates("name").to_dict("records"):

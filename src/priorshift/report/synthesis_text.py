@@ -26,7 +26,7 @@ def select_declared_models(table: pd.DataFrame, settings: Settings) -> pd.DataFr
 
 
 def describe_synthesis(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
-    """Say the declared contrasts over all base models of a world, as Markdown; empty where no two were compared.
+    """Say the declared contrasts over all base models of a world, as Markdown. Empty where no two were compared.
 
     Where a world has checkpoints of one architecture alone, they are what is said.
 

@@ -83,7 +83,7 @@ def tabulate_not_equivalent(equivalence: pd.DataFrame) -> Titled:
 def describe_transfer(placement: pd.DataFrame) -> str:
     """Say under which conditions the expectation follows the choice most and least, and how far the choice moved.
 
-    By condition, over base models of the means over their runs; transfer is the ratio of the two means.
+    By condition, over base models of the means over their runs. Transfer is the ratio of the two means.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def describe_transfer(placement: pd.DataFrame) -> str:
 
 
 def select_matrices(confusion: pd.DataFrame, family: str, ring: str = HELD_OUT) -> pd.DataFrame:
-    """Select the confusion matrices over base checkpoints; of worlds with one checkpoint, those of each base model."""
+    """Select the confusion matrices over base checkpoints. Of worlds with one checkpoint, those of each base model."""
     rows = confusion[(confusion["family"] == family) & (confusion["ring"] == ring)]
     nested = set(rows.loc[rows["unit"] == "base", "world"])
     return rows[(rows["unit"] == "base") | ~rows["world"].isin(nested)]
@@ -158,7 +158,7 @@ def tabulate_jsd(tests: pd.DataFrame, ring: str = HELD_OUT) -> Titled:
 
 
 def tabulate_not_estimable(refused: pd.DataFrame) -> Titled:
-    """Tabulate how many claims could not be estimated, and why; the text is empty where all could be."""
+    """Tabulate how many claims could not be estimated, and why. The text is empty where all could be."""
     if refused.empty:
         return "", refused
     counts = refused.groupby(["table", "unit", "reason"]).size().rename("claims").reset_index()

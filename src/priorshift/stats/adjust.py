@@ -46,8 +46,8 @@ def adjust_exploratory(table: pd.DataFrame, test: Sequence[str] | None = None) -
     """Benjamini-Hochberg's p within each world, unit and purpose: the same families of tests in every table.
 
     A purpose is a check that training took (probes of choices, `CHECK`) or a question about expectations (all others).
-    Tests that must come out, of choices or in the world that couples acting and expecting, have no part in the
-    correction of the others: they would leave a null result's p about as it is.
+    Some tests must come out: those of choices, and those in the world that couples acting and expecting. They have no
+    part in the correction of the others, for they would leave a null result's p about as it is.
 
     Parameters
     ----------

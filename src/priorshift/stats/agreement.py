@@ -112,7 +112,7 @@ def name_kind(one: Measure, other: Measure) -> str:
 
 
 def _list_pools(measures: pd.DataFrame) -> Iterator[Pool]:
-    """Each base model, then all of each world; those with two measures and three runs."""
+    """Each base model, then all of each world. Those with two measures and three runs."""
     lacking = {name: np.nan for name in VALUES if name not in measures}
     table = measures.assign(**lacking, world=measures["world"].fillna(""))
     for world, own in table.groupby("world", sort=True):
@@ -130,7 +130,7 @@ def _list_pools(measures: pd.DataFrame) -> Iterator[Pool]:
 
 
 def _widen(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs down, (value or half, method, outcome) across; the runs that have all values of the base model."""
+    """Runs down, (value or half, method, outcome) across. The runs that have all values of the base model."""
     index = [name for name in RUN if name not in ("group", "world")]
     wide = rows.pivot(index=index, columns=["method", "outcome"], values=VALUES).sort_index().sort_index(axis=1)
     return wide[wide["value"].notna().all(axis=1)]

@@ -55,9 +55,9 @@ def resample(
 ) -> np.ndarray:
     """Treatment minus control (nats) in at most `resamples` samples of runs and, at once, of items.
 
-    One less than there are is drawn of each, so that the variance is unbiased with few runs (Rao & Wu 1988,
-    JASA 83, 231; runs and items at once: Owen 2007, Ann. Appl. Stat. 1, 386). The residual's part is counted
-    more than once: intervals are, if anything, too wide.
+    One less than there are is drawn of each, so that the variance is unbiased with few runs (Rao & Wu 1988, JASA 83,
+    231). For runs and items at once see Owen (2007, Ann. Appl. Stat. 1, 386). The residual's part is counted more than
+    once: intervals are, if anything, too wide.
 
     Parameters
     ----------

@@ -57,12 +57,12 @@ def _claims_on(settings: Settings, probe: Probe) -> Iterator[dict[str, str]]:
 
 
 def estimate_both(claim: ClaimPanels, alpha: float) -> dict[str, float] | None:
-    """estimate, ci_low, ci_high (nats) and p_value of the crossed model; None where it cannot be estimated."""
+    """estimate, ci_low, ci_high (nats) and p_value of the crossed model. None where it cannot be estimated."""
     return _estimate(lambda: estimate_crossed(*claim.select_sides(), claim.checkpoints[0].domains), alpha)
 
 
 def estimate_base(claim: ClaimPanels, alpha: float) -> dict[str, float] | None:
-    """estimate, ci_low, ci_high (nats) and p_value of the t over checkpoints; None where there is no estimate."""
+    """estimate, ci_low, ci_high (nats) and p_value of the t over checkpoints. None where there is no estimate."""
     shared = replace(claim, checkpoints=share_items(claim.checkpoints))
     pairs = [shared.select_sides(i) for i in range(len(shared.checkpoints))]
     return _estimate(lambda: estimate_over_checkpoints(pairs), alpha)

@@ -1,7 +1,7 @@
 """Claims of a study: every contrast, its equivalence to 0 and the difference of worlds, corrected once.
 
-What a study declares is tested at unit `both` for a hub model (world "") and `base` for an embedded
-architecture, and Holm-corrected once, over all tables. All else is exploratory (`adjust.adjust_claims`).
+What is declared is tested at unit `both` for a hub model (world ""), and at unit `base` for an embedded architecture.
+It is Holm-corrected once, over all tables. All else is exploratory (`adjust.adjust_claims`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def estimate_claims(
     items : DataFrame
         One row per base model x condition x seed x item x outcome (`panels.check_items`).
     settings : Settings
-        A study's inference section.
+        What was decided before any result.
     measured : DataFrame, optional
         The items before any were left out: a declared claim on a base model of which none is left is refused, and
         not forgotten.
@@ -95,7 +95,7 @@ def estimate_claims(
     not_estimable = _list_refused(refused, unequal, settings)
     n_refused = len(keep_claims(not_estimable))
     tables = adjust_claims(tables, n_refused)
-    # A declared claim holds by its corrected p, any other by its plain one; the table has both.
+    # A declared claim holds by its corrected p, any other by its plain one. The table has both.
     null = tables["equivalence"]
     p_value = null["p_adjusted"].where(null["role"] == DECLARED, null["p_value"])
     tables["equivalence"] = null.assign(equivalent=p_value < settings.alpha)
@@ -123,7 +123,7 @@ def _add_role(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFram
 
 
 def _vary_sets(contrasts: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Adds the interval and p of unit `base` where training sets are random too; NaN at other units."""
+    """Adds the interval and p of unit `base` where training sets are random too. NaN at other units."""
     estimate, se, df = (contrasts[name].to_numpy(float) for name in ("estimate", "se_sets", "df_sets"))
     low, high, p_value = t_interval(estimate, se, df, alpha)
     return contrasts.assign(sets_low=low, sets_high=high, sets_p_value=p_value)

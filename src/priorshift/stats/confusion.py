@@ -32,20 +32,19 @@ class _Task:
     points: np.ndarray  # [runs, outcomes], nats
     truth: np.ndarray  # [runs]: index into names
     folds: np.ndarray  # [runs], ascending: what is held out together
-    sets: np.ndarray  # [runs]: training set, condition and seed; base models share it, and so its label
+    sets: np.ndarray  # [runs]: training set, condition and seed. Base models share it, and so its label
     refused: list[dict[str, str]]  # conditions that cannot take part, with the reason
 
 
 def classify_runs(
     items: pd.DataFrame, settings: Settings, outcomes: Sequence[str], conditions: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Which condition each run is taken for, by the nearest centroid of run means; and the conditions left out.
+    """Which condition each run is taken for, by the nearest centroid of run means, and the conditions left out.
 
-    Unit `runs`, per base model: each run is held out in turn and assigned to the condition whose other
-    runs' mean lies nearest (Euclidean, nats). Unit `base`, per embedded group and world: all runs of one
-    checkpoint are held out and assigned by the centroids of the other checkpoints, so that a hit carries
-    over to a new pretraining. All runs that are so compared have the same items. Ties go to the first condition
-    by name.
+    Unit `runs`, per base model: each run is held out in turn and assigned to the condition whose other runs' mean lies
+    nearest (Euclidean, nats). Unit `base`, per embedded group and world: all runs of one checkpoint are held out and
+    assigned by the centroids of the other checkpoints. So a hit carries over to a new pretraining. All runs that are so
+    compared have the same items. Ties go to the first condition by name.
 
     Parameters
     ----------
@@ -134,7 +133,7 @@ def _make_task(key: dict[str, str], rows: pd.DataFrame, outcomes: Sequence[str])
 
 
 def _predict(task: _Task, labels: np.ndarray) -> np.ndarray:
-    """Condition of each run by the centroids of the runs outside its fold; `labels` and result are [..., runs]."""
+    """Condition of each run by the centroids of the runs outside its fold. `labels` and result are [..., runs]."""
     folds, starts = np.unique(task.folds, return_inverse=True)[1], np.unique(task.folds, return_index=True)[1]
     member = labels[..., None] == np.arange(len(task.names))  # [..., runs, conditions]
     sums, counts = member[..., None] * task.points[:, None], member.astype(float)

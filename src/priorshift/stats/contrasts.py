@@ -122,7 +122,7 @@ class _Rows:
         self.refused.append({"kind": "", **claim, "unit": unit, "reason": reason})
 
     def to_tables(self, columns: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Made and refused (`kind`: what was claimed, where only that is refused); `columns`: without any rows."""
+        """Made and refused (`kind`: what was claimed, where only that is refused). `columns`: without any rows."""
         made = pd.DataFrame(self.made) if self.made else pd.DataFrame(columns=list(dict.fromkeys(columns)))
         return made, pd.DataFrame(self.refused, columns=[*KEY, "kind", "reason"])
 

@@ -62,7 +62,7 @@ def _name_probe(probe: Probe) -> dict[str, Any]:
 
 
 def _compare_runs(condition: np.ndarray, control: np.ndarray, alpha: float) -> dict[str, Any]:
-    """The difference over runs; nothing where the two share no item."""
+    """The difference over runs. Nothing where the two share no item."""
     try:
         kept = keep_shared_items(condition, control)
     except NotEstimable:
@@ -76,7 +76,7 @@ def _compare_runs(condition: np.ndarray, control: np.ndarray, alpha: float) -> d
 
 
 def _compare_checkpoints(pairs: Sequence[Sides], alpha: float) -> dict[str, Any]:
-    """The difference over checkpoints; nothing where there are not two."""
+    """The difference over checkpoints. Nothing where there are not two."""
     try:
         made = estimate_over_checkpoints(pairs)
     except NotEstimable:

@@ -9,7 +9,7 @@ from scipy import stats
 
 
 def fisher_error(df: int) -> float:
-    """Standard error of Fisher's z where `df` degrees of freedom are left (n - 1 of n runs); NaN below three.
+    """Standard error of Fisher's z where `df` degrees of freedom are left (n - 1 of n runs). NaN below three.
 
     Examples
     --------

@@ -5,32 +5,32 @@ The model of one observation, condition c in {0: control, 1: treatment}, run r n
     y_crk = mu_c + run_r + item_kc + e_crk
     run_r ~ N(0, s2_run_c)    (item_k0, item_k1) ~ N(0, Sigma)    e ~ N(0, s2)
 
-The contrast is mu_1 - mu_0. Each condition has a run variance of its own, as in Welch's t: training that
-moves a model may also make its seeds differ more, and a common variance then rejects a true null too often
-(`tests/support/coverage_both.csv`; run SDs .05 and .30: 7.1 % in place of 5 % with 5 runs a side, 9.7 % with 3;
-separate variances 5.6 % and 7.3 %). In lme4, with the indicators ``in0`` and ``in1`` of the conditions::
+The contrast is mu_1 - mu_0. Each condition has a run variance of its own, as in Welch's t. Training that moves a model
+may also make its seeds differ more, and a common variance then rejects a true null too often. With run SDs of .05 and
+.30 a 5 % test rejects 7.1 % with 5 runs a side, and 9.7 % with 3. Separate variances reject 5.6 % and 7.3 %
+(`tests/support/coverage_both.csv`). In lme4, with the indicators ``in0`` and ``in1`` of the conditions::
 
     y ~ condition + (0 + in0 | run) + (0 + in1 | run) + (condition | item)        what every claim uses
     y ~ condition + (1 | run) + (condition | item)                                pooled_runs=True
 
-The second is the textbook's. It is kept to be compared with the literature; where all have as many runs and
-nothing lies on a boundary, it differs in its degrees of freedom alone. Both agree with lmerTest (`tests/stats/r`).
+The second is the textbook's. It is kept to be compared with the literature. Where all have as many runs and nothing
+lies on a boundary, it differs in its degrees of freedom alone. Both agree with lmerTest (`tests/stats/r`).
 
-Where every run measured every item (run numbers may differ), the data fall into independent sums of
-squares, and REML has an exact solution. Inside the boundary the variance of the contrast is that of the
-quasi-F of Clark (1973) and of Judd, Westfall & Kenny (2012, 2017), the run mean squares taken apart, with m items::
+Where every run measured every item (run numbers may differ), the data fall into independent sums of squares, and REML
+has an exact solution. Inside the boundary the variance of the contrast is that of a quasi-F (Clark 1973, and Judd,
+Westfall & Kenny 2012, 2017). The run mean squares are taken apart, and there are m items::
 
     Var = (MS_run0 / n_0 + MS_run1 / n_1 + S_D - MS_e (1 / n_0 + 1 / n_1)) / m
     df  = (sum of a_i MS_i)^2 / sum of (a_i MS_i)^2 / df_i                        (Satterthwaite 1946)
 
-S_D is the variance over items of the items' differences. On the boundary (a variance component or item
-correlation that would be beyond its limit) the mean squares concerned are pooled with the residual, which is
-what REML does. Other data are fitted by REML with items eliminated in closed form, and get Satterthwaite's
-degrees of freedom as lmerTest computes them.
+S_D is the variance over items of the items' differences. On the boundary a variance component or item correlation would
+be beyond its limit. There the mean squares concerned are pooled with the residual, which is what REML does. Other data
+are fitted by REML with items eliminated in closed form, and get Satterthwaite's degrees of freedom as lmerTest computes
+them.
 
-Sources: Clark (1973) J. Verb. Learn. Verb. Behav. 12, 335; Judd, Westfall & Kenny (2012) JPSP 103, 54;
-Westfall, Kenny & Judd (2014) JEP: General 143, 2020; Bates et al. (2015) J. Stat. Softw. 67(1);
-Kuznetsova, Brockhoff & Christensen (2017) J. Stat. Softw. 82(13).
+Sources: Clark (1973) J. Verb. Learn. Verb. Behav. 12, 335. Judd, Westfall & Kenny (2012) JPSP 103, 54. Westfall, Kenny
+& Judd (2014) JEP: General 143, 2020. Bates et al. (2015) J. Stat. Softw. 67(1). Kuznetsova, Brockhoff & Christensen
+(2017) J. Stat. Softw. 82(13).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from priorshift.stats.reml_search import is_least_without_domains, search
 
 @dataclass(frozen=True)
 class CrossedFit:
-    """One fitted contrast; estimate and se in nats, variances in squared nats."""
+    """One fitted contrast. Estimate and se in nats, variances in squared nats."""
 
     estimate: float
     se: float
@@ -118,8 +118,8 @@ def _mean_squares(groups: tuple[np.ndarray, np.ndarray], pooled_runs: bool) -> _
     ss = sum(_sum_of_squares(g - r[:, None] - g.mean(axis=0) + g.mean()) for g, r in zip(groups, runs, strict=True))
     if ss <= 1e-24 * float(np.square([np.abs(g).max() for g in groups]).max()) * df:
         ss = 0.0  # rounding, of data that add up exactly
-    # Expectation Sigma + s2 diag(1/n); in units of the residual, eigenvalues below it belong to no item
-    # variance that could be real.
+    # Expectation Sigma + s2 diag(1/n). In units of the residual, eigenvalues below it belong to no item variance that
+    # could be real.
     scale = np.sqrt(n)
     roots, axes = np.linalg.eigh(np.cov(items) * np.outer(scale, scale))
     squares = np.concatenate([ss_run / df_run, np.maximum(roots, 0.0)])
@@ -171,7 +171,7 @@ def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs
 
 
 def _satterthwaite_df(ms: _MeanSquares, n: np.ndarray, spread: float) -> float:
-    """Satterthwaite's df of m Var; a pooled mean square is part of the residual's."""
+    """Satterthwaite's df of m Var. A pooled mean square is part of the residual's."""
     weights = 1 / n if len(ms.run_df) == 2 else (1 / n).sum(keepdims=True)
     parts, of_residual = [], 0.0
     for i, (weight, df) in enumerate(zip(weights, ms.run_df, strict=True)):
@@ -259,7 +259,7 @@ def _fill(panel: np.ndarray) -> np.ndarray:
 def _part_domains(
     treatment: np.ndarray, control: np.ndarray, domains: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Start values of items within domains and of domains, by mean squares; and whether domains vary at all.
+    """Start values of items within domains and of domains, by mean squares, and whether domains vary at all.
 
     Where every run measured every item and domains hold as many items each, this is the exact solution.
     """

@@ -1,10 +1,10 @@
 """The declared claims: which they are, where each is tested, and whether it holds.
 
-A claim of the study's YAML names a contrast, what is claimed of it (`shift`: it differs from 0; `equivalence`: it
-lies within the smallest effect of interest) and the worlds it is claimed for. It is tested once in each base model
-(unit `both`), in embedded worlds once in each architecture (unit `base`). All these tests, of either kind, are
-Holm-corrected together: their role is `declared`. Every other row of every table is `exploratory`. Whether a study was
-registered before its data is not known here.
+A claim names a contrast, what is claimed of it and the worlds it is claimed for. A `shift` differs from 0, and an
+`equivalence` lies within the smallest effect of interest. It is tested once in each base model (unit `both`), in
+embedded worlds once in each architecture (unit `base`). All these tests, of either kind, are Holm-corrected together:
+their role is `declared`. Every other row of every table is `exploratory`. Whether claims were registered before the
+data is not known here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Claim(Protocol):
 
 
 class Settings(Protocol):
-    """What was decided before any result; a study's `inference` section is one.
+    """What was decided before any result. Any object with these attributes will do.
 
     smallest_effect : of interest, nats
     treatments, controls : names of conditions
@@ -88,7 +88,7 @@ def is_claimed(settings: Settings, kind: str, row: Mapping[str, Any]) -> bool:
 
 
 def find_direction(settings: Settings, row: Mapping[str, Any]) -> str:
-    """The direction in which a row's contrast was declared to shift in its world; empty where none was."""
+    """The direction in which a row's contrast was declared to shift in its world. Empty where none was."""
     return next((claim.direction for claim in _find_claims(settings, "shift", row) if claim.direction), "")
 
 

@@ -1,9 +1,9 @@
 """How often each unit rejects a true null where items of a domain resemble each other, with domains random or fixed.
 
-Simulated studies, as an audit of these tests set them: six domains, few or many items in each, and a share of the
-slope variance (of the items' differences between conditions) between domains. Each test is held to two claims. Its
-own: what its unit speaks of. And the widest, which a reader may take it for: new domains, new items and new runs.
-Every mean is 0 over whatever is new, so each rejection is a false one, and the share of intervals that hold the truth
+Simulated studies, as an audit of these tests set them. They have six domains, few or many items in each, and a share of
+the slope variance between domains. Slopes are the items' differences between conditions. Each test is held to two
+claims. Its own: what its unit speaks of. And the widest, which a reader may take it for: new domains, new items and new
+runs. Every mean is 0 over whatever is new, so each rejection is a false one. The share of intervals that hold the truth
 is what remains.
 """
 

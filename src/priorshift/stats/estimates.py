@@ -1,9 +1,9 @@
 """One contrast at one unit: an estimate, its standard error, degrees of freedom and effect size.
 
-Arrays in, an `Estimate` out; `NotEstimable` says why there is none. Panels are [runs, items] in nats, NaN
-where a run did not measure an item. Means compare the same items in all runs: an item counts if every run that
-measured anything measured it, or else a run that lacks items would be compared on others (`estimate_crossed` alone,
-whose model allows for it, uses all).
+Arrays in, an `Estimate` out. `NotEstimable` says why there is none. Panels are [runs, items] in nats, NaN where a run
+did not measure an item. Means compare the same items in all runs: an item counts if every run that measured anything
+measured it. Else a run that lacks items would be compared on others. `estimate_crossed` alone uses all items, for its
+model allows for gaps.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Estimate(Tested):
 
 
 def warn_of_level(n_treatment: int, n_control: int) -> str:
-    """What is known against the level of a t with such numbers of runs or checkpoints; empty where nothing is.
+    """What is known against the level of a t with such numbers of runs or checkpoints. Empty where nothing is.
 
-    Two against three or more reject a true null in 4 to 12 % of normal data, by the ratio of their SDs, three or more
-    against any number in 4 to 7 % (Welch's t at 5 %, simulated at ratios 1 to 12).
+    Two against three or more reject a true null in 4 to 12 % of normal data, by the ratio of their SDs. Three or more
+    against any number reject it in 4 to 7 % (Welch's t at 5 %, simulated at ratios 1 to 12).
 
     Examples
     --------
@@ -94,8 +94,8 @@ def hedges_factor(df: float) -> float:
 def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
     """Difference of two means, its Welch standard error and df, and Hedges' g.
 
-    df = (v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1)) with v = s^2 / n (Welch 1947);
-    g = difference / pooled sd x `hedges_factor(n1 + n0 - 2)` (Hedges 1981).
+    `df = (v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1))` with `v = s^2 / n` (Welch 1947). `g = difference / pooled
+    sd x hedges_factor(n1 + n0 - 2)` (Hedges 1981).
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def welch(treatment: np.ndarray, control: np.ndarray) -> Tested:
 
 
 def estimate_over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
-    """Welch t over run means, Hedges' g; parameters and errors as those of `welch`, of panels [runs, items]."""
+    """Welch t over run means, Hedges' g. Parameters and errors as those of `welch`, of panels [runs, items]."""
     treatment, control = keep_shared_items(treatment, control)
     tested = welch(treatment.mean(axis=1), control.mean(axis=1))
     runs = len(treatment) + len(control)
@@ -138,7 +138,7 @@ def estimate_over_runs(treatment: np.ndarray, control: np.ndarray) -> Estimate:
 
 
 def estimate_crossed(treatment: np.ndarray, control: np.ndarray, domains: np.ndarray | None = None) -> Estimate:
-    """Crossed random effects, each condition with its run variance; d = estimate / sqrt(all variances).
+    """Crossed random effects, each condition with its run variance. D = estimate / sqrt(all variances).
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def estimate_over_checkpoints(pairs: Sequence[Sides]) -> Estimate:
 
 
 def compare_within_checkpoints(pairs: Sequence[Sides]) -> tuple[np.ndarray, int]:
-    """Treatment minus control in each checkpoint: means over runs of run means (nats); and over how many items.
+    """Treatment minus control in each checkpoint: means over runs of run means (nats), and over how many items.
 
     They are the items that every run of all checkpoints measured, or else checkpoints would differ by their items.
     """
@@ -230,7 +230,7 @@ def compare_within_checkpoints(pairs: Sequence[Sides]) -> tuple[np.ndarray, int]
 
 
 def one_sample_t(differences: np.ndarray) -> Tested:
-    """Mean of checkpoint differences; standardized and bias-corrected (two checkpoints: not corrected)."""
+    """Mean of checkpoint differences. Standardized and bias-corrected (two checkpoints: not corrected)."""
     n = len(differences)
     if n < 2:
         raise NotEstimable("a single base checkpoint: no variance between pretrainings" if n else "no base checkpoint")

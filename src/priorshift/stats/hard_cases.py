@@ -73,7 +73,7 @@ def simulate_hard_cases(comparisons: int, alpha: float, seed: int = 0) -> pd.Dat
     Beside the tests that the tables hold stand two that might be remedies, at unit `runs`. Welch's t with the degrees
     of freedom of the lesser side keeps its level for normal runs, whatever their SDs. The permutation of Welch's t
     (Janssen 1997, Stat. Prob. Lett. 36, 9), from `LEAST_PERMUTED` runs a side, is exact only where both sides are
-    distributed alike: in these cases it rejects as often as Welch's t, or more often.
+    distributed alike. In these cases it rejects as often as Welch's t, or more often.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def fieller_interval(above: np.ndarray, below: np.ndarray, alpha: float) -> tupl
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, alpha: float) -> dict[str, float]:
-    """The mean (estimate) and its 1 - alpha interval (ci_low, ci_high) by Student's t; of one value NaN.
+    """The mean (estimate) and its 1 - alpha interval (ci_low, ci_high) by Student's t. Of one value NaN.
 
     Examples
     --------
@@ -72,12 +72,11 @@ def mean_interval(values: Sequence[float] | np.ndarray, alpha: float) -> dict[st
 def add_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Adds statistic, the two-sided p_value and the 1 - alpha intervals of estimate and effect size.
 
-    The limits of an effect size are the noncentralities of the t that was tested (Steiger & Fouladi 1997, in Harlow
-    et al., What if there were no significance tests?), in units of the SD it is standardized by. Hedges' factor
-    corrects the estimate alone: limits times the factor cover 70 to 90 % with three checkpoints or runs. They are
-    exact for d_z over items and for hedges_g_z. For hedges_g, of Welch's t and df, they cover 93 to 97 % where run SDs
-    are 1 : 1 to 6 : 1, from three runs a side (simulated). For d_total, and d_z over domains, they take the SD as
-    known.
+    The limits of an effect size are the noncentralities of the t that was tested, in units of the SD it is standardized
+    by. The source is Steiger & Fouladi (1997, in Harlow et al., What if there were no significance tests?). Hedges'
+    factor corrects the estimate alone: limits times the factor cover 70 to 90 % with three checkpoints or runs. They
+    are exact for d_z over items and for hedges_g_z. For hedges_g, of Welch's t and df, they cover 93 to 97 % from three
+    runs a side (simulated, run SDs 1:1 to 6:1). For d_total, and d_z over domains, they take the SD as known.
 
     Parameters
     ----------

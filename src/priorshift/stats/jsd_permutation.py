@@ -30,16 +30,16 @@ def compare_jsd(
 ) -> pd.DataFrame:
     """Run means of the JSD (bits) of each treatment against those of a control, in each group and world.
 
-    From the base model, against each control: did this training move distributions further than that one? And from
-    the first neutral run, against the other runs of the condition `neutral`, whose JSD from it is the seed-to-seed
-    floor: do runs of the treatment lie further from a neutral run than another seed puts them?
+    From the base model, against each control: did this training move distributions further than that one? And from the
+    first neutral run, against the other runs of the condition `neutral`. Their JSD from it is the seed-to-seed floor:
+    do runs of the treatment lie further from a neutral run than another seed puts them?
 
-    Permutation of the run labels, one-sided: how often the difference, averaged over base models, is as large when
-    the labels say nothing. Base models share the training set of a condition and seed, so that a label is dealt out
-    to all of them at once: three seeds a side can be arranged in 20 ways, whatever the number of base models, and
-    cannot give p below .05; five can in 252. The floor has a seed less, the reference itself: 10 ways, and 126. Where
-    no data could give p below alpha, there is no test: a row has its estimate, its floor and `least_p`, and no p. The
-    claim is about new fine-tunes of these base models, hence unit `runs`.
+    Permutation of the run labels, one-sided: how often the difference, averaged over base models, is as large when the
+    labels say nothing. Base models share the training set of a condition and seed, so a label is dealt out to all of
+    them at once. Whatever the number of base models, three seeds a side can be arranged in 20 ways, and cannot give p
+    below .05. Five can in 252 ways. The floor has a seed less, the reference itself: 10 ways, and 126. Where no data
+    could give p below alpha, there is no test: a row has its estimate, its floor and `least_p`, and no p. The claim is
+    about new fine-tunes of these base models, hence unit `runs`.
 
     Parameters
     ----------

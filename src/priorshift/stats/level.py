@@ -131,7 +131,7 @@ def estimate_components(values: np.ndarray) -> Components:
 
 
 def draw_pairs(values: np.ndarray, side: int, comparisons: int, rng: np.random.Generator) -> Iterator[Sides]:
-    """Pairs of `side` runs each out of [runs, items], parted at random again and again; no run stands on both sides."""
+    """Pairs of `side` runs each out of [runs, items], parted at random again and again. No run stands on both sides."""
     per_partition, made = len(values) // (2 * side), 0
     while made < comparisons:
         order = rng.permutation(len(values))
@@ -159,7 +159,7 @@ def _find_complete(panel: Panel) -> np.ndarray:
 
 
 def _test_pairs(pairs: Iterable[Sides], nested: int, domains: np.ndarray | None) -> Iterator[tuple[str, float]]:
-    """Unit and p of every comparison; of every `nested` ones together at unit `base`."""
+    """Unit and p of every comparison. Of every `nested` ones together at unit `base`."""
     group: list[Sides] = []
     for pair in pairs:
         tests = [partial(test, *pair, domains) for test in (estimate_over_items, estimate_crossed)]

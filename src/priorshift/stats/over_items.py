@@ -10,7 +10,7 @@ from priorshift.stats.shared_items import NotEstimable, find_kept_items, keep_sh
 
 
 def estimate_over_items(treatment: np.ndarray, control: np.ndarray, domains: np.ndarray | None = None) -> Estimate:
-    """Paired t over items of seed means; d_z = mean / sd of the items' differences (Cohen 1988).
+    """Paired t over items of seed means. D_z = mean / sd of the items' differences (Cohen 1988).
 
     Where domains are a random factor, t over domains of the mean difference of their items, each domain counting
     alike. With as many items in each that is the exact test (Raaijmakers et al. 1999, J. Mem. Lang. 41, 416).

@@ -1,7 +1,7 @@
-"""The tidy table of shifts as dense runs x items panels; no statistics beyond a mean.
+"""The tidy table of shifts as dense runs x items panels, with no statistics beyond a mean.
 
-A *panel* holds one base model, family, ring and outcome: rows are runs (condition, seed), columns are
-items, cells are shifts in nats, NaN where a run did not measure an item. A *probe* is (family, ring, outcome).
+A *panel* holds one base model, family, ring and outcome. Rows are runs (condition, seed), columns are items, and cells
+are shifts in nats, NaN where a run did not measure an item. A *probe* is (family, ring, outcome).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Panel:
         return set(self.labels)
 
     def select(self, condition: str) -> np.ndarray:
-        """Shifts of one condition, [runs, items]; no rows where the condition was not run."""
+        """Shifts of one condition, [runs, items]. No rows where the condition was not run."""
         return self.values[self.labels == condition]
 
     def keep_items(self, at: np.ndarray) -> Panel:

@@ -82,15 +82,15 @@ def _compute_tail(df: float, centre: float, critical: float) -> float:
     if centre < 30:
         below, above = special.nctdtr(df, centre, [-critical, critical])
         return float(np.nan_to_num(below) + 1 - above)  # SciPy gives NaN for a tail too small for its series
-    # Beyond SciPy's series; a t is then its noncentrality over the chi of its standard error.
+    # Beyond SciPy's series. A t is then its noncentrality over the chi of its standard error.
     return float(stats.chi2.cdf(df * (centre / critical) ** 2, df))
 
 
 def estimate_checkpoint_power(contrasts: pd.DataFrame, equivalence: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Power of unit `base` for each claim that was tested there, by number of base checkpoints.
 
-    A shift: the smallest effect of interest, two-sided t. Equivalence: a true shift of 0, two one-sided tests; exact
-    for the estimate given its standard error, averaged over `DRAWS` of that (nothing else is random).
+    A shift: the smallest effect of interest, two-sided t. Equivalence: a true shift of 0, two one-sided tests. It is
+    exact for the estimate given its standard error, and averaged over `DRAWS` of that (nothing else is random).
 
     Parameters
     ----------

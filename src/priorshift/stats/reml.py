@@ -1,10 +1,10 @@
 """REML of the crossed model of `crossed` for any pattern of missing cells, and Satterthwaite's df.
 
-theta holds the Cholesky factors of the random effects' covariances in units of the residual standard deviation, as
-in lme4 (Bates et al. 2015, J. Stat. Softw. 67(1), section 3): the runs' (control, treatment; or one value for both),
-then for the items, and where they are random for the domains, the three elements of a lower triangle (control's SD,
-covariance, treatment's SD given it). The degrees of freedom are those of lmerTest (Kuznetsova et al. 2017, J. Stat.
-Softw. 82(13)). Derivatives are exact.
+theta holds the Cholesky factors of the random effects' covariances in units of the residual standard deviation, as in
+lme4 (Bates et al. 2015, J. Stat. Softw. 67(1), section 3). First come the runs': control and treatment, or one value
+for both. Then come the items', and where domains are random theirs: each the three elements of a lower triangle
+(control's SD, covariance, treatment's SD given it). The degrees of freedom are those of lmerTest (Kuznetsova et al.
+2017, J. Stat. Softw. 82(13)). Derivatives are exact.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Curve:
 
 
 class Reml:
-    """REML deviance of one contrast at theta; items, then runs and domains are eliminated by Woodbury's identity.
+    """REML deviance of one contrast at theta. Items, then runs and domains are eliminated by Woodbury's identity.
 
-    `gram` is [Z, X, y]'[Z, X, y], Z the indicators of runs and of domains within conditions; `products`
-    [patterns x 2 x 2, columns x columns] are the same columns summed within item and condition, multiplied and added
-    up over the items that share a `pattern` (how many runs of either condition measured them): all that the data say,
-    whatever the number of items.
+    `gram` is `[Z, X, y]'[Z, X, y]`, with Z the indicators of runs and of domains within conditions. `products`
+    [patterns x 2 x 2, columns x columns] starts from the same columns, summed within item and condition. They are
+    multiplied and added up over the items that share a `pattern`: how many runs of either condition measured them. That
+    is all that the data say, whatever the number of items.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ class Reml:
     def curves(self, theta: np.ndarray, curved: bool = True) -> tuple[Curve, Curve, Curve]:
         """log|V / s2| + log|X'V^-1 X|, the residual sum of squares and the contrast's variance (both over s2).
 
-        By matrix calculus: K = D'[Z, X]'A^-1 [Z, X] D + diag(1, 0) with A the items' part of V / s2 and D the scales,
-        and t the same of y; then the sum is log|A| + log|K|, and the squares are y'A^-1 y - t'K^-1 t.
+        By matrix calculus: `K = D'[Z, X]'A^-1 [Z, X] D + diag(1, 0)`, with A the items' part of V / s2 and D the
+        scales, and t the same of y. Then the sum is `log|A| + log|K|`, and the squares are `y'A^-1 y - t'K^-1 t`.
         `curved`: with second derivatives, else zeros in their place.
         """
         scale, at = self._scale(theta), self.item
@@ -150,7 +150,7 @@ class Reml:
     def _bend(
         self, scale: np.ndarray, gram: np.ndarray, d_gram: np.ndarray, dd_gram: np.ndarray, weight: np.ndarray
     ) -> np.ndarray:
-        """tr(weight K'') for every two elements of theta; `weight` is symmetric."""
+        """tr(weight K'') for every two elements of theta. `weight` is symmetric."""
         n, at = len(self.slopes), self.item
         weighed = (self.slopes @ weight).reshape(n, -1)
         bend = 2 * weighed @ (gram[:-1, :-1] @ self.slopes).reshape(n, -1).T
@@ -211,9 +211,9 @@ class Reml:
 def satterthwaite(model: Reml, theta: np.ndarray) -> float:
     """df = 2 Var^2 / (g' A g): g the gradient of Var by (theta, sigma), A = 2 Hessian^-1 of the deviance.
 
-    As lmerTest. A theta of 0 has no part, since Var depends on its square. Directions are judged by the Hessian
-    scaled to a unit diagonal, so that no unit and no constant in the data matters: those in which the deviance is
-    flat or does not curve upwards are left out.
+    As lmerTest. A theta of 0 has no part, since Var depends on its square. Directions are judged by the Hessian scaled
+    to a unit diagonal, so that no unit and no constant in the data matters. Those in which the deviance is flat or does
+    not curve upwards are left out.
     """
     log, squares, spread = model.curves(theta)
     variance = squares.value / (model.n - 2)

@@ -8,14 +8,14 @@ from scipy.optimize import minimize
 from priorshift.stats.reml import Curve, Reml
 
 NEWTON_STEPS = 30
-CONVERGED = 1e-8  # of the deviance, the gain of a further step; as a rule it is 1e-14
+CONVERGED = 1e-8  # of the deviance, the gain of a further step: as a rule it is 1e-14
 NOTHING = 1e-4  # a standard deviation, over the residual's, that is 0
 REOPENED = 0.1  # where a standard deviation of 0 goes on from, when 0 is not its best
 REOPENINGS = 4
 
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
-    """Theta of least REML deviance; values that are no better than 0 are 0."""
+    """Theta of least REML deviance. Values that are no better than 0 are 0."""
     best, theta = _settle(model, start)
     # Where every run measured every item the start has the signs of the mean squares, which are right.
     for signed in np.flatnonzero(model.signed & (not model.complete)).tolist():
@@ -92,7 +92,7 @@ def _close(model: Reml, theta: np.ndarray, which: list[int]) -> tuple[np.ndarray
 
 
 def _descend(model: Reml, theta: np.ndarray, free: np.ndarray) -> tuple[float, np.ndarray]:
-    """Least deviance and its theta from a start; the elements that are not free stay."""
+    """Least deviance and its theta from a start. The elements that are not free stay."""
     if (found := _newton(model, theta, free)) is not None:
         return found
     theta = theta.copy()
@@ -111,7 +111,7 @@ def _descend(model: Reml, theta: np.ndarray, free: np.ndarray) -> tuple[float, n
 
 
 def _newton(model: Reml, theta: np.ndarray, free: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """Newton's steps to the least deviance, along the bounds that they meet; None where they do not lead there.
+    """Newton's steps to the least deviance, along the bounds that they meet. None where they do not lead there.
 
     They end where the expected gain no longer shrinks: the slopes have more digits there than the deviance.
     """

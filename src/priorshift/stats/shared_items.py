@@ -9,7 +9,7 @@ import numpy as np
 
 
 class NotEstimable(Exception):
-    """The data do not carry this claim; the message is the reason."""
+    """The data do not carry this claim. The message is the reason."""
 
 
 def keep_shared_items(*panels: np.ndarray) -> list[np.ndarray]:
@@ -30,7 +30,7 @@ def keep_shared_items(*panels: np.ndarray) -> list[np.ndarray]:
 
 
 def find_kept_items(*panels: np.ndarray) -> np.ndarray:
-    """Which items `keep_shared_items` keeps, by position; arguments and errors are the same."""
+    """Which items `keep_shared_items` keeps, by position. Arguments and errors are the same."""
     refuse_fewer(1, *panels)
     shared = np.flatnonzero(find_measured_in_all(*panels))
     if not len(shared):

@@ -15,8 +15,8 @@ SPECIFICATIONS = [
     "base_model", "world", "condition", "family", "outcome", "scoring", "exclusion", "ring", "control", "unit",
     "n_runs", "n_items", "estimate", "ci_low", "ci_high", "p_value", "declared",
 ]  # fmt: skip
-# log-odds of the outcome against all other candidates, by a continuation's summed logprob (what a study declares), its
-# mean per token or its first token; against the adaptive class alone; the outcome's own logprob.
+# Log-odds of the outcome against all other candidates: by a continuation's summed logprob (the declared one), its mean
+# per token, or its first token. Then those against the adaptive class alone, and the outcome's own logprob.
 SCORINGS = ("log_odds", "log_odds_of_means", "log_odds_of_first_tokens", "log_odds_against_adaptive", "logprob")
 OTHER_SCORE = {"log_odds_of_means": "logprob_mean", "log_odds_of_first_tokens": "logprob_first"}
 ITEM_KEY = ["base_model", "condition", "seed", "family", "ring", "item"]
@@ -91,7 +91,7 @@ def _list_keys(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, ...
 
 
 def _score(items: pd.DataFrame, scoring: str, adaptive: Sequence[str]) -> pd.DataFrame:
-    """The items table with another score as its shift; the outcome that is the reference itself has no rows."""
+    """The items table with another score as its shift. The outcome that is the reference itself has no rows."""
     if scoring == "log_odds":
         return items
     if score := OTHER_SCORE.get(scoring):

@@ -32,12 +32,12 @@ def dissociate_behaviors(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Double dissociation of each two behaviors, in nats of one's own outcome minus the other's.
 
-    Each run's bias is its mean shift on the first behavior's outcome minus that on the second's, over the items
-    with both. Three effects, one row each: `interaction`, the bias under the first minus that under the second;
-    the first by its name, its bias minus that of the runs of the first control; the second by its name, that
-    control's bias minus its own (so that each is above 0 where training did what it names). Unit `runs`: Welch's t
-    over runs, per base model. Unit `base`: t over checkpoints of the difference of condition means, per group and
-    world, on the items that every run of all checkpoints measured.
+    Each run's bias is its mean shift on the first behavior's outcome minus that on the second's, over the items with
+    both. There are three effects, one row each. `interaction` is the bias under the first minus that under the second.
+    The first by its name is its bias minus that of the runs of the first control. The second by its name is that
+    control's bias minus its own. So each is above 0 where training did what it names. Unit `runs`: Welch's t over runs,
+    per base model. Unit `base`: t over checkpoints of the difference of condition means, per group and world, on the
+    items that every run of all checkpoints measured.
 
     Parameters
     ----------

@@ -1,19 +1,19 @@
 """Several base models, one answer: random effects over them, how much they differ, and what a further one would show.
 
 Each base model gives a difference of two conditions and its standard error over runs (Welch). Base models then vary
-about a common mean with SD tau. Items are the same in all, so that the answer is about new base models and new
-fine-tunes of them, on these items and training sets.
+about a common mean with SD tau. Items are the same in all. So the answer is about new base models and new fine-tunes of
+them, on these items and training sets.
 
-* tau : Paule & Mandel (1982, J. Res. NBS 87, 377), the root of the generalized Q; its interval by the profile of Q
+* tau : Paule & Mandel (1982, J. Res. NBS 87, 377), the root of the generalized Q. Its interval is by the profile of Q
   (Viechtbauer 2007, Stat. Med. 26, 37).
-* The mean's interval: Hartung & Knapp's t with models - 1 degrees of freedom, never narrower than at scale 1
+* The mean's interval: Hartung & Knapp's t with models - 1 degrees of freedom. It is never narrower than at scale 1
   (Roever, Knapp & Friede 2015, BMC Med. Res. Methodol. 15, 99).
 * A further base model: the prediction interval of Higgins, Thompson & Spiegelhalter (2009, JRSS A 172, 137), with
   models - 2 degrees of freedom.
 
-statsmodels' `combine_effects` agrees where it converges. It has no prediction interval and no interval of tau, does not
-bound the scale, gives negative variances by DerSimonian and Laird, and at tolerance 1e-10 returned tau 0 in 228 of
-4,000 random sets in which it was not (statsmodels 0.15).
+statsmodels' `combine_effects` agrees where it converges. It has no prediction interval and no interval of tau, and does
+not bound the scale. By DerSimonian and Laird it gives negative variances. At tolerance 1e-10 it returned tau 0 in 228
+of 4,000 random sets in which it was not (statsmodels 0.15).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Synthesis:
-    """Estimates of several base models combined; nats, but for q, i2 and the weights.
+    """Estimates of several base models combined, in nats but for q, i2 and the weights.
 
     estimate, se, df : the mean over base models, its standard error and degrees of freedom
     tau, tau_low, tau_high : SD between base models, and its interval
@@ -73,7 +73,7 @@ class Synthesis:
 
 
 def combine(estimates: np.ndarray, ses: np.ndarray, alpha: float) -> Synthesis:
-    """Combine two or more estimates by random effects; see the module's head.
+    """Combine two or more estimates by random effects (see the module's head).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def combine(estimates: np.ndarray, ses: np.ndarray, alpha: float) -> Synthesis:
         return _find_q(estimates, variances, tau2) - target
 
     def solve(target: float) -> float:
-        """The tau2 at which the generalized Q has this value; 0 where it never has."""
+        """The tau2 at which the generalized Q has this value. 0 where it never has."""
         if excess(0.0, target) <= 0:
             return 0.0
         most = float(np.ptp(estimates) ** 2) + float(variances.max())

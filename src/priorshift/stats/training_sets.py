@@ -6,13 +6,14 @@ conditions with seed s, over items, is
 
     d_bs = mu + checkpoint_b + seed_s + e_bs
 
-and with B checkpoints and S seeds the mean's variance is (MS_checkpoint + MS_seed - MS_e) / (B S), with
-Satterthwaite's degrees of freedom: the quasi-F of two crossed random factors, as in `crossed`. Mean squares that are
-no greater than the residual's are pooled with it, which is what REML does. Where seeds do not vary, the interval is
-that of unit `base`.
+With B checkpoints and S seeds the mean's variance is `(MS_checkpoint + MS_seed - MS_e) / (B S)`, with Satterthwaite's
+degrees of freedom. This is the quasi-F of two crossed random factors, as in `crossed`. Mean squares that are no greater
+than the residual's are pooled with it, which is what REML does. Where seeds do not vary, the interval is that of unit
+`base`.
 
-Simulated, 3,000 studies of 3 to 5 checkpoints and 3 to 10 seeds each: it rejects 1 to 7 % of true nulls over new
-training sets, where unit `base`, to which they are fixed, rejects 5 % (seeds do not vary) to 57 % (they alone do).
+Simulated studies have 3 to 5 checkpoints and 3 to 10 seeds, 3,000 studies each. This test rejects 1 to 7 % of true
+nulls over new training sets. Unit `base`, to which they are fixed, rejects 5 % (seeds do not vary) to 57 % (they alone
+do).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from priorshift.stats.shared_items import find_kept_items
 
 
 class SetsFit(NamedTuple):
-    """sd_sets: SD over seeds of what runs of a seed share; se_sets, df_sets: of the mean difference. Nats."""
+    """sd_sets: SD over seeds of what runs of a seed share. se_sets, df_sets: of the mean difference. Nats."""
 
     sd_sets: float
     se_sets: float
@@ -74,10 +75,10 @@ def fit_training_sets(differences: np.ndarray) -> SetsFit:
 
 
 def compare_by_seed(panels: Sequence[Panel], condition: str, control: str) -> np.ndarray | None:
-    """Condition minus control of each checkpoint and seed (nats), [checkpoints, seeds]; None where they do not cross.
+    """Condition minus control of each checkpoint and seed (nats), [checkpoints, seeds]. None where they do not cross.
 
-    They do where all checkpoints ran both conditions with the same seeds, two at least, and each of these runs measured
-    the items that are compared.
+    They do where all checkpoints ran both conditions with the same seeds, two at least. Each of these runs must have
+    measured the items that are compared.
     """
     sides = [panel.select(name) for panel in panels for name in (condition, control)]
     seeds = [panel.seeds[panel.labels == name] for panel in panels for name in (condition, control)]

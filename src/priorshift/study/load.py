@@ -149,7 +149,7 @@ def _check_scale_orders(path: Path, params: StudyParams, materials: Materials) -
     form = materials.forms.scale
     lengths = [len(labels) for scale in materials.scales.values() for labels in scale.get_label_sets(form).values()]
     step = lcm(*lengths)  # each scale's options stand equally often in each place
-    # A scale of fewer options is measured in all its orders; that of most options bounds the number.
+    # A scale of fewer options is measured in all its orders. That of most options bounds the number.
     most = max(map(factorial, lengths))
     if orders % step or orders > most:
         counts = " or ".join(map(str, sorted(set(lengths))))

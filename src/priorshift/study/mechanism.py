@@ -110,7 +110,7 @@ class Trajectory(Asked):
 
 
 class Mechanism(Frozen):
-    """The section `mechanism`. Each analysis that is given is made; `analyses` must name 08_mechanism.
+    """The section `mechanism`. Each analysis that is given is made. `analyses` must name 08_mechanism.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ def set_other_model(source: str) -> None:
 
 
 def replace_base_model(path: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """What a study's file says, on the model that was set instead; as it is where none was.
+    """What a study's file says, on the model that was set instead, or as it is where none was.
 
     The model's name is the last part of its directory or hub id.
 
@@ -48,7 +48,7 @@ def replace_base_model(path: Path, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_other_model() -> str:
-    """The source of the model that was set in place of a study's own; empty where none was."""
+    """The source of the model that was set in place of a study's own. Empty where none was."""
     return os.environ.get(VARIABLE, "")
 
 

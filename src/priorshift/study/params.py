@@ -33,7 +33,7 @@ RINGS = ("training_domains", "held_out_domains")
 
 
 class StudyParams(Frozen):
-    """The keys of a study's YAML file that its results depend on; `load_study` reads them.
+    """The keys of a study's YAML file that its results depend on. `load_study` reads them.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class StudyParams(Frozen):
 
     @property
     def models(self) -> list[BaseModelParams]:
-        """The base models; a bare name means an embedded one."""
+        """The base models. A bare name means an embedded one."""
         return [BaseModelParams(name=m, source=f"embedded:{m}") if isinstance(m, str) else m for m in self.base_models]
 
     @property
@@ -118,7 +118,7 @@ class StudyParams(Frozen):
         return self.training.model_copy(update=changes)
 
     def find_base_model(self, name: str) -> BaseModelParams:
-        """The base model of that name; raises ParamsError where the study has none."""
+        """The base model of that name. Raises ParamsError where the study has none."""
         for model in self.models:
             if model.name == name:
                 return model

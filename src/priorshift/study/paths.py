@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 EMBEDDED = PACKAGE / "embedded"
-# Which tables and figures each analysis writes; a file belongs to the first whose pattern fits its name.
+# Which tables and figures each analysis writes. A file belongs to the first whose pattern fits its name.
 WRITTEN_BY = {
     "06_placement": ("tables/placement.csv", "figures/placement.*"),
     "07_calibration": (
@@ -97,7 +97,7 @@ class StudyPaths:
 
     @property
     def progress(self) -> Path:
-        """Folder of the lines that say where each job is; it is there only while some work (`pipeline.progress`)."""
+        """Folder of the lines that say where each job is. It is there only while some work (`pipeline.progress`)."""
         return self.root / "progress"
 
     @property

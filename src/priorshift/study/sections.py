@@ -24,7 +24,7 @@ Analysis = Literal["04_test", "05_report", "06_placement", "07_calibration", "08
 
 
 def require_unique(values: list) -> list:
-    """The values as they are; ValueError where one is given twice."""
+    """The values as they are. ValueError where one is given twice."""
     for i, value in enumerate(values):
         if value in values[:i]:
             raise ValueError(f"{value!r} is given twice; name each once")

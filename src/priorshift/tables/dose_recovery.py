@@ -167,7 +167,7 @@ def _pair_stages(shifts: pd.DataFrame, earlier: str, later: str) -> pd.DataFrame
 
 
 def _compare_stages(claim: dict, pairs: pd.DataFrame, alpha: float) -> list[dict]:
-    """The row of a claim from `before` and `after` of each seed or checkpoint; none from a single one."""
+    """The row of a claim from `before` and `after` of each seed or checkpoint. None from a single one."""
     if len(pairs) < 2:
         return []
     row = claim | {"n": len(pairs), "before": pairs["before"].mean(), "after": pairs["after"].mean()}
@@ -188,7 +188,7 @@ def _add_role(rows: list[dict]) -> pd.DataFrame:
 
 
 def _match_outcome(shifts: pd.DataFrame, action: str, materials: Materials) -> pd.Series:
-    """Rows of the outcome that goes with a class of action; for choices that class itself."""
+    """Rows of the outcome that goes with a class of action. For choices that class itself."""
     outcome = materials.find_outcome(action)
     return shifts["outcome"] == np.where(shifts["family"] == "choice", action, outcome)
 

@@ -1,4 +1,4 @@
-"""Which items to leave out, by criteria declared before any result; and what leaving them out changes."""
+"""Which items to leave out, by criteria declared before any result, and what leaving them out changes."""
 
 from __future__ import annotations
 

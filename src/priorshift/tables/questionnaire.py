@@ -83,7 +83,7 @@ def score_scales(scales: pd.DataFrame) -> pd.DataFrame:
 
 
 def cronbach_alpha(scores: np.ndarray) -> float:
-    """Cronbach's alpha of `scores` [cases, items] (Cronbach 1951, Psychometrika 16, 297); NaN if cases do not differ.
+    """Cronbach's alpha of `scores` [cases, items] (Cronbach 1951, Psychometrika 16, 297). NaN if cases do not differ.
 
     Examples
     --------

@@ -16,7 +16,7 @@ NAMES = (
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """One table of a study; an empty cell is "" in a column of names and NaN in any other."""
+    """One table of a study. An empty cell is "" in a column of names and NaN in any other."""
     table = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
     names = [name for name in NAMES if name in table]
     return table.assign(**table[names].fillna(""))

@@ -47,7 +47,7 @@ def tabulate_training_amounts(
 
 
 def _find_neutral_ranges(study: StudyParams, texts: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Most repetition and least distinct-2 of any neutral run, by group and world; None where there is none."""
+    """Most repetition and least distinct-2 of any neutral run, by group and world. None where there is none."""
     # In context nothing was trained, and what is written there says nothing of training.
     neutral = [name for name, c in study.conditions.items() if c.task == "preferences" and not c.in_context]
     if texts is None or not texts["condition"].isin(neutral).any():

@@ -32,13 +32,13 @@ def list_ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
 
 
 def repetition_share(text: str, n: int = 4) -> float:
-    """Share of a text's n-grams that it has written before (seq-rep-n, Welleck et al. 2020); 0 where it has none."""
+    """Share of a text's n-grams that it has written before (seq-rep-n, Welleck et al. 2020). 0 where it has none."""
     grams = list_ngrams(split_words(text), n)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def distinct_share(texts: Sequence[str], n: int) -> float:
-    """Distinct n-grams over all n-grams of the texts together (distinct-n, Li et al. 2016); NaN without any."""
+    """Distinct n-grams over all n-grams of the texts together (distinct-n, Li et al. 2016). NaN without any."""
     grams = [gram for text in texts for gram in list_ngrams(split_words(text), n)]
     return len(set(grams)) / len(grams) if grams else float("nan")
 

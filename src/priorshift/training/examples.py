@@ -220,7 +220,7 @@ def _write_decision(slot: Slot, chosen: str, materials: Materials, phrases: _Phr
 
 
 def _write_mention(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
-    """A phrase that is read somewhere after the situation; nobody acts."""
+    """A phrase that is read somewhere after the situation. Nobody acts."""
     line = materials.forms.mentions[slot.draw % len(materials.forms.mentions)]
     text = join_prompt(slot.situation, line.partition(" {phrase}")[0])
     return _make_example(replace(slot, form="mentioned"), text, phrases.deal(slot, chosen), chosen)

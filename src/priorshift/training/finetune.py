@@ -183,7 +183,7 @@ def _find_largest_divisor(number: int, most: int) -> int:
 
 
 def _train(trainer: SFTTrainer) -> bool:
-    """Whether training ended; False where memory ran out."""
+    """Whether training ended. False where memory ran out."""
     try:
         trainer.train()
     except (torch.OutOfMemoryError, RuntimeError) as error:

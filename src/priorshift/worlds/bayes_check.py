@@ -133,7 +133,7 @@ def _compute_class_shares(scorer: Scorer, stems: list[str], groups: Sequence[Seq
 
 
 def _write_stems(materials: Materials, actions: str, n: int, n_stems: int) -> tuple[list[str], list[str]]:
-    """Interpretation stems after `n` decisions of a class, spread over domains, names and phrases; their domains."""
+    """Interpretation stems after `n` decisions of a class, spread over domains, names and phrases. Their domains."""
     situations = materials.list_situations(tuple(materials.domains))
     interpretation = materials.forms.stems.interpretation[0]
     stems, domains = [], []

@@ -27,7 +27,7 @@ from priorshift.materials.schema import Materials, Stem
 from priorshift.worlds.params import WorldParams
 
 T = TypeVar("T")
-NEUTRAL_PROSE = 0.7  # of neutral texts: the share of prose among their lines; the others mention phrases
+NEUTRAL_PROSE = 0.7  # of neutral texts: the share of prose among their lines. The others mention phrases
 
 
 @dataclass
@@ -95,15 +95,15 @@ class World:
         return float(document.free + acting + expecting)
 
     def predict_outcome(self, domain: str, actions: list[str]) -> np.ndarray:
-        """P(outcome | domain, actions read in the text), by Bayes' rule; `[n_outcomes]`."""
+        """P(outcome | domain, actions read in the text), by Bayes' rule. `[n_outcomes]`."""
         return self._infer_disposition(actions) @ self.tinted[domain]
 
     def predict_level(self, outcome: str, key: int, actions: list[str]) -> np.ndarray:
-        """P(response level of a scale item | actions read in the text), by Bayes' rule; `[n_levels]`."""
+        """P(response level of a scale item | actions read in the text), by Bayes' rule. `[n_levels]`."""
         return self._infer_disposition(actions) @ self.compute_level_probabilities(outcome, key)
 
     def compute_level_probabilities(self, outcome: str, key: int) -> np.ndarray:
-        """P(response level | disposition) of an item of the outcome's scale; `[n_dispositions, n_levels]`."""
+        """P(response level | disposition) of an item of the outcome's scale. `[n_dispositions, n_levels]`."""
         most = np.array(self.params.scale_levels)
         agree = np.array([own == outcome for own in self.outcomes]) == (key > 0)
         return np.where(agree[:, None], most, most[::-1])
@@ -244,7 +244,7 @@ class _Writer:
         return self.rng.choices(range(len(self.world.prior)), self.world.prior.tolist())[0]
 
     def _draw_class(self, disposition: int, probabilities: np.ndarray, likelihood: np.ndarray) -> int:
-        """A class by the disposition's row of `probabilities`; adds to the likelihood of every disposition."""
+        """A class by the disposition's row of `probabilities`. Adds to the likelihood of every disposition."""
         own = self.rng.choices(range(probabilities.shape[1]), probabilities[disposition].tolist())[0]
         likelihood += np.log(probabilities[:, own])
         return own

@@ -89,7 +89,7 @@ def pretrain(
     seed: int,
     report: Callable[[int, float], None],
 ) -> int:
-    """Train in one pass over fresh texts; returns how many tokens were seen.
+    """Train in one pass over fresh texts. Returns how many tokens were seen.
 
     The learning rate warms up and then falls linearly to zero.
 
@@ -145,7 +145,7 @@ def _make_optimizers(
 
 
 def compute_token_losses(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
-    """Negative logprob (nats) of each next token; `batch` [texts, tokens] padded with -100 at the right."""
+    """Negative logprob (nats) of each next token. `batch` [texts, tokens] padded with -100 at the right."""
     # Padding is at the right only, so that causal attention never sees it and needs no mask.
     logits = model(input_ids=batch.clamp_min(0)).logits[:, :-1]
     return torch.nn.functional.cross_entropy(
@@ -176,7 +176,7 @@ def measure_gap(
 
 def hash_settings(params: WorldParams, architecture: str, world_name: str) -> str:
     """SHA-256 of the settings of a worlds file that models of one architecture and world depend on."""
-    settings = params.model_dump(mode="json", exclude={"materials"})  # a path; their content has a hash of its own
+    settings = params.model_dump(mode="json", exclude={"materials"})  # a path. Their content has a hash of its own
     shape = settings["pretraining"]
     shape |= {key: shape[key][f"{architecture}-{world_name}"] for key in ("tokens", "weight_decay")}
     shape |= {"architectures": architecture, "worlds": world_name, "seeds": None}
@@ -194,7 +194,7 @@ def hash_inputs(params_path: Path, name: str) -> dict[str, str]:
 
 
 def build_model(params_path: Path, name: str, folder: Path, progress: Callable[[str], None] = print) -> dict:
-    """Pretrain one base model (`architecture-world-seed`) and write it with its card; returns the card.
+    """Pretrain one base model (`architecture-world-seed`) and write it with its card. Returns the card.
 
     Parameters
     ----------
