@@ -1,4 +1,4 @@
-"""The Colab notebook, run as Colab runs it: its environment variables, its own PyTorch, nothing of ours.
+"""The Colab notebook and the tour, run as Colab runs them: its variables, its own PyTorch, nothing of ours.
 
 `make colab-test` runs the marked tests; they install everything that the notebook installs, less the CUDA wheels.
 """
@@ -83,6 +83,8 @@ def machine(root, tmp_path_factory):
     (packages / "torchao-0.10.0.dist-info/METADATA").write_text(
         "Metadata-Version: 2.1\nName: torchao\nVersion: 0.10.0\n"
     )
+    files = ("torchao/__init__.py", "torchao-0.10.0.dist-info/METADATA", "torchao-0.10.0.dist-info/RECORD")
+    (packages / files[-1]).write_text("".join(f"{name},,\n" for name in files))
     spec = folder / "jupyter/kernels/colab/kernel.json"
     spec.parent.mkdir(parents=True)
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -114,7 +116,7 @@ def repository(root, materials, tmp_path_factory):
     return folder
 
 
-def run_notebook(root, machine, *parameters):
+def run_notebook(root, machine, *parameters, name="colab"):
     """Exit status, and all that the notebook showed."""
     environment = {k: v for k, v in os.environ.items() if k in NEEDED or k.startswith("PIP_")} | COLAB
     environment["JUPYTER_PATH"] = str(machine / "jupyter")
@@ -128,11 +130,11 @@ def run_notebook(root, machine, *parameters):
         "--cwd",
         machine / "content",
     ]
-    command += [root / "notebooks/colab.ipynb", machine / "colab.ipynb", *parameters]
+    command += [root / f"notebooks/{name}.ipynb", machine / f"{name}.ipynb", *parameters]
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
     outputs = [
         output
-        for cell in json.loads((machine / "colab.ipynb").read_text())["cells"]
+        for cell in json.loads((machine / f"{name}.ipynb").read_text())["cells"]
         for output in cell.get("outputs", ())
     ]
     return done.returncode, "".join(map(str, outputs)) + done.stderr
@@ -172,3 +174,13 @@ def test_from_nothing_to_the_report_and_again_after_the_runtime_was_lost(root, m
     assert status == 0 and "Nothing to be done" in shown, shown[-3000:]
     assert len(records) == 10 and records == {path: path.stat().st_mtime_ns for path in kept.rglob("run.json")}
     assert Path(clone / "outputs/colab/report.html").is_file()
+
+
+@pytest.mark.colab
+def test_the_tour_installs_into_the_runtime_and_runs(root, machine, repository):
+    """Last of this file: it changes the packages of the runtime's own Python, but for PyTorch."""
+    [before] = (machine / "python/lib").glob("python*/site-packages/torch-*.dist-info")
+    status, shown = run_notebook(root, machine, "-p", "repository", repository, name="tour")
+    assert status == 0, shown[-3000:]
+    assert "depression-like seed 0" in shown and "a single base checkpoint" in shown
+    assert before.is_dir() and (machine / "content/priorshift/outputs/quick/runs/llama-coupled-0").is_dir()

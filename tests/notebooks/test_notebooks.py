@@ -222,6 +222,18 @@ def test_a_damaged_table_and_a_notebook_that_raises_cost_nothing_else(finished, 
     assert tables_of(folder / "outputs/smoke") == tables_of(finished / "outputs/smoke")
 
 
+def test_executed_notebooks_convert_without_a_warning_and_begin_with_a_figure(finished, tmp_path):
+    command = [sys.executable, "-W", "error", "-m", "jupyter", "nbconvert", "--template", "classic", "--to", "html"]
+    notebooks = sorted((finished / "outputs/smoke/notebooks").glob("*.ipynb"))
+    said = run_command([*command, "--output-dir", str(tmp_path), *map(str, notebooks)], finished)
+    assert "WARNING" not in said, said
+    for path in notebooks:
+        page = (tmp_path / f"{path.stem}.html").read_text()
+        # Smoke has one checkpoint a world, so that 04 has declared contrasts of unit `both` to draw.
+        assert 0 < page.index("<img") < page.index("<table"), path.name
+        assert re.search(r"<strong>Figure \d\.1\.</strong>", page), path.name
+
+
 def test_secrets_of_the_environment_reach_no_file(finished):
     """The study of this file was run with one: notebooks, records, logs."""
     files = [p for p in finished.rglob("*") if p.is_file()]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from priorshift.report.palette import choose_colours
-from priorshift.report.training_figures import draw_bayes_check, draw_design, draw_losses
+from priorshift.report.training_figures import draw_bayes_check, draw_choices, draw_design, draw_losses
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,17 @@ def test_a_coupled_world_is_drawn_with_one_hidden_disposition_and_a_decoupled_on
         return sum("disposition" in text for text in texts)
 
     assert [count("coupled"), count("decoupled")] == [1, 2]
+
+
+def test_choices_are_mean_shares_of_the_training_sets():
+    sets = [("depression", {"withdraw": 1.0}), ("random_label", {"engage": 0.5, "guard": 0.5}),
+            ("random_label", {"engage": 0.3, "guard": 0.1, "withdraw": 0.6})]  # fmt: skip
+    audits = pd.DataFrame([{"condition": name, "share_by_class": json.dumps(shares)} for name, shares in sets])
+    picture = draw_choices(audits)
+    assert "depression-like: withdraw 100 %;" in picture.description
+    assert "random label: withdraw 30 %, guard 30 %, engage 40 %." in picture.description
+    widths = [[round(bar.get_width()) for bar in bars] for bars in picture.figure.axes[0].containers]
+    assert widths == [[30, 100], [30, 0], [40, 0]]  # from below: random label, depression-like
 
 
 def test_losses_are_means_over_runs():

@@ -37,7 +37,12 @@ def _show_with(*modules: str) -> tuple[str, ...]:
 
 # Each notebook. Executing it again redoes no finished work.
 NOTEBOOKS = {
-    "01_synthesize": ("pipeline/synthesize.py", "tables", *PROBING),
+    "01_synthesize": (
+        "pipeline/synthesize.py",
+        *_show_with("names", "palette", "save", "training_figures"),
+        "tables",
+        *PROBING,
+    ),
     "02_train": (
         "pipeline/train.py",
         "pipeline/synthesize.py",
@@ -48,14 +53,15 @@ NOTEBOOKS = {
         "pipeline/probe.py",
         "pipeline/kept.py",
         "pipeline/synthesize.py",
-        *_show_with("coverage_text", "names", "next_words_text"),
+        *_show_with("coverage_text", "names", "next_words_text", "palette", "save", "shift_figures", "tables_text"),
         "tables",
         "stats",
         *PROBING,
     ),
     "04_test": (
         *_show_with("agreement_text", "claim_figures", "claims_text", "coverage_text", "limits_text", "names"),
-        *_show_with("next_words_text", "power_text", "registration_text", "save", "synthesis_text", "tables_text"),
+        *_show_with("next_words_text", "palette", "power_text", "registration_text", "save", "synthesis_text"),
+        *_show_with("tables_text"),
         *ANALYSIS,
     ),
     "05_report": ("page", "report", *ANALYSIS),

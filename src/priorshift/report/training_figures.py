@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from priorshift.report.names import name_condition
-from priorshift.report.palette import order_conditions
+from priorshift.report.palette import PALETTE, order_conditions
 from priorshift.report.save import Picture
 
 # World -> how many hidden dispositions an agent has, and what they drive.
@@ -18,6 +19,10 @@ CAUSES = {
     "coupled": (1, "one hidden disposition drives both what is done and what is expected"),
     "decoupled": (2, "one disposition drives what is done, and another what is expected"),
 }
+
+# A class of action has the colour of the behavior that always takes it.
+CLASSES = {"withdraw": PALETTE["depression"], "guard": PALETTE["paranoia"], "engage": PALETTE["adaptive"]}
+OTHER = ("#BBBBBB", "#DDDDDD")  # of any other class, in turn
 
 
 def draw_design(actions: Sequence[str], worlds: Sequence[str]) -> Picture:
@@ -84,6 +89,31 @@ def draw_bayes_check(table: pd.DataFrame) -> Picture:
         f"The mean distance from the diagonal is {apart.mean():.2f}, the greatest {apart.max():.2f}."
     )
     return Picture("bayes_check", grid.figure, text)
+
+
+def draw_choices(audits: pd.DataFrame) -> Picture:
+    """Draw what the training sets of each condition choose: a bar for each, the mean over its sets.
+
+    Parameters
+    ----------
+    audits : `examples.audit`, a row for each training set
+    """
+    shares = pd.DataFrame([json.loads(cell) for cell in audits["share_by_class"]], index=audits["condition"]).fillna(0)
+    means = 100 * shares.groupby(level="condition", sort=False).mean()
+    order = sorted(means.columns, key=lambda name: [*CLASSES, name].index(name))
+    colours = [CLASSES.get(name, OTHER[k % 2]) for k, name in enumerate(order)]
+    figure, axis = plt.subplots(figsize=(8, 0.4 * len(means) + 1.2))
+    named = means[order].rename(index=name_condition, columns=lambda name: name.replace("_", " "))
+    named[::-1].plot.barh(stacked=True, color=colours, width=0.8, ax=axis)
+    axis.set(xlabel="share of the training examples (%)", ylabel="", xlim=(0, 100))
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.tight_layout()
+    told = "; ".join(f"{condition}: {_list_shares(row)}" for condition, row in named.iterrows())
+    return Picture("choices", figure, f"What is chosen in the training examples of each condition. {told}.")
+
+
+def _list_shares(row: pd.Series) -> str:
+    return ", ".join(f"{name} {share:.0f} %" for name, share in row[row > 0].items())
 
 
 def draw_losses(losses: pd.DataFrame, palette: Mapping[str, str]) -> Picture:
