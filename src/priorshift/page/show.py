@@ -18,7 +18,7 @@ def show_answer(findings: Findings, numbers: Numbers) -> None:
 
     Parameters
     ----------
-    numbers : of the figures shown so far; this one's is added
+    numbers : of the figures shown so far. This one's is added.
     """
     lead = f"**{judge_study(list_claims(findings), findings)}**"
     display(Markdown("\n\n".join([*list_warnings(findings), lead, *answer_question(findings)])))
@@ -30,7 +30,7 @@ def show_section(section: Section, numbers: Numbers) -> None:
 
     Parameters
     ----------
-    numbers : of the figures shown so far; the section's are added, and one that was shown is referred to
+    numbers : of the figures shown so far. The section's are added. One that was shown before is referred to.
     """
     display(Markdown(f"## {section.title}"))
     for part in section.parts:

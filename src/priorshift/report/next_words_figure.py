@@ -88,7 +88,7 @@ def describe_next_words(panels: Mapping[str, pd.DataFrame], stem: str) -> str:
 
     Parameters
     ----------
-    panels : as `draw_next_words`; the two words that rose most are named
+    panels : as for `draw_next_words`. The two words that rose most are named.
     """
     told = []
     for condition, words in panels.items():
