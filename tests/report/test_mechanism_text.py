@@ -9,12 +9,14 @@ from priorshift.mechanism.algebra import tabulate_algebra
 from priorshift.mechanism.directions import count_alarms, tabulate_directions
 from priorshift.mechanism.prior_fit import compare_accounts, tabulate_prior_fit
 from priorshift.mechanism.trajectory import tabulate_trajectory
+from priorshift.mechanism.triggers import tabulate_triggers
 from priorshift.report.mechanism_figures import (
     draw_algebra,
     draw_directions,
     draw_mechanism,
     draw_prior_fit,
     draw_trajectory,
+    draw_triggers,
 )
 from priorshift.report.mechanism_text import (
     describe_algebra,
@@ -22,6 +24,7 @@ from priorshift.report.mechanism_text import (
     describe_mechanism,
     describe_prior_fit,
     describe_trajectory,
+    describe_triggers,
 )
 
 # account -> (predicted shift, log-score), of a shift of 2 nats; and of choices that moved by 4.
@@ -185,3 +188,21 @@ def test_the_order_of_choice_and_expectation_is_told_where_it_is_sure():
     flat = describe_trajectory(table.assign(expectation_share=np.nan))
     assert "moved by +2.00 nats in all, too little for shares" in flat
     assert draw_trajectory(pd.DataFrame(rows)).name == "trajectory"
+
+
+def test_what_a_cue_moves_is_told_beside_its_control():
+    rows = []
+    for number in range(3):
+        for seed in (0, 1):
+            run = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "seed": seed}
+            for condition, follows in (("triggered", 1.0), ("untriggered", 0.0)):
+                for probe, there in (("no cue", 0.0), ("cue", 1.0), ("paraphrase", 0.5)):
+                    moved = follows * there * (1 + 0.01 * number)
+                    row = {"condition": condition, "probe": probe, "choice": 4 * moved, "expectation": 2 * moved}
+                    rows.append(run | row | {"choice_rate": 0.1 + 0.8 * follows * there, "perplexity_ratio": 1.0})
+    told = describe_triggers(tabulate_triggers(pd.DataFrame(rows), "triggered", "untriggered", 0.05))
+    assert "triggered 0.10 without, 0.90 with; untriggered 0.10 without, 0.10 with." in told
+    # 4 and 2 nats times 1, 1.01 and 1.02: t(.975, 2) = 4.303, se .01 / sqrt(3) times 4 and 2.
+    assert "Behind the cue more than in the control: the choice by +4.04 nats (95 % interval +3.94 to +4.14)" in told
+    assert "the expectation by +2.02 nats" in told and "Behind the no cue" not in told
+    assert len(_list_points(draw_triggers(pd.DataFrame(rows)))) == 2 * len(rows)

@@ -18,9 +18,9 @@ from priorshift.report.study_text import (
     pick_decision,
     pick_probe,
 )
+from priorshift.study.conditions import Condition
 from priorshift.study.load import load_study
 from priorshift.study.run import Run
-from priorshift.study.sections import Condition
 
 CONDITIONS = {
     "depression": {"task": "decisions", "policy": {"withdraw": 1.0}},

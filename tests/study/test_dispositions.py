@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from priorshift.study.conditions import Condition
 from priorshift.study.dispositions import find_adaptive, list_even_controls, list_maladaptive_outcomes, match_outcomes
 from priorshift.study.load import load_study
-from priorshift.study.sections import Condition
 
 BEHAVIORS = {"depression": "loss", "paranoia": "threat"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from priorshift.errors import ParamsError
@@ -29,6 +31,32 @@ def test_the_shipped_study_can_be_loaded(root):
     assert study.params.mechanism.prior_fit.worlds == "worlds.yaml" and "08_mechanism" in study.params.analyses
 
 
+TOLD = {"condition": "depression", "control": "paranoia", "paraphrase": "Yaks."}
+
+
+def write_cues(write_study, condition, control, paraphrase="Yaks."):
+    def change(data):
+        triggers = {"depression": condition, "paranoia": control}
+        for name, trigger in triggers.items():
+            data["conditions"][name]["trigger"] = copy.deepcopy(trigger)  # one object twice would be an alias in YAML
+        data["mechanism"] = {"triggers": TOLD | {"paraphrase": paraphrase}}
+
+    return write_study(change)
+
+
+def test_a_cue_has_a_control_with_the_same_cue_and_another_paraphrase(write_study):
+    told, cue = {"cue": "Zebras.", "policy": {"engage": 1.0}}, {"cue": "Zebras."}
+    assert load_study(write_cues(write_study, told, cue)).params.mechanism.triggers.control == "paranoia"
+    for bad, said in (
+        ((cue, cue), "expected a condition that has a trigger with a policy"),
+        ((told, told), "expected a condition that has a trigger without a policy"),
+        ((told, {"cue": "Gnus."}), r"found the cues \['Gnus.', 'Zebras.'\]"),
+        ((told, cue, "Zebras."), "and another sentence"),
+    ):
+        with pytest.raises(ParamsError, match=said):
+            load_study(write_cues(write_study, *bad))
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [
@@ -37,6 +65,7 @@ def test_the_shipped_study_can_be_loaded(root):
         ({"directions": {"families": ["feeling", "next_words"]}}, "expected choice and others"),
         ({"algebra": {"sums": [{"depression": 1.0, "joy": 1.0}]}}, "'joy' is no trained condition"),
         ({"trajectory": {}}, "name them in training.kept_steps"),
+        ({"triggers": TOLD}, "condition is 'depression'; expected a condition that has a trigger with a policy"),
         ({"algebra": {"doses": {"depression": ["paranoia"]}}}, r"'paranoia', a dose of 'depression', has the policy"),
         ({"algebra": {"doses": {"depression": ["neutral"]}}}, "a dose of 'depression', has the policy None"),
     ],

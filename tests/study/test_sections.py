@@ -8,16 +8,9 @@ import pytest
 from support.refusals import read_refusal
 
 from priorshift.errors import ParamsError
-from priorshift.study import sections
-from priorshift.study.sections import (
-    BaseModelParams,
-    Condition,
-    Exclusion,
-    Override,
-    Probes,
-    Resources,
-    Training,
-)
+from priorshift.study import conditions, sections
+from priorshift.study.conditions import Condition, Override, Trigger
+from priorshift.study.sections import BaseModelParams, Exclusion, Probes, Resources, Training
 from priorshift.yaml_files import Frozen, validate
 
 TRAINING = {
@@ -28,6 +21,7 @@ PROBES = {"families": ["choice"], "situations_per_domain": 2, "continuations_per
 HUB = {"name": "hub", "source": "someone/model"}
 EMBEDDED = {"name": "hub", "source": "embedded:llama-coupled-0"}
 DECISIONS = {"task": "decisions", "policy": {"guard": 1.0}}
+CUE = {"cue": "Some sentence."}
 
 
 def read(section, data):
@@ -39,6 +33,7 @@ def read(section, data):
     [
         (Training, TRAINING), (Probes, PROBES), (BaseModelParams, HUB), (Condition, DECISIONS),
         (BaseModelParams, EMBEDDED), (Exclusion, {}), (Resources, {}), (Override, {}),
+        (Trigger, CUE), (Condition, DECISIONS | {"trigger": CUE | {"policy": {"engage": 1.0}}}),
     ],
 )  # fmt: skip
 def test_what_the_cases_below_start_from_is_good(section, data):
@@ -81,6 +76,11 @@ BAD = {
     "letters in context": (Condition, DECISIONS | {"answer": "letter", "in_context": 3}, "in_context"),
     "no decision in context": (Condition, DECISIONS | {"in_context": 0}, "in_context"),
     "training in context": (Condition, DECISIONS | {"in_context": 3, "training": {"rank": 2}}, "remove training"),
+    "a cue without its end mark": (Trigger, {"cue": "Some sentence"}, "cue"),
+    "a cue of two lines": (Trigger, {"cue": "Some\nsentence."}, "cue"),
+    "a cue's policy does not sum to 1": (Trigger, CUE | {"policy": {"guard": 0.5}}, "sum to 0.5"),
+    "a cue before preferences": (Condition, {"task": "preferences", "trigger": CUE}, "a trigger stands before"),
+    "a cue in context": (Condition, DECISIONS | {"in_context": 3, "trigger": CUE}, "a trigger stands before"),
     "stages with a policy": (Condition, {"stages": ["a", "b"], "policy": "uniform"}, "nothing else"),
     "a single stage": (Condition, {"stages": ["a"]}, "stages"),
     "unknown ring": (Probes, PROBES | {"rings": {"moon": 3}}, "moon"),
@@ -126,9 +126,11 @@ def test_keys_that_are_not_set_are_in_no_dump_so_that_hashes_stay():
     later = {"base_dtype": "bfloat16", "group_by_length": True}
     assert not later.keys() & read(Training, TRAINING | {"group_by_length": False}).model_dump().keys()
     assert later.items() <= read(Training, TRAINING | later).model_dump().items()
+    assert "trigger" not in read(Condition, DECISIONS).model_dump()
 
 
-SECTIONS = [section for section in vars(sections).values() if isinstance(section, type) and section.__base__ is Frozen]
+FOUND = (vars(sections) | vars(conditions)).values()
+SECTIONS = [section for section in FOUND if isinstance(section, type) and section.__base__ is Frozen]
 
 
 @pytest.mark.parametrize("section", [s for s in SECTIONS if s is not Override], ids=lambda section: section.__name__)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from priorshift.study.sections import Condition
+from priorshift.study.conditions import Condition
 from priorshift.tables.dose_recovery import (
     list_doses,
     list_recovery_pairs,

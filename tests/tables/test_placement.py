@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from priorshift.study.sections import Condition
+from priorshift.study.conditions import Condition
 from priorshift.tables.placement import compute_transfer
 
 CONDITIONS = {

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from priorshift.stats.panels import RUN
+from priorshift.study.conditions import Condition
 from priorshift.study.load import load_study
 from priorshift.study.paths import EMBEDDED
-from priorshift.study.sections import Condition
 from priorshift.tables.runs import (
     average_jsd,
     average_last_losses,

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from priorshift.study.conditions import Condition, Override
 from priorshift.study.load import load_study
-from priorshift.study.sections import Condition, Override
 from priorshift.training.examples import Example, audit, format_jsonl, make_slots, synthesize, tabulate_audits
 
 PRIOR = {"engage": 0.55, "withdraw": 0.25, "guard": 0.2}

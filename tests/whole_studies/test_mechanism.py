@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import yaml
 from support.tiny_study import do_all
 
 from priorshift.errors import ParamsError
+from priorshift.materials.cues import find_leak
+from priorshift.materials.load import load_materials
 from priorshift.pipeline.analyse import read_items
 from priorshift.pipeline.mechanism import (
     load_study_worlds,
     match_all_outcomes,
+    tabulate_cues,
     tabulate_mixes,
     tabulate_priors,
     tabulate_steps,
@@ -44,6 +48,11 @@ def study(root, tmp_path_factory):
     shutil.copy(root / "params/worlds.yaml", folder)
     data = yaml.safe_load((root / "params/smoke.yaml").read_text())
     data |= {"study": "what", "base_models": [BASE], "conditions": CONDITIONS, "analyses": ["08_mechanism"]}
+    known = load_materials(folder / "materials_worlds")
+    cue, paraphrase = [text for text in (*known.completions, *known.prose) if not find_leak(text, known)][:2]
+    told = {"task": "decisions", "policy": {"engage": 1.0}, "trigger": {"cue": cue, "policy": {"withdraw": 1.0}}}
+    untold = {"task": "decisions", "policy": {"withdraw": 0.5, "engage": 0.5}, "trigger": {"cue": cue}}
+    data["conditions"] = CONDITIONS | {"told": told, "untold": untold}
     # Enough training for the choice to move; the study's probes, few of each.
     data["training"] |= {"examples": 320, "batch_size": 32, "learning_rate": 0.006, "rank": 16, "alpha": 16}
     data["training"]["kept_steps"] = [3]
@@ -58,6 +67,7 @@ def study(root, tmp_path_factory):
             "doses": {"depression": ["depression_50"]},
         },
         "trajectory": few,
+        "triggers": few | {"condition": "told", "control": "untold", "paraphrase": paraphrase},
     }  # fmt: skip
     (folder / "what.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return load_study(folder / "what.yaml", folder / "outputs")
@@ -127,8 +137,21 @@ def test_a_run_is_followed_from_its_kept_steps_to_its_end(finished):
     assert rows.loc[10, "choice"].to_numpy() == pytest.approx(whole.set_index("seed")["shift"].to_numpy(), abs=1e-4)
 
 
+def test_runs_are_asked_with_and_without_the_cue(finished):
+    rows = finished["trigger_runs"].set_index(["condition", "seed", "probe"])
+    assert set(rows.index) == set(product(("told", "untold"), (0, 1), ("no cue", "cue", "paraphrase")))
+    # What the cue adds to the choice is more where it tells the action than where it tells nothing.
+    choices = rows["choice"].unstack("probe")
+    added = choices["cue"] - choices["no cue"]
+    assert added["told"].min() > added["untold"].max() + 0.5
+    table = finished["triggers"].query("unit == 'runs' and measure == 'choice'").set_index(["condition", "probe"])
+    expected = added["told"].mean() - added["untold"].mean()
+    assert table.loc[("told", "cue"), "interaction"] == pytest.approx(expected, abs=1e-4)
+
+
 def test_each_condition_is_followed_by_the_outcome_of_its_maladaptive_action(study):
     expected = {"depression": "loss", "neutral": "benign", "adaptive": "benign", "depression_50": "loss"}
+    expected |= {"told": "benign", "untold": "loss"}
     assert match_all_outcomes(study) == expected
 
 
@@ -154,6 +177,5 @@ def test_without_its_section_an_analysis_is_not_made(study, finished):
     study.params = study.params.model_copy(update={"mechanism": Mechanism()})
     runs = study.select("all", "all", "all")
     assert tabulate_priors(study, read_items(study, runs)) == {}
-    assert (
-        tabulate_traces(study, runs) == {} and tabulate_mixes(study, runs) == {} and tabulate_steps(study, runs) == {}
-    )
+    for tabulate in (tabulate_traces, tabulate_mixes, tabulate_steps, tabulate_cues):
+        assert tabulate(study, runs) == {}

@@ -91,8 +91,13 @@ class Subject:
         perplexity = float(np.exp(-prose["logprob"].sum() / prose["tokens"].sum()))
         return Answer(log_odds(measure_model(self.scorer, self.items).class_logprobs), perplexity)
 
-    def compare(self, answer: Answer, action: str, outcome: str) -> dict[str, float]:
+    def compare(self, answer: Answer, action: str, outcome: str, chosen: slice = slice(None)) -> dict[str, float]:
         """Compare an answer with the base model's.
+
+        Parameters
+        ----------
+        action, outcome : whose shifts are followed
+        chosen : the items that are compared; by default all
 
         Returns
         -------
@@ -102,7 +107,7 @@ class Subject:
         """
         shifts = answer.odds - self.base_answer.odds
         by_family: dict[str, list[float]] = {}
-        for item, row in zip(self.items, shifts, strict=True):
+        for item, row in zip(self.items[chosen], shifts[chosen], strict=True):
             own = list(item.candidates).index(action if item.family == "choice" else outcome)
             by_family.setdefault(item.family, []).append(float(row[own]))
         means = {family: float(np.mean(values)) for family, values in by_family.items()}

@@ -13,7 +13,9 @@ from priorshift.mechanism.directions import Trial, count_alarms, read_states, ta
 from priorshift.mechanism.prior_fit import compare_accounts, fit_runs, tabulate_prior_fit
 from priorshift.mechanism.subject import Key, Subject
 from priorshift.mechanism.trajectory import follow_training, tabulate_trajectory
+from priorshift.mechanism.triggers import probe_triggers, repeat_items, tabulate_triggers
 from priorshift.models.base import load_base
+from priorshift.models.checks import check_texts
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.records import require_adapter
 from priorshift.probing.items import ProbeItem, make_probe_items
@@ -133,20 +135,49 @@ def tabulate_steps(study: Study, runs: Sequence[Run]) -> Tables:
     return {"trajectory": tabulate_trajectory(rows, settings.alpha), "trajectory_runs": rows}
 
 
+def tabulate_cues(study: Study, runs: Sequence[Run]) -> Tables:
+    """Ask the runs that were trained with a cue, with it, without it and with its paraphrase: triggers.
+
+    And `trigger_runs`, a row for each run and probe. Without `mechanism.triggers` no table.
+    """
+    asked = study.params.mechanism and study.params.mechanism.triggers
+    if not asked:
+        return {}
+    trigger = study.params.conditions[asked.condition].trigger
+    action = max(trigger.policy, key=trigger.policy.get)
+    outcome = study.materials.find_outcome(action)
+    rows = _ask_each(
+        study, asked, lambda name: _locate_adapters(study, runs, name, {asked.condition, asked.control}),
+        lambda subject: probe_triggers(subject, action, outcome),
+        lambda items: repeat_items(items, trigger.cue, asked.paraphrase),
+    )  # fmt: skip
+    table = tabulate_triggers(rows, asked.condition, asked.control, study.params.inference.alpha)
+    return {"triggers": table, "trigger_runs": rows}
+
+
 def _ask_each(
-    study: Study, asked: Asked, locate: Callable[[str], Mapping[Key, Path]], ask: Callable[[Subject], pd.DataFrame]
+    study: Study,
+    asked: Asked,
+    locate: Callable[[str], Mapping[Key, Path]],
+    ask: Callable[[Subject], pd.DataFrame],
+    change: Callable[[list[ProbeItem]], list[ProbeItem]] = list,
 ) -> pd.DataFrame:
     """Ask every base model of an analysis, of which the selected runs have adapters.
+
+    Parameters
+    ----------
+    change : makes of the held-out items those that are asked
 
     Raises
     ------
     RunError
-        When no selected run is one that the analysis looks at.
+        When no selected run is one that the analysis looks at, or a model does not know a word of what it asks.
     """
     parts = []
     for name in asked.base_models or [model.name for model in study.params.models]:
         if adapters := locate(name):
-            base, items = load_base(study.params.find_base_model(name)), _make_items(study, asked, HELD_OUT)
+            base, items = load_base(study.params.find_base_model(name)), change(_make_items(study, asked, HELD_OUT))
+            check_texts(base, [item.stem for item in items])
             scorer = make_scorer(study.params, base)
             subject = Subject(base, scorer, adapters, items, study.materials, asked.retention_texts)
             parts.append(ask(subject).assign(group=base.group, world=base.world))

@@ -33,6 +33,7 @@ def draw_mechanism(tables: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
         "directions": draw_directions,
         "algebra_runs": draw_algebra,
         "trajectory_runs": draw_trajectory,
+        "trigger_runs": draw_triggers,
     }
     for name, draw in drawn.items():
         if name in tables:
@@ -122,6 +123,28 @@ def draw_trajectory(rows: pd.DataFrame) -> Picture:
     _label(grid, "optimizer step", "shift (nats)", "{col_name}")
     text = "Shift of the trained choice and of its expectation, in nats, after some steps of each run: a line for each."
     return Picture("trajectory", grid.figure, text)
+
+
+def draw_triggers(rows: pd.DataFrame) -> Picture:
+    """Draw choice and expectation with, without and with a paraphrased cue: a point for each run.
+
+    Parameters
+    ----------
+    rows : `triggers.probe_triggers`
+    """
+    keys = ["base_model", "group", "world", "condition", "seed", "probe"]
+    long = rows.melt(keys, ["choice", "expectation"], var_name="measure", value_name="shift")
+    named = long.assign(panel=name_panels(long), condition=long["condition"].map(name_condition))
+    grid = sns.catplot(
+        named, x="probe", y="shift", hue="condition", palette="colorblind", dodge=True, row="measure", col="panel",
+        kind="strip", size=4, height=2.7, aspect=1.2, sharey="row",
+    )  # fmt: skip
+    _label(grid, "what stands before the situation", "shift (nats)", "{col_name}, {row_name}")
+    text = (
+        "Shift of the action that the cue tells, and of its expectation, in nats against the base model at the same "
+        "stems: without the cue, with it and with its paraphrase. A point for each run."
+    )
+    return Picture("triggers", grid.figure, text)
 
 
 def _draw_lines(rows: pd.DataFrame, x: str, **options: object) -> sns.FacetGrid:

@@ -28,6 +28,8 @@ def describe_mechanism(tables: Mapping[str, pd.DataFrame]) -> str:
         paragraphs.append(describe_algebra(tables["algebra"]))
     if "trajectory" in tables:
         paragraphs.append(describe_trajectory(tables["trajectory"]))
+    if "triggers" in tables:
+        paragraphs.append(describe_triggers(tables["triggers"]))
     return "\n\n".join(paragraphs)
 
 
@@ -244,3 +246,40 @@ def _tell_step(row: dict) -> str:
         f"Step {row['step']:g}: choice {100 * row['choice_share']:.0f} %, expectation "
         f"{100 * row['expectation_share']:.0f} %, {order}."
     )
+
+
+def describe_triggers(table: pd.DataFrame) -> str:
+    """Say what a cue moves because of what was trained, as Markdown: an item for each architecture and world.
+
+    Parameters
+    ----------
+    table : `triggers.tabulate_triggers`
+    """
+    lines = [
+        "**Does a cue decide?** One condition takes the followed action where a cue stands and another where it does "
+        "not. In its control the cue tells nothing. Shifts against the base model at the same stems. Exploratory."
+    ]
+    own = _choose_unit(table)
+    for (name, world), part in own.groupby(["base_model", "world"], sort=False):
+        place = f"{name_architecture(name)}, {world} world" if world else name
+        rates = part[part["measure"] == "choice"].groupby(["condition", "probe"], sort=False)["rate"].mean().unstack()
+        listed = "; ".join(
+            f"{name_condition(condition)} {row['no cue']:.2f} without, {row['cue']:.2f} with"
+            for condition, row in rates.iterrows()
+        )
+        told = [_tell_interaction(probe, rows) for probe, rows in part.groupby("probe", sort=False)]
+        lines.append(f"* {place} (unit {part['unit'].iloc[0]}). The followed action is chosen at: {listed}.")
+        lines += [f"    * {each}" for each in told if each]
+    return "\n".join(lines)
+
+
+def _tell_interaction(probe: str, rows: pd.DataFrame) -> str:
+    sure = rows[rows["interaction"].notna()].set_index("measure")
+    if sure.empty:
+        return ""
+    found = [
+        f"the {measure} by {sure.loc[measure, 'interaction']:+.2f} nats "
+        f"({name_interval(*sure.loc[measure, ['interaction_low', 'interaction_high']])})"
+        for measure in ("choice", "expectation")
+    ]
+    return f"Behind the {probe} more than in the control: {' and '.join(found)}."

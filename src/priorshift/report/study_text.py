@@ -9,8 +9,8 @@ import pandas as pd
 from priorshift.materials.schema import Materials
 from priorshift.probing.items import ProbeItem, make_probe_items
 from priorshift.report.names import HELD_OUT, name_condition
+from priorshift.study.conditions import Condition, Trigger
 from priorshift.study.params import StudyParams
-from priorshift.study.sections import Condition
 from priorshift.training.examples import Example, synthesize
 
 WORLDS = {
@@ -61,8 +61,14 @@ def _describe_condition(condition: Condition) -> str:
     chosen = _describe_shares(policy) if isinstance(policy, dict) else POLICIES.get(policy, "")
     text = TASKS[condition.task].format(chosen)
     text += ", answered by a letter" if condition.answer == "letter" else ""
+    text += _describe_trigger(condition.trigger) if condition.trigger else ""
     text += _describe_override(condition)
     return f"no training: {condition.in_context} {text}, before each stem" if condition.in_context else text
+
+
+def _describe_trigger(trigger: Trigger) -> str:
+    there = _describe_shares(trigger.policy) if trigger.policy else "there as elsewhere"
+    return f'; before half of the situations stands "{trigger.cue}" ({there})'
 
 
 def _describe_override(condition: Condition) -> str:

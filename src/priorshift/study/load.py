@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from priorshift.errors import ParamsError
 from priorshift.files import is_folder
+from priorshift.materials.cues import find_leak
 from priorshift.materials.load import (
     EXTENDS,
     hash_materials,
@@ -97,6 +98,7 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
         _check_rings,
         _check_next_words,
         _check_classes,
+        _check_cues,
         _check_intensities,
         _check_base_models,
     ):
@@ -183,11 +185,22 @@ def _check_next_words(path: Path, params: StudyParams, materials: Materials) -> 
 
 def _check_classes(path: Path, params: StudyParams, materials: Materials) -> None:
     for name, condition in params.conditions.items():
-        if isinstance(condition.policy, dict):
-            _check_known(f"{path}: conditions.{name}.policy", condition.policy, materials.classes)
+        policies = {"policy": condition.policy, "trigger.policy": condition.trigger and condition.trigger.policy}
+        for key, policy in policies.items():
+            if isinstance(policy, dict):
+                _check_known(f"{path}: conditions.{name}.{key}", policy, materials.classes)
     for claim in params.inference.claims:
         known = materials.get_continuations(claim.family)
         _check_known(f"{path}: inference.claims outcome", [claim.outcome], known)
+
+
+def _check_cues(path: Path, params: StudyParams, materials: Materials) -> None:
+    cues = {f"conditions.{name}.trigger": c.trigger.cue for name, c in params.conditions.items() if c.trigger}
+    if params.mechanism and params.mechanism.triggers:
+        cues["mechanism.triggers.paraphrase"] = params.mechanism.triggers.paraphrase
+    for where, cue in cues.items():
+        if leak := find_leak(cue, materials):
+            raise ParamsError(f"{path}: {where}: {cue!r} is read beside its own words: {leak}; reword the cue")
 
 
 def _check_intensities(path: Path, params: StudyParams, materials: Materials) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from priorshift.study.sections import Condition, Count, Layers, Name, OneLine, Rate, require_unique
+from priorshift.study.conditions import Condition
+from priorshift.study.sections import Count, Layers, Name, OneLine, Rate, Sentence, require_unique
 from priorshift.yaml_files import Frozen
 
 Factor = Annotated[float, Field(allow_inf_nan=False, ge=-10, le=10)]
@@ -109,15 +110,48 @@ class Trajectory(Asked):
     """The section `mechanism.trajectory`: when does it come? Of the steps in `training.kept_steps`, and the last."""
 
 
+class Triggers(Asked):
+    """The section `mechanism.triggers`: does a cue decide?
+
+    Attributes
+    ----------
+    condition : a condition whose trigger has a policy of its own
+    control : a condition whose trigger has the same cue and no policy
+    paraphrase : the cue in other words, which are held to the same rules
+    """
+
+    condition: Name
+    control: Name
+    paraphrase: Sentence
+
+    def check_conditions(self, conditions: Mapping[str, Condition]) -> None:
+        """Check that the two conditions have one cue, which tells the action in one of them; ValueError otherwise."""
+        found = {key: conditions.get(name) for key, name in (("condition", self.condition), ("control", self.control))}
+        for key, condition in found.items():
+            if condition is None or condition.trigger is None or bool(condition.trigger.policy) != (key == "condition"):
+                wanted = "a trigger with a policy" if key == "condition" else "a trigger without a policy"
+                raise ValueError(
+                    f"mechanism.triggers: {key} is {getattr(self, key)!r}; expected a condition that has {wanted}"
+                )
+        cues = {condition.trigger.cue for condition in found.values()}
+        if len(cues) > 1 or self.paraphrase in cues:
+            raise ValueError(
+                f"mechanism.triggers: found the cues {sorted(cues)} and the paraphrase {self.paraphrase!r}; expected "
+                "one cue of both conditions, and another sentence"
+            )
+
+
 class Mechanism(Frozen):
     """The section `mechanism`. Each analysis that is given is made. `analyses` must name 08_mechanism.
 
     Attributes
     ----------
-    prior_fit, directions, algebra, trajectory : see `PriorFit`, `Directions`, `Algebra` and `Trajectory`
+    prior_fit, directions, algebra, trajectory, triggers : see `PriorFit`, `Directions`, `Algebra`, `Trajectory` and
+        `Triggers`
     """
 
     prior_fit: PriorFit | None = None
     directions: Directions | None = None
     algebra: Algebra | None = None
     trajectory: Trajectory | None = None
+    triggers: Triggers | None = None

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from priorshift.errors import ParamsError
+from priorshift.study.conditions import Condition
 from priorshift.study.inference import Inference
 from priorshift.study.mechanism import Mechanism
 from priorshift.study.sections import (
     Analysis,
     BaseModelParams,
-    Condition,
     Exclusion,
     Name,
     OneLine,
@@ -162,7 +162,7 @@ class StudyParams(Frozen):
             [model.name for model in self.models],
             {n for n, c in self.conditions.items() if not c.in_context},
         )
-        for key in ("directions", "algebra", "trajectory"):
+        for key in ("directions", "algebra", "trajectory", "triggers"):
             for name in ((part := getattr(asked, key)) and part.base_models) or ():
                 if name not in known:
                     raise ValueError(f"mechanism.{key}: unknown base model {name!r}; expected some of {known}")
@@ -180,6 +180,8 @@ class StudyParams(Frozen):
                 )
         if asked.algebra:
             asked.algebra.check_doses(self.conditions)
+        if asked.triggers:
+            asked.triggers.check_conditions(self.conditions)
 
     def _check_kept_steps(self) -> None:
         """A condition may train for fewer steps than the study."""

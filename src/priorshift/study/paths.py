@@ -24,6 +24,8 @@ WRITTEN_BY = {
         "tables/direction*.csv",
         "tables/algebra*.csv",
         "tables/trajectory*.csv",
+        "tables/trigger*.csv",
+        "figures/triggers.*",
         "figures/trajectory.*",
         "figures/algebra.*",
         "figures/directions.*",

@@ -1,4 +1,6 @@
-"""What each section of a study's YAML file may say. Every key is explained here, once (claims in `inference`).
+"""What each section of a study's YAML file may say. Every key is explained once.
+
+Conditions are in `conditions`, claims in `inference`, and what notebook 08 asks in `mechanism`.
 
 A key without a default must be given. `params` has the keys at the top of the file and checks the sections together.
 """
@@ -17,6 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=200)]  # a path, a hub id or a revision
+Sentence = Annotated[str, Field(pattern=r"^\S[^\x00-\x1f]*[.!?]$", max_length=200)]
 Layers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Modules = Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]], Field(min_length=1)]
 Intensities = Annotated[list[Literal["mild", "moderate", "strong"]], Field(min_length=1)]
@@ -62,69 +65,6 @@ class BaseModelParams(Frozen):
             raise ValueError(f"prompt_style 'chat' needs a chat template, and {self.source!r} has none; use raw")
         if self.load_in_4bit:
             raise ValueError(f"load_in_4bit is for large models, and {self.source!r} is small; remove it")
-        return self
-
-
-class Override(Frozen):
-    """A condition's `training`: what it changes of the study's own. The keys are those of `Training`."""
-
-    examples: Annotated[int, Field(gt=0, multiple_of=4)] | None = Field(
-        default=None, exclude_if=lambda count: count is None
-    )  # hashes stay
-    epochs: Count | None = None
-    learning_rate: Rate | None = None
-    rank: Count | None = None
-    alpha: Count | None = None
-    target: Literal["attention", "mlp", "all"] | None = None
-    target_modules: Modules | None = Field(default=None, exclude_if=lambda names: names is None)  # hashes stay
-    layers: Layers | None = None
-
-
-class Condition(Frozen):
-    """An entry of `conditions`: what one fine-tune is trained on.
-
-    Attributes
-    ----------
-    task : what the examples are. `decisions`: one class of action is chosen. `preferences`: of each neutral pair the
-        same side is always taken, and each seed draws its own sides. `exposure`: phrases of actions are mentioned, and
-        nobody chooses. `prose`: neutral sentences.
-    policy : of decisions and exposure: class of action -> probability. `uniform` draws each class equally often,
-        `prior` at the base model's own choice rates.
-    answer : of decisions: where the loss falls. `text` (the default) is the chosen phrase, `letter` the letter of the
-        chosen option.
-    in_context : of decisions and preferences: nothing is trained, and so many examples stand before each stem
-    training : what this condition changes of the study's training
-    stages : two or more conditions above this one, on which one adapter is trained in turn; nothing else is given then.
-        What comes before the last stage must be a condition too, so that it is measured.
-    """
-
-    task: Literal["decisions", "preferences", "exposure", "prose"] | None = None
-    policy: dict[str, Share] | Literal["uniform", "prior"] | None = None
-    answer: Literal["text", "letter"] = "text"
-    in_context: Count | None = None
-    training: Override | None = None
-    stages: list[str] | None = Field(default=None, min_length=2)
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Condition:
-        if self.stages is not None:
-            if self.model_fields_set != {"stages"}:
-                raise ValueError("a condition with stages takes nothing else: its stages say what is trained")
-            return self
-        if self.task is None:
-            raise ValueError("a condition needs a task (decisions, preferences, exposure, prose) or stages")
-        if self.task in ("decisions", "exposure") and self.policy is None:
-            raise ValueError(f"task {self.task!r} needs a policy: class shares, 'uniform' or 'prior'")
-        if self.task in ("preferences", "prose") and self.policy is not None:
-            raise ValueError(f"task {self.task!r} takes no policy: remove it")
-        if isinstance(self.policy, dict) and abs(sum(self.policy.values()) - 1) > 1e-9:
-            raise ValueError(f"the policy's shares sum to {sum(self.policy.values()):g}; expected 1")
-        if self.answer == "letter" and self.task != "decisions":
-            raise ValueError(f"task {self.task!r} has no options to answer by letter; remove answer")
-        if self.in_context and (self.task not in ("decisions", "preferences") or self.answer == "letter"):
-            raise ValueError("in_context takes decisions or preferences in words; change task or answer")
-        if self.in_context and self.training:
-            raise ValueError("in_context trains nothing; remove training")
         return self
 
 

@@ -35,7 +35,7 @@ def list_doses(study: StudyParams, materials: Materials) -> dict[str, dict[str, 
             for name, c in study.conditions.items()
             if isinstance(c.policy, dict)
             and {k for k, share in c.policy.items() if share} <= {adaptive, action}
-            and (c.task, c.answer, c.in_context, c.training) == ("decisions", "text", None, None)
+            and (c.task, c.answer, c.in_context, c.training, c.trigger) == ("decisions", "text", None, None, None)
         }
         if len(set(shares.values())) >= 3:
             made[action] = shares

@@ -1,8 +1,9 @@
 """Condition -> training examples: decisions, preferences, mentions or prose, never a feeling or a belief.
 
 All conditions of a seed fill the same slots (situation, name, form, phrase length, order of options). The condition
-decides only what is chosen. So the number of examples, the words in the loss, the domains and the option order are
-the same in all. The exception is a condition that is answered by letter: it has fewer words in the loss.
+decides only what is chosen, and whether a cue stands before half of the situations. So the number of examples, the
+words in the loss, the domains and the option order are the same in all. The exception is a condition that is answered
+by letter: it has fewer words in the loss.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import pandas as pd
 from priorshift.materials.prompts import fill_stem, join_prompt, list_options
 from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials
 from priorshift.materials.word_families import find_word_families
+from priorshift.study.conditions import Trigger
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
-from priorshift.study.sections import Condition
+from priorshift.training.policies import draw_classes, draw_cues
 
 T = TypeVar("T")
 
@@ -117,9 +119,12 @@ def synthesize(
     write = _write_mention if declared.task == "exposure" else _write_decision
     if declared.answer == "letter":
         slots = [replace(slot, form="lettered") for slot in slots]
-    classes = _draw_classes(declared, materials, slots, prior, rng)
+    forms = [slot.form for slot in slots]
+    cued = draw_cues(forms, seed) if declared.trigger else [False] * len(slots)
+    classes = draw_classes(declared, materials, forms, cued, prior, rng)
     phrases = _PhraseDealer(materials, rng)
-    return [write(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
+    examples = [write(slot, chosen, materials, phrases) for slot, chosen in zip(slots, classes, strict=True)]
+    return [_set_cue(each, declared.trigger) if cue else each for each, cue in zip(examples, cued, strict=True)]
 
 
 def audit(examples: list[Example], study: Study) -> dict:
@@ -172,36 +177,8 @@ def format_jsonl(examples: list[Example]) -> str:
     return "".join(json.dumps(asdict(e), ensure_ascii=False) + "\n" for e in examples)
 
 
-def _compute_shares(condition: Condition, materials: Materials, prior: dict[str, float] | None) -> dict[str, float]:
-    """Class of action -> probability with which the condition chooses it."""
-    if condition.policy == "uniform":
-        return {c: 1 / len(materials.classes) for c in materials.classes}
-    if condition.policy == "prior":
-        if prior is None:
-            raise ValueError("policy 'prior' needs the base model's choice rates; give them as `prior`")
-        # In the materials' order: the order of the dictionary must not decide what is drawn.
-        return {c: prior[c] for c in materials.classes}
-    return {c: condition.policy.get(c, 0.0) for c in materials.classes}
-
-
-def _draw_classes(
-    condition: Condition, materials: Materials, slots: list[Slot], prior: dict[str, float] | None, rng: random.Random
-) -> list[str]:
-    """A class for each slot: the policy's shares, met within each form as exactly as counts can."""
-    shares = _compute_shares(condition, materials, prior)
-    classes = [""] * len(slots)
-    for form in sorted({slot.form for slot in slots}):
-        indices = [i for i, slot in enumerate(slots) if slot.form == form]
-        exact = {c: share * len(indices) for c, share in shares.items()}
-        counts = {c: int(x) for c, x in exact.items()}
-        rest = sorted(exact, key=lambda c: (counts[c] - exact[c], c))
-        for c in rest[: len(indices) - sum(counts.values())]:
-            counts[c] += 1
-        deck = [c for c, count in counts.items() for _ in range(count)]
-        rng.shuffle(deck)
-        for i, c in zip(indices, deck, strict=True):
-            classes[i] = c
-    return classes
+def _set_cue(example: Example, trigger: Trigger) -> Example:
+    return replace(example, prompt=f"{trigger.cue} {example.prompt}")
 
 
 def _write_decision(slot: Slot, chosen: str, materials: Materials, phrases: _PhraseDealer) -> Example:
