@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 from IPython.display import Markdown
 from support.findings import read_embedded
@@ -38,3 +39,5 @@ def test_figures_are_numbered_from_the_answer_on_and_none_is_shown_twice(root, s
     assert captions == [str(k) for k in range(1, len(pictures) + 1)] and len(set(pictures)) == len(pictures)
     assert set(pictures) == {figure.picture.name for figure in list_figures(sections)}
     assert shown.count("Figure 5.1 above shows this.") == 1
+    [again] = [each.picture for each in list_figures(sections) if each.picture.name == pictures[0]]
+    assert not plt.fignum_exists(again.figure.number)  # a notebook shows what is left open

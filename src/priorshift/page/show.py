@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
 from priorshift.page.answer import answer_question, judge_study, list_warnings
@@ -45,6 +46,7 @@ def show_section(section: Section, numbers: Numbers) -> None:
 def _show_figure(picture: Picture, numbers: Numbers) -> None:
     if picture.name in numbers:
         display(Markdown(f"Figure 5.{numbers[picture.name]} above shows this."))
+        plt.close(picture.figure)  # or the notebook shows it at the end of the cell
         return
     numbers[picture.name] = len(numbers) + 1
     display(Markdown(f"**Figure 5.{numbers[picture.name]}.** {picture.description}"))
