@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,3 +205,18 @@ def test_two_checkpoints_have_an_uncorrected_effect_size_and_three_a_corrected_o
 def test_equal_variances_and_numbers_have_the_degrees_of_freedom_of_students_t(test):
     made = test(np.array([1.0, 2.0, 3.0]), np.array([5.0, 6.0, 7.0]))
     assert made.df == pytest.approx(4) and made.se == pytest.approx(np.sqrt(2 / 3)) and made.estimate == -4
+
+
+@pytest.mark.parametrize("name", ["base_three", "base_five"])
+def test_unit_base_agrees_with_lmer_and_lmertest(name):
+    """Runs nested in checkpoints, a random slope of the condition over these: tests/stats/r/units.R fitted them."""
+    folder = Path(__file__).parent / "r"
+    rows = pd.read_csv(folder / "base_data.csv").query("dataset == @name")
+    wide = rows.pivot(index=["checkpoint", "condition", "run"], columns="item", values="shift")
+    pairs = [
+        tuple(wide.loc[checkpoint, condition].to_numpy() for condition in ("treatment", "control"))
+        for checkpoint in sorted(set(rows.checkpoint))
+    ]
+    made, expected = estimate_over_checkpoints(pairs), pd.read_csv(folder / "units.csv").set_index("dataset").loc[name]
+    assert expected.unit == "base" and not expected.singular
+    assert (made.estimate, made.se, made.df) == pytest.approx((expected.estimate, expected.se, expected.df), rel=1e-5)

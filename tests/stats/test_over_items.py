@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,19 @@ def test_it_is_the_mixed_model_where_domains_have_as_many_items():
     assert made.se == pytest.approx(fit.bse_fe["Intercept"], rel=1e-4)
     assert made.sd_domain == pytest.approx(np.sqrt(fit.cov_re.iloc[0, 0]), rel=1e-4)
     assert (made.df, made.n_items, made.domains) == (5, 48, "random (6)")
+
+
+@pytest.mark.parametrize("name", ["domains_half", "domains_fifth", "domains_small"])
+def test_it_agrees_with_lmer_and_lmertest(name):
+    """tests/stats/r/units.R fitted them."""
+    folder = Path(__file__).parent / "r"
+    rows = pd.read_csv(folder / "crossed_data.csv").query("dataset == @name")
+    wide = rows.pivot(index=["condition", "run"], columns="item", values="shift")
+    domains = rows.groupby("item")["domain"].first()[wide.columns].to_numpy()
+    made = estimate_over_items(wide.loc["treatment"].to_numpy(), wide.loc["control"].to_numpy(), domains)
+    expected = pd.read_csv(folder / "units.csv").set_index("dataset").loc[name]
+    assert expected.unit == "items" and not expected.singular
+    assert (made.estimate, made.se, made.df) == pytest.approx((expected.estimate, expected.se, expected.df), rel=1e-5)
 
 
 def test_a_domain_counts_once_however_many_items_it_has():

@@ -8,7 +8,7 @@ import pytest
 from support.refusals import read_refusal
 
 from priorshift.errors import ParamsError
-from priorshift.study.inference import Claim, Inference
+from priorshift.study.inference import Bayes, Claim, Inference
 from priorshift.yaml_files import validate
 
 CLAIM = {
@@ -39,6 +39,9 @@ BAD = {
         Inference, INFERENCE | {"claims": [UP, DOWN | {"worlds": ["coupled"]}]}, "keep one of them"
     ),
     "a reason of two lines": (Inference, INFERENCE | {"smallest_effect_reason": "a\nb"}, "smallest_effect_reason"),
+    "a prior without width": (Bayes, {"scale": 0.0}, "scale"),
+    "an unknown prior": (Inference, INFERENCE | {"bayes": {"prior": 1.0}}, "unknown key 'bayes.prior'"),
+    "too few draws to judge": (Bayes, {"draws": 10}, "draws"),
     "the old name of claims": (Inference, INFERENCE | {"confirmatory": []}, "unknown key 'confirmatory'"),
 }  # fmt: skip
 
@@ -49,7 +52,7 @@ def test_a_bad_value_is_refused_by_its_key(name):
     assert named in read_refusal(read, section, data)
 
 
-@pytest.mark.parametrize("section", [Claim, Inference], ids=lambda section: section.__name__)
+@pytest.mark.parametrize("section", [Bayes, Claim, Inference], ids=lambda section: section.__name__)
 def test_every_key_is_explained_once(section):
     described = section.__doc__.partition("----------\n")[2]
     explained = re.findall(r"^    ([\w, ]+) : ", described, re.MULTILINE)
@@ -69,3 +72,4 @@ def test_keys_that_are_not_given_leave_no_trace_in_a_dump():
     assert set(found.model_dump()["claims"][0]) == {*CLAIM, "claim", "worlds"}
     reason = {"smallest_effect_reason": "half a nat"}
     assert read(Inference, INFERENCE | reason).model_dump()["smallest_effect_reason"] == "half a nat"
+    assert read(Inference, INFERENCE | {"bayes": {}}).model_dump()["bayes"] == Bayes().model_dump()

@@ -59,9 +59,9 @@ NOTEBOOKS = {
         *PROBING,
     ),
     "04_test": (
-        *_show_with("agreement_text", "claim_figures", "claims_text", "coverage_text", "limits_text", "names"),
-        *_show_with("next_words_text", "palette", "power_text", "registration_text", "save", "synthesis_text"),
-        *_show_with("tables_text"),
+        *_show_with("agreement_text", "bayes_text", "claim_figures", "claims_text", "coverage_text", "limits_text"),
+        *_show_with("names", "next_words_text", "palette", "power_text", "registration_text", "save"),
+        *_show_with("synthesis_text", "tables_text"),
         *ANALYSIS,
     ),
     "05_report": ("page", "report", *ANALYSIS),
@@ -69,7 +69,7 @@ NOTEBOOKS = {
         *_show_with("design_figures", "names", "next_words_text", "palette", "save", "tables_text"),
         *ANALYSIS,
     ),
-    "07_calibration": (*_show_with("claim_figures", "limits_text", "names", "save"), *ANALYSIS),
+    "07_calibration": (*_show_with("bayes_text", "claim_figures", "limits_text", "names", "save"), *ANALYSIS),
     "08_mechanism": (
         "mechanism",
         "worlds",

@@ -47,6 +47,26 @@ class Claim(Frozen):
         return same and not apart and self.direction != other.direction
 
 
+class Bayes(Frozen):
+    """The section `inference.bayes`: a Bayesian fit of the declared contrasts, beside their tests.
+
+    It needs the extra packages of `pip install 'priorshift[bayes]'`. An empty section, `bayes: {}`, has the defaults.
+
+    Attributes
+    ----------
+    scale : nats, of the half-t priors (3 degrees of freedom) of all SDs; default 0.5. Half of an SD's prior then lies
+        below 0.38 nats, 95 % of it below 1.6.
+    effect_scale : nats, of the t priors (3 degrees of freedom) of the difference and of the mean; default 5
+    draws : of each of four chains, after as many that tune the sampler; default 1000
+    simulations : of each design, where notebook 07 checks these fits by simulation; default 200
+    """
+
+    scale: Rate = 0.5
+    effect_scale: Rate = 5.0
+    draws: Annotated[int, Field(ge=250)] = 1000
+    simulations: Annotated[int, Field(ge=20)] = 200
+
+
 class Inference(Frozen):
     """The section `inference`: what was decided before any result.
 
@@ -58,6 +78,7 @@ class Inference(Frozen):
     treatments : conditions whose effect is studied; default depression and paranoia
     controls : conditions that each treatment is compared with
     claims : the claims, Holm-corrected together; empty where a study claims nothing. All else is exploratory.
+    bayes : a Bayesian fit of the claimed contrasts beside the tests (`Bayes`); by default none
     """
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
@@ -66,6 +87,7 @@ class Inference(Frozen):
     treatments: list[str] = Field(default=["depression", "paranoia"], min_length=1)
     controls: list[str] = Field(min_length=1)
     claims: list[Claim]
+    bayes: Bayes | None = Field(default=None, exclude_if=lambda section: section is None)  # hashes stay
 
     _each_once = field_validator("treatments", "controls", "claims")(require_unique)
 

@@ -14,6 +14,8 @@ WRITTEN_BY = {
         "tables/calibration.csv",
         "tables/hard_cases.csv",
         "tables/domain_level.csv",
+        "tables/bayes_level.csv",
+        "tables/bayes_ranks.csv",
         "figures/calibration.*",
     ),
     "08_mechanism": (
