@@ -57,7 +57,7 @@ def test_too_many_is_one_line(tmp_path):
     job = start(3, tmp_path, CUDA_VISIBLE_DEVICES="0,1")
     said, error = job.communicate()
     assert job.returncode == 2 and said == ""
-    assert error.startswith("error: resources.gpus: found 3; this machine shows 2 ") and error.count("\n") == 1
+    assert error.startswith("error: resources.gpus: found 3, where this machine shows 2 ") and error.count("\n") == 1
     with pytest.raises(RunError, match="this machine shows 0"):
         gpus.take_gpus(1, [], tmp_path)
 

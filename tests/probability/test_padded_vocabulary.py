@@ -28,7 +28,7 @@ def test_probability_beyond_the_tokenizer_is_told_once(caplog, probabilities, to
     assert watch.largest == pytest.approx(sum(probabilities[2:]))
     assert len(caplog.records) == told
     if told:
-        assert "up to 0.2 of" in caplog.text and "logit 3 of 4" in caplog.text and "2 tokens" in caplog.text
+        assert "up to 0.2 of" in caplog.text and "most: 3 of 4" in caplog.text and "2 tokens" in caplog.text
 
 
 def test_the_scorer_tells_what_a_padded_model_gives_to_no_token(caplog):

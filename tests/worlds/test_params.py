@@ -16,7 +16,7 @@ BAD = {
     "unknown text": ({"texts": {"dairy": 1.0}}, "'story_named'"),
     "unknown episode": ({"episode_kinds": {"preferences": 1.0}}, "'preference'"),
     "unknown form": ({"choice_forms": {"letterd": 1.0}}, "'lettered'"),
-    "three levels": ({"scale_levels": [0.2, 0.3, 0.5]}, "found 3 shares; the materials have scales with 4"),
+    "three levels": ({"scale_levels": [0.2, 0.3, 0.5]}, "found 3 shares, where the materials have scales with 4"),
     "levels beyond one": ({"scale_levels": [0.2, 0.3, 0.5, 0.24]}, "scale_levels: the shares sum to 1.24"),
     "shares beyond one": (
         {"episode_kinds": {"situation": 0.7, "scale": 0.4}}, "episode_kinds: the shares sum to 1.1",

@@ -36,7 +36,7 @@ def read_scales(path: Path) -> dict[str, Scale]:
         for column, found, others in zip(("outcome", OPTIONS), own, shared, strict=True):
             if found != others:
                 raise MaterialsError(
-                    f"{where}: found {column} {found!r}; the scale's other items have {others!r}; make them agree"
+                    f"{where}: found {column} {found!r}, where the scale's other items have {others!r}; make them agree"
                 )
         item = {"text": values["text"], "key": int(values["key"])}
         items.append(validate(ScaleItem, item, where, MaterialsError))

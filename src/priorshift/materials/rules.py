@@ -227,7 +227,7 @@ def _check_action_lengths(materials: Materials, folder: Path) -> None:
                 raise MaterialsError(
                     f"{folder}/{file}: {name}: {found[other]!r} has {other} words, and {lacking} no such phrase"
                     f"{f' in {situation!r}' if file == 'domains.yaml' else ''}; "
-                    "give every class phrases of the same lengths, or conditions train on unequal numbers of words"
+                    "give every class phrases of the same lengths"
                 )
 
 
@@ -264,8 +264,8 @@ def _check_shared_words(materials: Materials, folder: Path) -> None:
         ]
     if shared:
         raise MaterialsError(
-            f"{folder}: content words, compared by their families, must not be in actions and in probes: "
-            f"{'; '.join(shared)}; reword one of each, or give the word and your reason in exceptions.yaml"
+            f"{folder}: actions and probes must share no family of content words: {', '.join(shared)}; "
+            "reword one of each, or give the word and your reason in exceptions.yaml"
         )
 
 

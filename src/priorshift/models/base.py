@@ -99,7 +99,7 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
     if gaps:
         raise ParamsError(
             f"base_models: {params.name}: {params.source!r} and its weights do not fit ({gaps}); get it "
-            "again, or save it whole (a model saved with its adapter: merge the two first)"
+            "again, or save it whole (an adapter merged into its model)"
         )
     for name, tensor in model.state_dict().items():
         # In parts: what is compared along the way takes several times their memory.

@@ -32,8 +32,8 @@ def check_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase, model: PreTr
     if beyond:
         raise ParamsError(
             f"base_models: {name}: its tokenizer has {max(tokens) + 1} tokens, and the model embeds {n_embedded} "
-            f"(the first beyond: {tokens[beyond[0]]!r}, {beyond[0]}); take this model's own tokenizer, or resize its "
-            "embeddings and save both"
+            f"(the first beyond: {tokens[beyond[0]]!r}, {beyond[0]}); take the model's tokenizer, or resize its "
+            "embeddings"
         )
 
 

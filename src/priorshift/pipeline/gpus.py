@@ -47,8 +47,8 @@ def take_gpus(count: int, names: Sequence[str], folder: Path) -> dict[str, TextI
     """
     if count > len(names):
         raise RunError(
-            f"resources.gpus: found {count}; this machine shows {len(names)} (nvidia-smi, CUDA_VISIBLE_DEVICES);"
-            " ask for fewer, or run on one that has them"
+            f"resources.gpus: found {count}, where this machine shows {len(names)} (nvidia-smi, CUDA_VISIBLE_DEVICES); "
+            "ask for fewer, or run on one that has them"
         )
     while True:
         taken: dict[str, TextIO] = {}

@@ -55,7 +55,7 @@ class PaddingWatch:
         if self.largest > TOLD and not told:
             first = self.n_tokens + int(beyond[mass.argmax()].argmax())
             logger.warning(
-                "logits beyond the tokenizer hold up to %.2g of the probability (most: logit %d of %d; the tokenizer "
-                "has %d tokens); no text has them: take the model's own tokenizer, or expect that share to be lost",
-                self.largest, first, logprobs.shape[1], self.n_tokens,
+                "logits beyond the tokenizer's %d tokens hold up to %.2g of the probability (most: %d of %d); take the "
+                "model's own tokenizer, or lose it",
+                self.n_tokens, self.largest, first, logprobs.shape[1],
             )  # fmt: skip

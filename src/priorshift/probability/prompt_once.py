@@ -71,8 +71,8 @@ def choose_method(forward: Forward, longest: int | None) -> Method:
     ahead = max((item.reads_ahead() for item in proof), default=0.0)
     if not ahead <= 10 * limits[0]:
         raise UserError(
-            f"{type(forward.model).__name__} is no causal language model as loaded: a token's logprob "
-            f"moves by {ahead:.2g} nats with the text after it; give a model that reads from left to right"
+            f"{type(forward.model).__name__} is no causal language model: a token's logprob moves by "
+            f"{ahead:.2g} nats with the text after it; give one that reads left to right"
         )
     method = _prove_tree(forward, proof, limits, longest)
     return method if method.name == "prompt_once" else _prove_cache(forward, proof, limits, method)

@@ -67,7 +67,7 @@ def draw_prior_fit(runs: pd.DataFrame) -> Picture:
 def draw_directions(table: pd.DataFrame) -> Picture:
     """Draw the shift of expectation under each direction, added and projected out, by block: a point a base model.
 
-    Changes that raise perplexity beyond `RETENTION_LIMIT` are left out, as in the report: there a direction's shift of
+    Changes that raise perplexity beyond `RETENTION_LIMIT` are left out, as in the report. There a direction's shift of
     many nats is damage, and would hide all else.
 
     Parameters

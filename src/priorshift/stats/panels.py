@@ -87,9 +87,9 @@ def check_items(items: pd.DataFrame) -> pd.DataFrame:
     if not np.isfinite(shift).all():
         first = table[~np.isfinite(shift)].iloc[0]
         raise UserError(
-            f"items has {int((~np.isfinite(shift)).sum())} shift(s) that are not finite numbers, first: "
+            f"items has {int((~np.isfinite(shift)).sum())} shift(s) that are not finite, first: "
             f"{first.base_model}, {first.condition}, seed {first.seed}, item {first['item']}; "
-            "leave such rows out (an excluded item) or mend the measurement"
+            "leave such rows out, or mend the measurement"
         )
     twice = table.duplicated(COLUMNS[:-1])
     if twice.any():

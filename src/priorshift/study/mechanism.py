@@ -92,7 +92,7 @@ class Algebra(Asked):
         return {*summed, *self.doses, *(name for doses in self.doses.values() for name in doses)}
 
     def check_doses(self, conditions: Mapping[str, Condition]) -> None:
-        """Check that each dose takes its treatment's action in a share that is a factor; ValueError otherwise."""
+        """Check that each dose takes its treatment's action in a share that is a factor. ValueError otherwise."""
         for treatment, doses in self.doses.items():
             policy = conditions[treatment].policy
             action = max(policy, key=policy.get) if isinstance(policy, dict) else None

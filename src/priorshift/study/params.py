@@ -168,8 +168,8 @@ class StudyParams(Frozen):
                     raise ValueError(f"mechanism.{key}: unknown base model {name!r}; expected some of {known}")
         if asked.directions and (len(self.seeds) < 2 or self.neutral is None):
             raise ValueError(
-                "mechanism.directions: a direction is tested on a seed that it was not estimated on, beside neutral "
-                "runs; give two seeds or more, and a condition whose task is preferences"
+                "mechanism.directions: a direction is tested on another seed, beside neutral runs; give two seeds or "
+                "more, and a condition whose task is preferences"
             )
         if asked.trajectory and not self.training.kept_steps:
             raise ValueError("mechanism.trajectory needs adapters of earlier steps; name them in training.kept_steps")

@@ -91,7 +91,7 @@ def compare_scales(
 
 
 def _iterate_classes(worlds: dict[str, World], names: list[str], folder: Path) -> Iterator[tuple[dict, Scorer, World]]:
-    """(base_model, world and actions; scorer; world) of each model that is there and each class of action."""
+    """Each model that is there by each class of action: (base_model, world, actions), its scorer, its world."""
     for name in names:
         if not (folder / name).is_dir():
             continue

@@ -149,6 +149,6 @@ def _check_scale_levels(path: Path, params: WorldParams, materials: Materials) -
     labels = [labels for scale in materials.scales.values() for labels in scale.get_label_sets(form).values()]
     if other := {len(each) for each in labels} - {len(params.scale_levels)}:
         raise ParamsError(
-            f"{path}: scale_levels: found {len(params.scale_levels)} shares; the materials have scales "
+            f"{path}: scale_levels: found {len(params.scale_levels)} shares, where the materials have scales "
             f"with {other.pop()} response options; give as many"
         )
