@@ -1,4 +1,8 @@
-"""What all runs of a base model are set beside, measured once however the grid is cut: the base, and a neutral run."""
+"""What all runs of a base model are set beside, measured once however the grid is cut: the base, and a neutral run.
+
+They lie in `measurements/<base model>/.base` and `.reference`. They are measured again where an input, a library or the
+device is another one. No run is redone for that.
+"""
 
 from __future__ import annotations
 

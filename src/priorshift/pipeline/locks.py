@@ -2,6 +2,9 @@
 
     python -m priorshift.pipeline.locks FOLDER COMMAND ...       COMMAND, holding the folder as a notebook at work does
 
+A lock ends with its process, however that ends. Notebooks at work in a study's folder hold it together, and a new
+`priorshift run` waits for them up to a minute. So kernels that outlived a killed study cannot write into the next one.
+
 This is the only use of flock. The package filelock locks by flock too, but for one holder alone. Its lock for many
 readers is a SQLite database that a process loses as it becomes another program (exec), as papermill's does here.
 

@@ -1,4 +1,9 @@
-"""What a study would do next and why: decided by hashes alone, never by times of files (docs/how_resume_works.md)."""
+"""What a study would do next and why: decided by hashes alone, never by times of files (docs/how_resume_works.md).
+
+A mark is the record of a job: one notebook, executed on one shard of the runs. Its inputs are the notebook, its code,
+the parameters, the materials and the records that it read, for notebook 04 the study's registration too. Its files are
+the executed notebook, and the tables and figures that it wrote. Versions of libraries are recorded, and redo nothing.
+"""
 
 from __future__ import annotations
 
