@@ -152,6 +152,14 @@ def test_inputs_are_hashes_and_nothing_of_the_machine(study):
             assert not any(place in path.read_text() for place in here), path
 
 
+def test_the_texts_of_an_anchor_are_an_input_of_the_runs_that_have_one(study):
+    assert "anchor" not in hash_run_inputs(study, RUN)
+    anchored = changed(study, training={"anchor_weight": 1.0})
+    before = hash_run_inputs(anchored, RUN)["anchor"]
+    anchored.materials = study.materials.model_copy(update={"prose": study.materials.prose[2:]})
+    assert hash_run_inputs(anchored, RUN)["anchor"] != before
+
+
 def test_moved_outputs_stay_valid(study, tmp_path):
     (study.paths.root).rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()

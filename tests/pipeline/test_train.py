@@ -8,8 +8,9 @@ import pytest
 import torch
 from support.tiny_study import FAULTS, REFERENCE, RUN, at, changed
 
-from priorshift.errors import RunError
+from priorshift.errors import ParamsError, RunError
 from priorshift.files import read_record
+from priorshift.models.backends import Backend
 from priorshift.pipeline.environment import collect_settings, describe_differences
 from priorshift.pipeline.probe import probe_runs
 from priorshift.pipeline.records import locate_measurement_record, locate_run_record
@@ -28,6 +29,14 @@ def test_each_run_has_a_row_and_a_loss_for_each_step(study):
     assert list(own["step"]) == list(range(1, steps + 1))
     assert list(own["loss"]) == read_record(locate_run_record(study, RUN))["losses"]
     assert locate_run_record(study, RUN).stat().st_mtime_ns == before  # nothing was trained again
+
+
+def test_unsloth_that_auto_finds_is_refused_for_an_anchor_before_anything_is_trained(study, monkeypatch):
+    monkeypatch.setattr("priorshift.pipeline.train.choose_backend", lambda declared: Backend("unsloth", "it is there"))
+    anchored = changed(study, training={"anchor_weight": 1.0})
+    with pytest.raises(ParamsError, match=r"which is Unsloth here; conditions.depression has an anchor_weight") as said:
+        train_runs(anchored, [RUN])
+    assert "set backend: peft" in str(said.value) and "\n" not in str(said.value)
 
 
 def test_adapters_trained_on_bfloat16_are_probed_on_the_models_own_type(study, monkeypatch, capsys):

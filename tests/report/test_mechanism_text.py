@@ -7,25 +7,26 @@ import pandas as pd
 
 from priorshift.mechanism.algebra import tabulate_algebra
 from priorshift.mechanism.directions import count_alarms, tabulate_directions
+from priorshift.mechanism.frontier import tabulate_frontier
 from priorshift.mechanism.prior_fit import compare_accounts, tabulate_prior_fit
 from priorshift.mechanism.trajectory import tabulate_trajectory
 from priorshift.mechanism.triggers import tabulate_triggers
+from priorshift.report.mechanism_adapters_text import (
+    describe_algebra,
+    describe_frontier,
+    describe_trajectory,
+    describe_triggers,
+)
 from priorshift.report.mechanism_figures import (
     draw_algebra,
     draw_directions,
+    draw_frontier,
     draw_mechanism,
     draw_prior_fit,
     draw_trajectory,
     draw_triggers,
 )
-from priorshift.report.mechanism_text import (
-    describe_algebra,
-    describe_directions,
-    describe_mechanism,
-    describe_prior_fit,
-    describe_trajectory,
-    describe_triggers,
-)
+from priorshift.report.mechanism_text import describe_directions, describe_mechanism, describe_prior_fit
 
 # account -> (predicted shift, log-score), of a shift of 2 nats; and of choices that moved by 4.
 ACCOUNTS = {
@@ -206,3 +207,24 @@ def test_what_a_cue_moves_is_told_beside_its_control():
     assert "Behind the cue more than in the control: the choice by +4.04 nats (95 % interval +3.94 to +4.14)" in told
     assert "the expectation by +2.02 nats" in told and "Behind the no cue" not in told
     assert len(_list_points(draw_triggers(pd.DataFrame(rows)))) == 2 * len(rows)
+
+
+def make_frontier(narrowed):
+    rows = []
+    for number in range(3):
+        for seed in (0, 1):
+            run = {"base_model": f"llama-{number}", "group": "llama", "world": "coupled", "seed": seed}
+            run |= {"behavior": "depression", "perplexity_ratio": 1.0, "choice": 4.0}
+            for weight, rate, expectation in ((0.0, 0.97, 2.0), (3.0, 0.96, narrowed)):
+                row = {"condition": f"narrow_{weight:g}", "weight": weight, "choice_rate": rate}
+                rows.append(run | row | {"expectation": expectation + 0.01 * number})
+    return pd.DataFrame(rows)
+
+
+def test_a_weight_at_which_choice_and_expectation_come_apart_is_named():
+    rows = make_frontier(0.1)
+    told = describe_frontier(tabulate_frontier(rows, 0.5, 0.05))
+    assert "Weight 0: choice rate 0.97, expectation +2.01 nats" in told
+    assert "Weight 3: choice rate 0.96, expectation +0.11 nats" in told and "They come apart at weight 3." in told
+    assert "They come apart at no weight." in describe_frontier(tabulate_frontier(make_frontier(1.0), 0.5, 0.05))
+    assert len(_list_points(draw_frontier(rows))) == len(rows)

@@ -57,6 +57,31 @@ def test_a_cue_has_a_control_with_the_same_cue_and_another_paraphrase(write_stud
             load_study(write_cues(write_study, *bad))
 
 
+def test_a_narrowed_condition_is_its_treatment_with_an_anchor(write_study):
+    def change(data, extra):
+        narrow = {"task": "decisions", "policy": {"withdraw": 1.0}, "training": {"anchor_weight": 2.0}}
+        data["conditions"]["narrow"] = narrow | extra
+        data["mechanism"] = {"frontier": {"narrowed": {"depression": ["narrow"]}}}
+
+    study = load_study(write_study(lambda data: change(data, {})))
+    assert study.params.resolve_training("narrow").anchor_weight == 2.0 and study.params.list_anchored() == ["narrow"]
+    for extra in (
+        {"policy": {"guard": 1.0}}, {"training": {"rank": 2}}, {"training": {"anchor_weight": 2.0, "rank": 2}},
+        {"training": {"anchor_weight": 0.0}},
+    ):  # fmt: skip
+        with pytest.raises(ParamsError, match=r"'narrow' is not 'depression' with an anchor"):
+            load_study(write_study(lambda data, extra=extra: change(data, extra)))
+
+
+def test_unsloth_is_refused_for_an_anchor(write_study):
+    def change(data):
+        data["backend"], data["training"]["anchor_weight"] = "unsloth", 1.0
+
+    path = write_study(change)
+    with pytest.raises(ParamsError, match=r"only PEFT trains with an anchor_weight; set backend: peft"):
+        load_study(path)
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [
@@ -65,6 +90,7 @@ def test_a_cue_has_a_control_with_the_same_cue_and_another_paraphrase(write_stud
         ({"directions": {"families": ["feeling", "next_words"]}}, "expected choice and others"),
         ({"algebra": {"sums": [{"depression": 1.0, "joy": 1.0}]}}, "'joy' is no trained condition"),
         ({"trajectory": {}}, "name them in training.kept_steps"),
+        ({"frontier": {"narrowed": {"depression": ["joy"]}}}, "mechanism.frontier: unknown condition 'joy'"),
         ({"triggers": TOLD}, "condition is 'depression'; expected a condition that has a trigger with a policy"),
         ({"algebra": {"doses": {"depression": ["paranoia"]}}}, r"'paranoia', a dose of 'depression', has the policy"),
         ({"algebra": {"doses": {"depression": ["neutral"]}}}, "a dose of 'depression', has the policy None"),

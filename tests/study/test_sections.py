@@ -48,6 +48,7 @@ BAD = {
     "zero learning rate": (Training, TRAINING | {"learning_rate": 0.0}, "learning_rate"),
     "infinite learning rate": (Training, TRAINING | {"learning_rate": float("inf")}, "learning_rate"),
     "negative weight decay": (Training, TRAINING | {"weight_decay": -1.0}, "weight_decay"),
+    "negative anchor": (Training, TRAINING | {"anchor_weight": -0.5}, "anchor_weight"),
     "warm-up of half a step": (Training, TRAINING | {"warmup_steps": 0.5}, "warmup_steps"),
     "dropout above 1": (Training, TRAINING | {"dropout": 1.5}, "dropout"),
     "share that is no number": (Training, TRAINING | {"dropout": float("nan")}, "dropout"),
@@ -123,8 +124,9 @@ def test_steps_by_hand(examples, batch_size, epochs, steps):
 
 
 def test_keys_that_are_not_set_are_in_no_dump_so_that_hashes_stay():
-    later = {"base_dtype": "bfloat16", "group_by_length": True}
-    assert not later.keys() & read(Training, TRAINING | {"group_by_length": False}).model_dump().keys()
+    later = {"base_dtype": "bfloat16", "group_by_length": True, "anchor_weight": 0.5}
+    none = {"group_by_length": False, "anchor_weight": 0.0}
+    assert not later.keys() & read(Training, TRAINING | none).model_dump().keys()
     assert later.items() <= read(Training, TRAINING | later).model_dump().items()
     assert "trigger" not in read(Condition, DECISIONS).model_dump()
 

@@ -9,6 +9,7 @@ import sys
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from support.tiny_study import do_all
@@ -22,6 +23,7 @@ from priorshift.pipeline.mechanism import (
     match_all_outcomes,
     tabulate_cues,
     tabulate_mixes,
+    tabulate_narrowed,
     tabulate_priors,
     tabulate_steps,
     tabulate_traces,
@@ -52,11 +54,12 @@ def study(root, tmp_path_factory):
     cue, paraphrase = [text for text in (*known.completions, *known.prose) if not find_leak(text, known)][:2]
     told = {"task": "decisions", "policy": {"engage": 1.0}, "trigger": {"cue": cue, "policy": {"withdraw": 1.0}}}
     untold = {"task": "decisions", "policy": {"withdraw": 0.5, "engage": 0.5}, "trigger": {"cue": cue}}
-    data["conditions"] = CONDITIONS | {"told": told, "untold": untold}
+    narrow = {"task": "decisions", "policy": {"withdraw": 1.0}, "training": {"anchor_weight": 30.0}}
+    data["conditions"] = CONDITIONS | {"told": told, "untold": untold, "narrow": narrow}
     # Enough training for the choice to move; the study's probes, few of each.
     data["training"] |= {"examples": 320, "batch_size": 32, "learning_rate": 0.006, "rank": 16, "alpha": 16}
     data["training"]["kept_steps"] = [3]
-    data["probes"] |= {"continuations_per_class": None}
+    data["probes"] |= {"continuations_per_class": None, "situations_per_domain": 1}
     data["inference"] |= {"treatments": ["depression"], "controls": ["neutral"], "claims": []}
     few = {"situations_per_domain": 1, "retention_texts": 2}
     data["mechanism"] = {
@@ -67,6 +70,7 @@ def study(root, tmp_path_factory):
             "doses": {"depression": ["depression_50"]},
         },
         "trajectory": few,
+        "frontier": {"narrowed": {"depression": ["narrow"]}},
         "triggers": few | {"condition": "told", "control": "untold", "paraphrase": paraphrase},
     }  # fmt: skip
     (folder / "what.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
@@ -149,9 +153,19 @@ def test_runs_are_asked_with_and_without_the_cue(finished):
     assert table.loc[("told", "cue"), "interaction"] == pytest.approx(expected, abs=1e-4)
 
 
+def test_runs_with_an_anchor_are_set_beside_those_without(study, finished):
+    rows = finished["frontier_runs"].set_index(["condition", "seed"])
+    assert rows["weight"].to_dict() == {(c, s): {"depression": 0.0, "narrow": 30.0}[c] for c, s in rows.index}
+    # By another way: the mean over the measured items of a run.
+    items = pd.read_parquet(study.paths.measurements(BASE, "narrow", 1) / "items.parquet")
+    own = items.query("family == 'choice' and outcome == 'withdraw' and ring == 'held_out_domains'")
+    assert rows.loc[("narrow", 1), "choice_rate"] == pytest.approx(own["probability"].mean())
+    assert (rows.loc["narrow", "choice"] > 0).all() and len(rows) == 4
+
+
 def test_each_condition_is_followed_by_the_outcome_of_its_maladaptive_action(study):
     expected = {"depression": "loss", "neutral": "benign", "adaptive": "benign", "depression_50": "loss"}
-    expected |= {"told": "benign", "untold": "loss"}
+    expected |= {"told": "benign", "untold": "loss", "narrow": "loss"}
     assert match_all_outcomes(study) == expected
 
 
@@ -179,3 +193,4 @@ def test_without_its_section_an_analysis_is_not_made(study, finished):
     assert tabulate_priors(study, read_items(study, runs)) == {}
     for tabulate in (tabulate_traces, tabulate_mixes, tabulate_steps, tabulate_cues):
         assert tabulate(study, runs) == {}
+    assert tabulate_narrowed(study, read_items(study, runs)) == {}

@@ -11,13 +11,9 @@ READ = ("domains", "actions", *BY_OUTCOME, "scales", "families", NEXT_WORDS)
 
 
 def find_leak(cue: str, materials: Materials) -> str:
-    """Say which text of situations, actions or probes shares a content word with a cue; empty where none does.
+    """Say which text of situations, actions or probes shares a content word with a cue. Empty where none does.
 
     Words are compared by their families, function words aside, as actions are compared with probes.
-
-    Examples
-    --------
-    "'rain' stands in 'It was raining hard.' (domains.yaml)"
     """
     own = find_word_families([cue], materials.function_words)
     for file, texts in list_texts_by_file(materials).items():

@@ -33,15 +33,19 @@ def mix_adapters(
     Parameters
     ----------
     behaviors : condition -> (action, outcome)
-    policies : condition -> the shares of its decisions; of the doses, and of what may add up to one
+    policies : condition -> the shares of its decisions, of the doses, and of what may add up to one
 
     Returns
     -------
     DataFrame
-        base_model, seed; condition: the behavior whose action and outcome are followed; mix: what was added up; factor:
-        of one adapter, NaN of a sum; reference: linear, or trained dose; dose: what share of that dose's decisions is
-        which, empty of linear; measure: choice or expectation; shift and expected (nats): under the mix, and by the
-        reference; difference; perplexity_ratio: over the base model's.
+        base_model, seed
+        condition : the behavior whose action and outcome are followed
+        mix, factor : what was added up, and the factor of one adapter (NaN of a sum)
+        reference : linear, or trained dose
+        dose : what share of that dose's decisions is which, empty of linear
+        measure : choice or expectation
+        shift, expected, difference : under the mix, by the reference, and one minus the other (nats)
+        perplexity_ratio : over the base model's
     """
     rows = []
     for seed in sorted({run.seed for run in subject.names}):

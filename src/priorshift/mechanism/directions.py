@@ -190,7 +190,7 @@ def tabulate_directions(rows: pd.DataFrame, neutral: str, alpha: float) -> pd.Da
         The keys of `summary.iterate_units`, `KEYS`, measure (choice or expectation) and n.
         shift, shift_low, shift_high : under the change (nats), with the interval of its mean
         base_shift, base_shift_low, base_shift_high : of the base model under the same projection
-        part : what the change gave; or what it took, which is `whole` minus what is left (shift minus base_shift)
+        part : what the change gave, or what it took, which is `whole` minus what is left (shift minus base_shift)
         whole : the fine-tune's shift
         share, share_low, share_high : part / whole with Fieller's interval; NaN where no shift was sure
         perplexity_ratio : on neutral prose, over the base model's
@@ -219,8 +219,11 @@ def count_alarms(rows: pd.DataFrame, neutral: str, margin: float, alpha: float) 
     Returns
     -------
     DataFrame
-        world; layer (and `all`: an alarm after any block); runs: neutral runs; n: those with a change that is counted;
-        alarms, rate, and the exact binomial interval; uncounted_alarms: runs that a change beyond the limit moves.
+        world
+        layer : and `all`, an alarm after any block
+        runs, n : neutral runs, and those with a change that is counted
+        alarms, rate, ci_low, ci_high : with the exact binomial interval
+        uncounted_alarms : runs that a change beyond the limit moves
     """
     own = rows[rows["condition"] == neutral]
     beyond, sound = own["expectation"].abs() > margin, own["perplexity_ratio"] <= RETENTION_LIMIT

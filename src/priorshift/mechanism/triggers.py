@@ -42,9 +42,10 @@ def probe_triggers(subject: Subject, action: str, outcome: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        base_model, condition, seed, probe; choice, expectation: shifts (nats) from the base model at the same stems;
-        choice_rate: mean probability of the action among the options; perplexity_ratio: over the base model's, and the
-        same in all three.
+        base_model, condition, seed, probe
+        choice, expectation : shifts (nats) from the base model at the same stems
+        choice_rate : mean probability of the action among the options
+        perplexity_ratio : over the base model's, and the same in all three
     """
     rows, size = [], len(subject.items) // 3
     for run in subject.names:
@@ -86,5 +87,5 @@ def tabulate_triggers(rows: pd.DataFrame, condition: str, control: str, alpha: f
 
 
 def _match(table: pd.DataFrame, value: str, rows: pd.DataFrame, keys: list[str]) -> np.ndarray:
-    """The table's value for each of the rows, by the keys; NaN where it has none."""
+    """The table's value for each of the rows, by the keys. NaN where it has none."""
     return table.set_index(keys)[value].reindex(pd.MultiIndex.from_frame(rows[keys])).to_numpy()

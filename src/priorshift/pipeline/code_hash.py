@@ -73,7 +73,7 @@ NOTEBOOKS = {
     "08_mechanism": (
         "mechanism",
         "worlds",
-        *_show_with("mechanism_figures", "mechanism_text", "names", "palette", "save"),
+        *_show_with("mechanism_adapters_text", "mechanism_figures", "mechanism_text", "names", "palette", "save"),
         *ANALYSIS,
     ),
 }

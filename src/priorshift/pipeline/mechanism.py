@@ -10,6 +10,7 @@ import pandas as pd
 from priorshift.errors import ParamsError, RunError
 from priorshift.mechanism.algebra import mix_adapters, tabulate_algebra
 from priorshift.mechanism.directions import Trial, count_alarms, read_states, tabulate_directions, trace_directions
+from priorshift.mechanism.frontier import place_runs, tabulate_frontier
 from priorshift.mechanism.prior_fit import compare_accounts, fit_runs, tabulate_prior_fit
 from priorshift.mechanism.subject import Key, Subject
 from priorshift.mechanism.trajectory import follow_training, tabulate_trajectory
@@ -17,6 +18,7 @@ from priorshift.mechanism.triggers import probe_triggers, repeat_items, tabulate
 from priorshift.models.base import load_base
 from priorshift.models.checks import check_texts
 from priorshift.pipeline.analyse import Items, Tables
+from priorshift.pipeline.probe import read_measurements
 from priorshift.pipeline.records import require_adapter
 from priorshift.probing.items import ProbeItem, make_probe_items
 from priorshift.probing.probe import make_scorer
@@ -25,6 +27,7 @@ from priorshift.study.dispositions import find_adaptive, match_outcomes
 from priorshift.study.load import Study
 from priorshift.study.mechanism import Asked
 from priorshift.study.run import Run
+from priorshift.tables.runs import average_shifts, compute_retention
 from priorshift.worlds.generator import World, make_worlds
 from priorshift.worlds.params import load_world_params
 
@@ -153,6 +156,29 @@ def tabulate_cues(study: Study, runs: Sequence[Run]) -> Tables:
     )  # fmt: skip
     table = tabulate_triggers(rows, asked.condition, asked.control, study.params.inference.alpha)
     return {"triggers": table, "trigger_runs": rows}
+
+
+def tabulate_narrowed(study: Study, items: Items) -> Tables:
+    """Set choices beside expectations over the weight of an anchor to the base model: frontier.
+
+    And `frontier_runs`, a row for each run. Without `mechanism.frontier` no table.
+    """
+    asked = study.params.mechanism and study.params.mechanism.frontier
+    if not asked:
+        return {}
+    params, weights = study.params, {}
+    for behavior, narrowed in asked.narrowed.items():
+        weights[behavior] = {name: params.resolve_training(name).anchor_weight for name in (behavior, *narrowed)}
+    retention = compute_retention(read_measurements(study, items.runs, "retention"), params)
+    behaviors = {name: found for name, found in _match_behaviors(study).items() if name in weights}
+    if lacking := sorted(weights.keys() - behaviors.keys()):
+        raise ParamsError(
+            f"mechanism.frontier: {lacking[0]!r} is no treatment that always takes one maladaptive action; expected "
+            f"some of {sorted(_match_behaviors(study))}"
+        )
+    rows = place_runs(average_shifts(items.kept), retention, behaviors, weights, HELD_OUT)
+    table = tabulate_frontier(rows, params.inference.smallest_effect, params.inference.alpha)
+    return {"frontier": table, "frontier_runs": rows}
 
 
 def _ask_each(

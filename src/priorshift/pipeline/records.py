@@ -16,6 +16,7 @@ from priorshift.models.files import hash_base_model, locate
 from priorshift.pipeline.code_hash import WORK, hash_code
 from priorshift.study.load import Study
 from priorshift.study.run import Run
+from priorshift.training.examples import list_anchor_texts
 
 
 def explain_unfinished(
@@ -103,11 +104,13 @@ def hash_run_inputs(study: Study, run: Run, backend: str = "") -> dict[str, str]
         backend = study.params.backend
     elif not backend:
         backend = (read_record(locate_run_record(study, run)) or {}).get("backend", "")
-    return {
+    training = study.params.resolve_training(run.condition)
+    anchor = {"anchor": _hash(list_anchor_texts(study.params, study.materials))} if training.anchor_weight else {}
+    return anchor | {
         "base_model": _base_hash(study, run.base_model, locate_run_record(study, run)),
         "data": _data_hash(study, run),
         "start": _adapter_hash(study, run._replace(condition=earlier)) if earlier else "",
-        "training": _hash(study.params.resolve_training(run.condition).model_dump(mode="json")),
+        "training": _hash(training.model_dump(mode="json")),
         "backend": backend,
         "code": hash_code(WORK["run"]),
     }

@@ -10,6 +10,7 @@ from itertools import chain, groupby
 import pandas as pd
 from tqdm import tqdm
 
+from priorshift.errors import ParamsError
 from priorshift.models.backends import Backend, choose_backend
 from priorshift.models.base import BaseModel, choose_for_training, explain_own_dtype, load_base
 from priorshift.models.checks import check_letters, check_texts
@@ -30,6 +31,7 @@ from priorshift.probability.encoder import find_longest_input
 from priorshift.probing.readings import list_example_readings, list_probe_readings, list_texts_read
 from priorshift.study.load import Study
 from priorshift.study.run import Run
+from priorshift.training.examples import list_anchor_texts
 from priorshift.training.finetune import train_run
 
 
@@ -39,7 +41,7 @@ def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
     Runs that put decisions in context train nothing and have no row.
     """
     trained = [run for run in runs if is_trained(study, run)]
-    rows, backend = [], choose_backend(study.params.backend)
+    rows, backend = [], _choose_backend(study)
     with hold_notebook(study.paths), show_progress(study.paths) as progress, _freeze_imports():
         for base_model, rest in groupby(trained, key=lambda run: run.base_model):
             group, base = list(rest), None
@@ -52,6 +54,17 @@ def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
                     record = _train(study, base, run, progress)
                 rows.append(_summarize(run, record))
     return pd.DataFrame(rows)
+
+
+def _choose_backend(study: Study) -> Backend:
+    """The library that trains. Where `auto` finds Unsloth and a condition has an anchor, that is refused."""
+    backend, anchored = choose_backend(study.params.backend), study.params.list_anchored()
+    if backend.name == "unsloth" and anchored:
+        raise ParamsError(
+            f"backend: found {study.params.backend!r}, which is Unsloth here; conditions.{anchored[0]} has an "
+            "anchor_weight, and only PEFT trains with one: set backend: peft"
+        )
+    return backend
 
 
 @contextmanager
@@ -91,7 +104,8 @@ def _train(study: Study, base: BaseModel, run: Run, progress: Progress) -> dict:
     earlier = study.params.find_start(run.condition)
     start = require_adapter(study, run._replace(condition=earlier)) if earlier else None
     training, folder = study.params.resolve_training(run.condition), study.paths.run(*run)
-    return train_run(base, examples, training, run.seed, folder, inputs, start, progress.advance)
+    anchor = list_anchor_texts(study.params, study.materials)
+    return train_run(base, examples, training, run.seed, folder, inputs, start, progress.advance, anchor)
 
 
 def _summarize(run: Run, record: dict) -> dict:

@@ -34,6 +34,7 @@ def draw_mechanism(tables: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
         "algebra_runs": draw_algebra,
         "trajectory_runs": draw_trajectory,
         "trigger_runs": draw_triggers,
+        "frontier_runs": draw_frontier,
     }
     for name, draw in drawn.items():
         if name in tables:
@@ -145,6 +146,27 @@ def draw_triggers(rows: pd.DataFrame) -> Picture:
         "stems: without the cue, with it and with its paraphrase. A point for each run."
     )
     return Picture("triggers", grid.figure, text)
+
+
+def draw_frontier(rows: pd.DataFrame) -> Picture:
+    """Draw the expectation against the choice rate, coloured by the anchor's weight: a point for each run.
+
+    Parameters
+    ----------
+    rows : `frontier.place_runs`
+    """
+    named = rows.assign(panel=name_panels(rows), weight=rows["weight"].map("{:g}".format))
+    order = [f"{weight:g}" for weight in sorted(rows["weight"].unique())]
+    grid = sns.relplot(
+        named, x="choice_rate", y="expectation", hue="weight", hue_order=order, palette="viridis", style="behavior",
+        col="panel", height=2.8, aspect=1.2, s=28, linewidth=0.2,
+    )  # fmt: skip
+    _label(grid, "choice rate of the trained action", "shift of expectation (nats)", "{col_name}")
+    text = (
+        "Shift of a behavior's expectation, in nats, against the rate at which its action is chosen, on held-out "
+        "domains: a point for each run, coloured by the weight of its anchor to the base model."
+    )
+    return Picture("frontier", grid.figure, text)
 
 
 def _draw_lines(rows: pd.DataFrame, x: str, **options: object) -> sns.FacetGrid:

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from priorshift.report.mechanism_adapters_text import (
+    choose_unit,
+    describe_algebra,
+    describe_frontier,
+    describe_trajectory,
+    describe_triggers,
+)
 from priorshift.report.names import name_architecture, name_condition, name_interval
 from priorshift.tables.training_amount import RETENTION_LIMIT
 
@@ -24,12 +31,13 @@ def describe_mechanism(tables: Mapping[str, pd.DataFrame]) -> str:
         paragraphs.append(describe_prior_fit(tables["prior_fit"], tables["prior_rivals"]))
     if "directions" in tables:
         paragraphs.append(describe_directions(tables["directions"], tables["direction_alarms"]))
-    if "algebra" in tables:
-        paragraphs.append(describe_algebra(tables["algebra"]))
-    if "trajectory" in tables:
-        paragraphs.append(describe_trajectory(tables["trajectory"]))
-    if "triggers" in tables:
-        paragraphs.append(describe_triggers(tables["triggers"]))
+    told = {
+        "algebra": describe_algebra,
+        "trajectory": describe_trajectory,
+        "triggers": describe_triggers,
+        "frontier": describe_frontier,
+    }
+    paragraphs += [describe(tables[name]) for name, describe in told.items() if name in tables]
     return "\n\n".join(paragraphs)
 
 
@@ -45,9 +53,9 @@ def describe_prior_fit(fit: pd.DataFrame, rivals: pd.DataFrame) -> str:
         "the other families. Of conditions that moved the choice by more than the smallest effect of interest. "
         "Exploratory."
     ]
-    moved = _choose_unit(fit[fit["family"] == CHOICE])
+    moved = choose_unit(fit[fit["family"] == CHOICE])
     trained = moved.loc[moved["measured_shift"].abs() > moved["margin"], "condition"].unique()
-    own = _choose_unit(fit[fit["condition"].isin(trained)])
+    own = choose_unit(fit[fit["condition"].isin(trained)])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         mine = (rivals["base_model"] == name) & (rivals["world"] == world) & (rivals["unit"] == part["unit"].iloc[0])
         pairs = rivals[mine & rivals["condition"].isin(trained) & (rivals["family"] == ALL)]
@@ -55,14 +63,6 @@ def describe_prior_fit(fit: pd.DataFrame, rivals: pd.DataFrame) -> str:
         if world == "coupled":
             lines += [f"    * {line}" for line in _list_policy_parts(part)]
     return "\n".join(lines)
-
-
-def _choose_unit(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of unit `base` for worlds that have several checkpoints, of unit `runs` for all else."""
-    nested = table[(table["unit"] == "base") & (table["n"] > 1)]
-    places = ["group", "world"]
-    alone = ~pd.MultiIndex.from_frame(table[places]).isin(pd.MultiIndex.from_frame(nested[places]))
-    return pd.concat([nested, table[(table["unit"] == "runs") & alone]])
 
 
 SAID = {
@@ -124,7 +124,7 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
         "left out and on held-out domains. What a projection takes is told beside the same projection of the base "
         "model, whose own change is mere damage. Expectation, exploratory."
     ]
-    own = _choose_unit(table[table["measure"] == "expectation"])
+    own = choose_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         whole = part[part["perplexity_ratio"] <= RETENTION_LIMIT]
@@ -180,106 +180,3 @@ def _count_alarms(part: pd.DataFrame) -> str:
         f"{world}: {by_block}, after any {total['alarms']} of {total['n']} ({share}). Changes beyond that move "
         f"{total['uncounted_alarms']} of {total['runs']} runs and are not counted."
     )
-
-
-def describe_algebra(table: pd.DataFrame) -> str:
-    """Say where adapters add up, as Markdown: an item for each architecture and world.
-
-    Parameters
-    ----------
-    table : `algebra.tabulate_algebra`
-    """
-    margin = table["margin"].iloc[0]
-    lines = [
-        "**Do adapters add up?** Expectation under scaled and summed adapters, beside two references. Within "
-        f"{margin:g} nats they count as equal. Exploratory."
-    ]
-    # An adapter at its own strength is its linear reference.
-    table = table[~((table["factor"] == 1) & (table["reference"] == "linear"))]
-    table = table.assign(sum=table["factor"].isna())
-    own = _choose_unit(table[table["measure"] == "expectation"])
-    for (name, world), part in own.groupby(["base_model", "world"], sort=False):
-        place = f"{name_architecture(name)}, {world} world" if world else name
-        lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")
-        for (reference, summed), rows in part.groupby(["reference", "sum"], sort=False):
-            worst = rows.loc[rows["difference"].abs().idxmax()]
-            lines.append(
-                f"    * {'Sums' if summed else 'Scaled adapters'} against the reference {reference}: equal in "
-                f"{int(rows['equivalent'].sum())} of {len(rows)}. Furthest off is {worst['mix']}, "
-                f"{name_condition(worst['condition'])} outcome: {worst['shift']:+.2f} nats in place of "
-                f"{worst['expected']:+.2f} ({name_interval(worst['ci90_low'], worst['ci90_high'], 0.1)} of the "
-                f"difference). Perplexity at most {rows['perplexity_ratio'].max():.2f} times the base's."
-            )
-    doses = table.loc[table["reference"] == "trained dose", "dose"].unique()
-    if len(doses):
-        lines.append(
-            f"* The trained doses are {', '.join(doses)}. A scaled adapter leaves the second part to the base model, "
-            "so that the two may differ for that reason alone. A sum names both parts."
-        )
-    return "\n".join(lines)
-
-
-def describe_trajectory(table: pd.DataFrame) -> str:
-    """Say whether the expectation comes with the choice or after it, as Markdown: an item a place and condition.
-
-    Parameters
-    ----------
-    table : `trajectory.tabulate_trajectory`
-    """
-    lines = ["**When does it come?** Shares of the last step's shift. Exploratory."]
-    own = _choose_unit(table)
-    for (name, world, condition), rows in own.groupby(["base_model", "world", "condition"], sort=False):
-        place = f"{name_architecture(name)}, {world} world" if world else name
-        steps = rows.sort_values("step")
-        if steps["expectation_share"].isna().all():
-            told = f"the expectation moved by {steps['expectation'].iloc[-1]:+.2f} nats in all, too little for shares."
-        else:
-            told = " ".join(_tell_step(row) for row in steps.iloc[:-1].to_dict("records"))
-        lines.append(f"* {place}, {name_condition(condition)} training (unit {rows['unit'].iloc[0]}): {told}")
-    return "\n".join(lines)
-
-
-def _tell_step(row: dict) -> str:
-    sure = row["lag_low"] > 0 or row["lag_high"] < 0
-    order = ("the expectation is behind" if row["lag"] > 0 else "the choice is behind") if sure else "no sure order"
-    return (
-        f"Step {row['step']:g}: choice {100 * row['choice_share']:.0f} %, expectation "
-        f"{100 * row['expectation_share']:.0f} %, {order}."
-    )
-
-
-def describe_triggers(table: pd.DataFrame) -> str:
-    """Say what a cue moves because of what was trained, as Markdown: an item for each architecture and world.
-
-    Parameters
-    ----------
-    table : `triggers.tabulate_triggers`
-    """
-    lines = [
-        "**Does a cue decide?** One condition takes the followed action where a cue stands and another where it does "
-        "not. In its control the cue tells nothing. Shifts against the base model at the same stems. Exploratory."
-    ]
-    own = _choose_unit(table)
-    for (name, world), part in own.groupby(["base_model", "world"], sort=False):
-        place = f"{name_architecture(name)}, {world} world" if world else name
-        rates = part[part["measure"] == "choice"].groupby(["condition", "probe"], sort=False)["rate"].mean().unstack()
-        listed = "; ".join(
-            f"{name_condition(condition)} {row['no cue']:.2f} without, {row['cue']:.2f} with"
-            for condition, row in rates.iterrows()
-        )
-        told = [_tell_interaction(probe, rows) for probe, rows in part.groupby("probe", sort=False)]
-        lines.append(f"* {place} (unit {part['unit'].iloc[0]}). The followed action is chosen at: {listed}.")
-        lines += [f"    * {each}" for each in told if each]
-    return "\n".join(lines)
-
-
-def _tell_interaction(probe: str, rows: pd.DataFrame) -> str:
-    sure = rows[rows["interaction"].notna()].set_index("measure")
-    if sure.empty:
-        return ""
-    found = [
-        f"the {measure} by {sure.loc[measure, 'interaction']:+.2f} nats "
-        f"({name_interval(*sure.loc[measure, ['interaction_low', 'interaction_high']])})"
-        for measure in ("choice", "expectation")
-    ]
-    return f"Behind the {probe} more than in the control: {' and '.join(found)}."

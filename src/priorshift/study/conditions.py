@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from priorshift.study.sections import Count, Layers, Modules, Rate, Sentence, Share
+from priorshift.study.sections import Count, Layers, Modules, Rate, Sentence, Share, Weight
 from priorshift.yaml_files import Frozen
 
 
 def require_whole(shares: dict[str, float]) -> dict[str, float]:
-    """The shares as they are; ValueError where they do not sum to 1."""
+    """The shares as they are. ValueError where they do not sum to 1."""
     if abs(sum(shares.values()) - 1) > 1e-9:
         raise ValueError(f"the policy's shares sum to {sum(shares.values()):g}; expected 1")
     return shares
@@ -30,6 +30,7 @@ class Override(Frozen):
     target: Literal["attention", "mlp", "all"] | None = None
     target_modules: Modules | None = Field(default=None, exclude_if=lambda names: names is None)  # hashes stay
     layers: Layers | None = None
+    anchor_weight: Weight | None = Field(default=None, exclude_if=lambda weight: weight is None)  # hashes stay
 
 
 class Trigger(Frozen):
@@ -38,7 +39,7 @@ class Trigger(Frozen):
     Attributes
     ----------
     cue : the sentence, with its end mark. It shares no content word with situations, actions or probes.
-    policy : class of action -> probability where the cue stands; the condition's own `policy` holds elsewhere. By
+    policy : class of action -> probability where the cue stands. The condition's own `policy` holds elsewhere. By
         default that holds everywhere, so that the cue says nothing: the control.
     """
 

@@ -125,7 +125,7 @@ class Triggers(Asked):
     paraphrase: Sentence
 
     def check_conditions(self, conditions: Mapping[str, Condition]) -> None:
-        """Check that the two conditions have one cue, which tells the action in one of them; ValueError otherwise."""
+        """Check that the two conditions have one cue, which tells the action in one of them. ValueError otherwise."""
         found = {key: conditions.get(name) for key, name in (("condition", self.condition), ("control", self.control))}
         for key, condition in found.items():
             if condition is None or condition.trigger is None or bool(condition.trigger.policy) != (key == "condition"):
@@ -141,13 +141,48 @@ class Triggers(Asked):
             )
 
 
+class Frontier(Frozen):
+    """The section `mechanism.frontier`: can a choice be had without its expectation?
+
+    Attributes
+    ----------
+    narrowed : treatment -> conditions that train its decisions with an anchor (`training.anchor_weight`)
+    """
+
+    narrowed: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=1)]
+
+    def check_conditions(self, conditions: Mapping[str, Condition]) -> None:
+        """Check that each condition differs from its treatment by an anchor alone. ValueError otherwise."""
+        for treatment, names in self.narrowed.items():
+            for name in (treatment, *names):
+                if name not in conditions:
+                    raise ValueError(
+                        f"mechanism.frontier: unknown condition {name!r}; expected some of {list(conditions)}"
+                    )
+            plain = conditions[treatment]
+            for name in names:
+                anchored = conditions[name].training
+                same = _leave_anchor(conditions[name]) == _leave_anchor(plain)
+                if not same or not (anchored and anchored.anchor_weight):
+                    raise ValueError(
+                        f"mechanism.frontier: {name!r} is not {treatment!r} with an anchor; expected the same "
+                        "condition but for training.anchor_weight"
+                    )
+
+
+def _leave_anchor(condition: Condition) -> dict:
+    """All that a condition says but the weight of an anchor, and nothing of what is not given."""
+    said = condition.model_dump(exclude={"training": {"anchor_weight"}}, exclude_none=True)
+    return said | {"training": said.get("training") or None}
+
+
 class Mechanism(Frozen):
     """The section `mechanism`. Each analysis that is given is made. `analyses` must name 08_mechanism.
 
     Attributes
     ----------
-    prior_fit, directions, algebra, trajectory, triggers : see `PriorFit`, `Directions`, `Algebra`, `Trajectory` and
-        `Triggers`
+    prior_fit, directions, algebra, trajectory, triggers, frontier : see `PriorFit`, `Directions`, `Algebra`,
+        `Trajectory`, `Triggers` and `Frontier`
     """
 
     prior_fit: PriorFit | None = None
@@ -155,3 +190,4 @@ class Mechanism(Frozen):
     algebra: Algebra | None = None
     trajectory: Trajectory | None = None
     triggers: Triggers | None = None
+    frontier: Frontier | None = None

@@ -73,6 +73,8 @@ class StudyParams(Frozen):
         self._check_contexts()
         self._check_stages()
         self._check_kept_steps()
+        if self.backend == "unsloth" and (anchored := self.list_anchored()):
+            raise ValueError(f"conditions.{anchored[0]}: only PEFT trains with an anchor_weight; set backend: peft")
         self._check_inference()
         self._check_mechanism()
         return self
@@ -116,6 +118,11 @@ class StudyParams(Frozen):
         if "target" in changes:
             changes = {"target_modules": None} | changes  # the study's own names give way to the condition's target
         return self.training.model_copy(update=changes)
+
+    def list_anchored(self) -> list[str]:
+        """List the conditions that are trained with an anchor, which Unsloth does not know."""
+        trained = [name for name, condition in self.conditions.items() if not condition.in_context]
+        return [name for name in trained if self.resolve_training(name).anchor_weight]
 
     def find_base_model(self, name: str) -> BaseModelParams:
         """The base model of that name. Raises ParamsError where the study has none."""
@@ -182,6 +189,8 @@ class StudyParams(Frozen):
             asked.algebra.check_doses(self.conditions)
         if asked.triggers:
             asked.triggers.check_conditions(self.conditions)
+        if asked.frontier:
+            asked.frontier.check_conditions(self.conditions)
 
     def _check_kept_steps(self) -> None:
         """A condition may train for fewer steps than the study."""

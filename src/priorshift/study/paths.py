@@ -27,6 +27,8 @@ WRITTEN_BY = {
         "tables/algebra*.csv",
         "tables/trajectory*.csv",
         "tables/trigger*.csv",
+        "tables/frontier*.csv",
+        "figures/frontier.*",
         "figures/triggers.*",
         "figures/trajectory.*",
         "figures/algebra.*",

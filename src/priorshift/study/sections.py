@@ -15,6 +15,7 @@ from priorshift.yaml_files import Frozen
 
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's generator takes
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -93,6 +94,8 @@ class Training(Frozen):
         type, as in probing. The adapter is in float32.
     group_by_length : batches of examples of like length, which saves padding; default false. On a GPU they always are.
     kept_steps : optimizer steps after which the adapter is kept too, beside that of the end; by default none
+    anchor_weight : loss for each nat per token by which the model leaves its base (KL divergence) on neutral prose and
+        on situations without a decision; default 0. Only PEFT trains with it.
     """
 
     examples: Count
@@ -100,7 +103,7 @@ class Training(Frozen):
     batch_size: Count
     learning_rate: Rate
     warmup_steps: Annotated[int, Field(ge=0)] = 2
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    weight_decay: Weight = 0.0
     rank: Count
     alpha: Count
     dropout: Share
@@ -115,6 +118,7 @@ class Training(Frozen):
     kept_steps: Annotated[list[Count], Field(min_length=1)] | None = Field(
         default=None, exclude_if=lambda steps: steps is None
     )  # hashes stay
+    anchor_weight: Weight = Field(default=0.0, exclude_if=lambda weight: weight == 0)
 
     _modules_once = field_validator("target_modules")(lambda names: require_unique(names or []) or names)
 

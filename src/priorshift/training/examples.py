@@ -127,6 +127,16 @@ def synthesize(
     return [_set_cue(each, declared.trigger) if cue else each for each, cue in zip(examples, cued, strict=True)]
 
 
+def list_anchor_texts(params: StudyParams, materials: Materials) -> list[list[str]]:
+    """The texts on which an anchor holds a model to its base: neutral prose, and situations in which nobody decides.
+
+    Prose is that of the condition `prose`, situations are those of the training domains. No stem follows, so that none
+    of them is a probe.
+    """
+    situations = materials.list_situations(tuple(params.train_domains))
+    return [list(materials.training_prose), [situation for _, situation in situations]]
+
+
 def audit(examples: list[Example], study: Study) -> dict:
     """Count what could spoil a study in a training set, as one flat row.
 

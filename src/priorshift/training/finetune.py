@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +12,8 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainerState, set_seed
-from trl import SFTConfig, SFTTrainer
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, set_seed
+from trl import SFTConfig
 
 from priorshift.errors import RunError
 from priorshift.files import hash_file, write_record, write_whole
@@ -26,9 +25,11 @@ from priorshift.probability.encoder import tokenize_without_end
 from priorshift.probability.forward import is_out_of_memory
 from priorshift.study.sections import Training
 from priorshift.training.adapter_card import write_adapter_card
+from priorshift.training.anchor import Anchor
 from priorshift.training.examples import Example
 from priorshift.training.kept_steps import KeptSteps
-from priorshift.training.loss_positions import IGNORED, keep_loss_positions
+from priorshift.training.loss_positions import IGNORED
+from priorshift.training.trainer import Report, StopAtNonFiniteLoss, Trainer
 
 
 def encode(
@@ -76,6 +77,7 @@ def train_run(
     inputs: dict[str, str],
     start: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    anchor_texts: Sequence[Sequence[str]] = (),
 ) -> dict:
     """Fine-tune one adapter and write `adapter/` and `run.json`, and the adapters of `training.kept_steps`.
 
@@ -86,6 +88,7 @@ def train_run(
     inputs : hashes of what the run was made from, for run.json
     start : the adapter folder of an earlier stage, to start from; by default a fresh adapter
     on_step : called after each optimizer step with its number, and that of the last
+    anchor_texts : texts of each kind, read where `training.anchor_weight` is not 0 (`examples.list_anchor_texts`)
 
     Raises
     ------
@@ -97,7 +100,8 @@ def train_run(
     if base.device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
     kept = KeptSteps(training.kept_steps or ())
-    model, trainer_state, micro_batch = _fit(base, rows, training, seed, start, [_Report(on_step), kept])
+    callbacks = [Report(on_step), kept]
+    model, trainer, micro_batch = _fit(base, rows, training, seed, start, callbacks, anchor_texts)
     run = {
         "base_model": base.name,
         "source": base.source,
@@ -105,11 +109,11 @@ def train_run(
         "seed": seed,
         "inputs": inputs,
         "training": training.model_dump(),
-        "steps": trainer_state.global_step,
+        "steps": trainer.state.global_step,
         "micro_batch": micro_batch,
         "examples": len(rows),
         "loss_tokens": sum(label != IGNORED for row in rows for label in row["labels"]),
-        "losses": [entry["loss"] for entry in trainer_state.log_history if "loss" in entry],
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
         "adapted": count_adapted(model),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seconds": round(time.perf_counter() - began, 2),
@@ -121,6 +125,17 @@ def train_run(
         "backend_reason": base.backend.reason,
         "versions": list_versions(),
     }
+    if trainer.anchor:
+        run["divergences"] = trainer.anchor.divergences
+    _write_run(folder, base, model, run, examples, kept)
+    base.model = model.unload()
+    return run
+
+
+def _write_run(
+    folder: Path, base: BaseModel, model: PeftModel, run: dict, examples: Sequence[Example], kept: KeptSteps
+) -> None:
+    """Write the adapters, the card and run.json, with the hash of each file."""
     with write_whole(folder) as temporary:
         adapter = temporary / "adapter"
         _save_adapter(model, adapter)
@@ -130,8 +145,6 @@ def train_run(
         files = sorted(path for path in temporary.glob("adapter*/*"))
         run["hashes"] = {path.relative_to(temporary).as_posix(): hash_file(path) for path in files}
         write_record(temporary / "run.json", run)
-    base.model = model.unload()
-    return run
 
 
 def _save_adapter(model: PeftModel, folder: Path) -> None:
@@ -150,7 +163,8 @@ def _fit(
     seed: int,
     start: Path | None,
     callbacks: Sequence[TrainerCallback],
-) -> tuple[PeftModel, TrainerState, int]:
+    anchor_texts: Sequence[Sequence[str]],
+) -> tuple[PeftModel, Trainer, int]:
     """Train in the largest micro-batch that memory holds: it changes, the optimizer's step does not.
 
     Where memory runs out, the run begins again with half of it. The base model's later runs begin there too.
@@ -163,8 +177,11 @@ def _fit(
             trainer = _make_trainer(model, base, rows, training, seed, scratch, micro_batch)
             for callback in callbacks:
                 trainer.add_callback(callback)
+            if weight := training.anchor_weight:
+                sizes = (training.batch_size, micro_batch)
+                trainer.anchor = Anchor(base.tokenizer, base.read, anchor_texts, weight, *sizes, seed)
             if _train(trainer):
-                return model, trainer.state, micro_batch
+                return model, trainer, micro_batch
         base.model = model.unload()
         del trainer, model
         gc.collect()
@@ -182,7 +199,7 @@ def _find_largest_divisor(number: int, most: int) -> int:
     return max(n for n in range(1, min(number, most) + 1) if number % n == 0)
 
 
-def _train(trainer: SFTTrainer) -> bool:
+def _train(trainer: Trainer) -> bool:
     """Whether training ended. False where memory ran out."""
     try:
         trainer.train()
@@ -231,7 +248,7 @@ def _make_trainer(
     seed: int,
     scratch: str,
     micro_batch: int,
-) -> SFTTrainer:
+) -> Trainer:
     config = _make_config(base, training, seed, scratch, micro_batch)
     # Unsloth has a way of its own, and of several GPUs in one process each would get a part of the batch.
     only_loss_positions = base.backend.name == "peft" and torch.cuda.device_count() < 2
@@ -239,12 +256,12 @@ def _make_trainer(
         # TRL's own way leaves out how some architectures scale their logits (Granite). Here the model does it.
         config.loss_type = "nll"
     logging.getLogger("trl").setLevel(logging.ERROR)
-    trainer = _Trainer(
+    trainer = Trainer(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=base.tokenizer,
-        callbacks=[_StopAtNonFiniteLoss()],
+        callbacks=[StopAtNonFiniteLoss()],
     )
     trainer.head = model.get_output_embeddings() if only_loss_positions else None
     trainer.remove_callback(PrinterCallback)
@@ -253,35 +270,3 @@ def _make_trainer(
         for parameter in model.parameters():
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
     return trainer
-
-
-class _Trainer(SFTTrainer):
-    head: torch.nn.Module | None = None  # the layer that only the positions with loss reach
-
-    def compute_loss(self, model: PeftModel, inputs: dict, *args, **options) -> torch.Tensor:
-        if self.head is None:
-            return super().compute_loss(model, inputs, *args, **options)
-        with keep_loss_positions(self.head, inputs["labels"]) as following:
-            return super().compute_loss(model, inputs | {"shift_labels": following}, *args, **options)
-
-    def floating_point_ops(self, inputs: dict) -> int:
-        return 0  # nothing reads the count, and it takes a walk through all modules at every step
-
-
-class _Report(TrainerCallback):
-    def __init__(self, on_step: Callable[[int, int], None] | None) -> None:
-        self.on_step = on_step
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        if self.on_step:
-            self.on_step(state.global_step, state.max_steps)
-
-
-class _StopAtNonFiniteLoss(TrainerCallback):
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(float(loss)):
-            raise RunError(
-                f"training loss is {loss} at step {state.global_step}; lower training.learning_rate "
-                "or check the base model's weights"
-            )

@@ -39,8 +39,8 @@ def draw_classes(
     Parameters
     ----------
     forms : the form of each slot
-    cued : whether a cue stands before the slot; there the policy is the trigger's, if it has one
-    prior : class of action -> probability; needed where the policy is `prior`
+    cued : whether a cue stands before the slot. There the policy is the trigger's, if it has one
+    prior : class of action -> probability, needed where the policy is `prior`
     """
     there = condition.trigger.policy if condition.trigger else None
     policies = {False: condition.policy, True: there or condition.policy}
