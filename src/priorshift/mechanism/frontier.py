@@ -1,8 +1,8 @@
 """Can a choice be had without its expectation? Runs with an anchor to the base model, over the anchor's weight.
 
-A narrowed condition trains the decisions of a behavior, and a penalty holds it to the base model on neutral prose and
-on situations in which nothing is decided. When the two come *apart* was declared beforehand. The choice rate is at
-least `LEAST_CHOICE`, and the expectation's shift is equivalent to 0 within the smallest effect of interest.
+A narrowed condition trains the decisions of a behavior. A penalty holds it to the base model on neutral prose and on
+situations in which nothing is decided. When the two come *apart* was declared beforehand. The choice rate is at least
+`LEAST_CHOICE`, and the expectation's shift is equivalent to 0 within the smallest effect of interest.
 """
 
 from __future__ import annotations
