@@ -39,6 +39,7 @@ from numpyro.infer import MCMC, NUTS, init_to_uniform
 from priorshift.stats.bayes_data import MEAN_AND_DIFFERENCE, CheckpointData, CrossedData
 
 numpyro.enable_x64()  # JAX's default is float32
+numpyro.set_platform("cpu")  # a few numbers a step: nothing for a GPU
 DF = 3  # of the priors' t
 CHAINS = 4
 TAILS = (0.025, 0.975)  # quantiles whose effective sample sizes are asked for
