@@ -12,6 +12,8 @@ import nbformat
 import pytest
 import yaml
 from papermill.cli import papermill
+from support.kills import compare, kill_and_go_on
+from support.kills import tables as tables_of
 from support.study_runs import make_workplace, run_command, run_study
 
 from priorshift.pipeline.jobs import STAGES, count_threads, format_parameters, list_shards, list_shards_before
@@ -145,10 +147,17 @@ def cut(root, tiny_yaml, tmp_path_factory):
     return folder
 
 
-def test_by_run_is_by_base_model_byte_for_byte(cut, root, tiny_yaml, tmp_path):
-    whole = make_workplace(root, tmp_path)
-    shutil.copy(tiny_yaml, whole / "params/tiny.yaml")
-    run_study(whole, "params/tiny.yaml")
+@pytest.fixture(scope="module")
+def whole(root, tiny_yaml, cut, tmp_path_factory):
+    """The same study by base model, killed twice on the way. `make kill-test` does it with any number of kills."""
+    folder, params = make_workplace(root, tmp_path_factory.mktemp("whole")), "params/tiny.yaml"
+    shutil.copy(tiny_yaml, folder / params)
+    for kept in kill_and_go_on(folder, params, seconds=30, kills=2, seed=0):
+        compare(folder, params, kept, tables_of(cut / "outputs/tiny"))
+    return folder
+
+
+def test_by_run_is_by_base_model_killed_and_gone_on_byte_for_byte(cut, whole):
     found = {each: results(each / "outputs/tiny") for each in (cut, whole)}
     assert len([name for name in found[whole] if name.suffix == ".csv"]) >= 10
     # An adapter and four tables for each of four runs, and one table of the base model's.
