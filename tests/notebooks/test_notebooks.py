@@ -252,7 +252,12 @@ def test_robustness_tables_are_whole(tables):
 def test_report_says_what_is_exploratory_and_how_many_seeds(finished):
     page = (finished / "outputs/smoke/report.html").read_text()
     assert "no declared claim could be tested" in page and "exploratory" in page
-    assert "Power 80 %" in page and "unit both" in page and "nats per token above their" in page and "provisional" not in page
+    assert (
+        "Power 80 %" in page
+        and "unit both" in page
+        and "nats per token above their" in page
+        and "provisional" not in page
+    )
     assert "same library versions" in page
     registered = yaml.safe_load((finished / "params/registrations/smoke.yaml").read_text())
     assert registered["sha256"] in page and registered["registered"] in page and "under another design" not in page
