@@ -236,8 +236,11 @@ def fill_speed(folder: Path) -> Fields:
     ours, point = select(summary, system="priorshift"), {"stem_tokens": 60, "continuations": 24}
     main = select(ours, model="random-35M", **point).iloc[0]
     peer = select(summary, model="random-35M", system=main["best_peer"], **point).iloc[0]
+    machine = json.loads((folder / "environment.json").read_text())["machine"]
     return {
-        "cpu": json.loads((folder / "environment.json").read_text())["machine"]["cpu"],
+        "cpu": machine["cpu"],
+        "cores": str(machine["cores"]),
+        **{name: str(value) for name, value in point.items()},
         "repeats": str(main["repeats"]),
         "speed": f"{main['items_per_s']:.1f}",
         "times_peer": f"{main['times_best_peer']:.1f}",
