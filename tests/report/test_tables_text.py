@@ -63,7 +63,7 @@ def test_a_matrix_is_told_with_its_hits_chance_and_p():
     runs = table.assign(unit="runs", base_model="llama-coupled-0", accuracy=1.0)
     text = describe_confusion(pd.concat([runs, table]), "feeling", "near")
     assert text.count("* ") == 1 and "llama-coupled-0" not in text
-    for part in ("llama, coupled world", "12 of 18", "1 in 2", "unit base", "0.0005", "0.0020", "exploratory"):
+    for part in ("llama, coupled world", "12 of 18", "1 in 2", "Unit base", "0.0005", "0.0020", "Exploratory"):
         assert part in text
     assert describe_confusion(table, "choice", "near") == ""
 

@@ -1,4 +1,4 @@
-"""The first screen: the question, the answer in two sentences, how sure it is, and the figure that shows it."""
+"""The first screen: the question, the answer in a few sentences, how sure it is, and the figure that shows it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fact(NamedTuple):
 
 
 def answer_question(findings: Findings) -> list[str]:
-    """Answer in a sentence for each world or model: probabilities of the claimed outcomes before and after training.
+    """Answer for each world or model in a few sentences: probabilities of the claimed outcomes, before and after.
 
     Of several claimed families the headline alone is told: each covers another share of what a model would say.
     Without a claim, the largest mean shift is told, and that it is exploratory.
@@ -51,8 +51,8 @@ def answer_question(findings: Findings) -> list[str]:
 def _compare(means: pd.DataFrame, probes: str = "") -> Iterator[str]:
     for (world, model), rows in means.groupby(["world", means["group"].where(means["world"] == "")], dropna=False):
         where = WHERE.get(world, f"In the {world} world,") if world else f"In {model},"
-        told = [_tell(*key, part) for key, part in rows.groupby(["trained", "outcome"], sort=False)]
-        yield f"{where}{probes} {' and '.join([', '.join(told[:-1]), told[-1]] if told[1:] else told)}."
+        first, *others = (_tell(*key, part) for key, part in rows.groupby(["trained", "outcome"], sort=False))
+        yield " ".join([f"{where}{probes} {first}.", *(f"{text[0].upper()}{text[1:]}." for text in others)])
 
 
 def _tell(trained: str, outcome: str, rows: pd.DataFrame) -> str:

@@ -139,9 +139,8 @@ def _describe_largest(rows: pd.DataFrame, alpha: float) -> str:
     row = rows.loc[rows["estimate"].abs().idxmax()]
     known = np.isfinite([row["ci_low"], row["ci_high"]]).all()
     interval = name_interval(row["ci_low"], row["ci_high"], alpha) if known else "no interval"
-    return (
-        f"The largest difference is {row['estimate']:+.2f} nats ({interval}. {name_contrast(row)}, {row['outcome']})."
-    )
+    where = f"{name_contrast(row)}, {row['outcome']}"
+    return f"The largest difference is {row['estimate']:+.2f} nats ({interval}). It is that of {where}."
 
 
 def _explain(runs: pd.DataFrame, flagged: pd.DataFrame, alpha: float) -> str:

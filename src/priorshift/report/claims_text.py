@@ -53,7 +53,7 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
     adjustment = "Benjamini-Hochberg" if row["role"] == EXPLORATORY else "Holm"
     numbers = [
         f"{name_probes(row['family'])}, {name_ring(row['ring'])}",
-        f"{EFFECTS[row['effect_size_name']]} {row['effect_size']:.2f} "
+        f"effect size: {EFFECTS[row['effect_size_name']]} {row['effect_size']:.2f} "
         f"({row['effect_low']:.2f} to {row['effect_high']:.2f})",
         f"unit {row['unit']}: {row['test']}, {count_data(row)}",
         f"{row['role']}, {name_p(row['p_adjusted'])} after {adjustment}",
@@ -92,8 +92,8 @@ def describe_equivalence(row: Row, coverage: str = "") -> str:
         *filter(None, [row["caution"], coverage]),
     ]
     return (
-        f"{name_contrast(row)}: the difference in {row['outcome']} {verdict} within {row['margin']:g} nats "
-        f"({row['estimate']:+.2f} nats, {name_interval(row['ci90_low'], row['ci90_high'], 0.1)}).\n{_join(numbers)}"
+        f"{name_contrast(row)}: the difference in {row['outcome']} {verdict} within {row['margin']:g} nats. It "
+        f"is {row['estimate']:+.2f} nats ({name_interval(row['ci90_low'], row['ci90_high'], 0.1)}).\n{_join(numbers)}"
     )
 
 
@@ -262,7 +262,7 @@ def explain_missing_claims(contrasts: pd.DataFrame) -> str:
 
 
 def _join(numbers: Iterable[str]) -> str:
-    return " · ".join(numbers)
+    return " ".join(f"{number[0].upper()}{number[1:].rstrip('.')}." for number in numbers)
 
 
 def _bullet(text: str) -> str:

@@ -174,9 +174,9 @@ def describe_convergence(cards: Sequence[Mapping[str, Any]]) -> str:
     if not cards:
         return ""
     gaps = name_span(pd.Series([card["gap"] for card in cards]), ".4f")
-    late = [f"{card['name']} ({card['gap']:.4f})" for card in cards if card["gap"] > GAP_LIMIT]
+    late = [f"{card['name']} ({card['gap']:.4f})." for card in cards if card["gap"] > GAP_LIMIT]
     verdict = (
-        f"**Above the limit of {GAP_LIMIT}: {', '.join(late)}.** A null result there may only mean that the model "
+        f"**Above the limit of {GAP_LIMIT}: {' '.join(late)}** A null result there may only mean that the model "
         "learned too little. It is provisional."
         if late
         else f"All lie within the limit of {GAP_LIMIT}."

@@ -120,8 +120,8 @@ def describe_confusion(confusion: pd.DataFrame, family: str, ring: str = HELD_OU
         first, n = part.iloc[0], int(part.groupby("condition")["n"].first().sum())
         lines.append(
             f"* {name_model({'base_model': name, 'world': world})}: {round(first['accuracy'] * n)} of {n} runs. By "
-            f"chance it would be 1 in {part['condition'].nunique()}.  \n  unit {unit} · permutation of training sets, "
-            f"p = {first['p_value']:.4f}, {first['p_adjusted']:.4f} after Benjamini-Hochberg · exploratory"
+            f"chance it would be 1 in {part['condition'].nunique()}.  \n  Unit {unit}. Permutation of training "
+            f"sets, p = {first['p_value']:.4f}, {first['p_adjusted']:.4f} after Benjamini-Hochberg. Exploratory."
         )
     if (rows["world"] == "decoupled").any():
         lines += ["", "In the decoupled world a share above chance means that shifts too small to matter leave traces."]
