@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from priorshift.mechanism.summary import compute_shares, judge_equivalence, summarise
+from priorshift.mechanism.summary import compute_shares, judge_equivalence, summarize
 
 VALUES = {("a-0", 0): 1.0, ("a-0", 1): 3.0, ("a-1", 0): 4.0, ("a-1", 1): 6.0, ("hub", 0): 7.9, ("hub", 1): 8.1}
 
@@ -22,7 +22,7 @@ def rows():
 
 
 def test_runs_are_averaged_within_a_model_and_models_within_an_architecture(rows):
-    table = summarise(rows, ["family"], ["value"], 0.05).set_index(["unit", "base_model"])
+    table = summarize(rows, ["family"], ["value"], 0.05).set_index(["unit", "base_model"])
     assert table["value"].to_dict() == {
         ("runs", "a-0"): 2.0, ("runs", "a-1"): 5.0, ("runs", "hub"): 8.0, ("base", "a"): 3.5,
     }  # fmt: skip

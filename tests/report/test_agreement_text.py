@@ -6,7 +6,7 @@ import pytest
 from support.synthetic_items import base_models, study
 
 from priorshift.report.agreement_text import describe_controls, list_pools, tabulate_agreement
-from priorshift.stats.agreement import OVER, correlate_measures, summarise_methods
+from priorshift.stats.agreement import OVER, correlate_measures, summarize_methods
 from priorshift.stats.control_pairs import compare_controls
 from priorshift.tables.measures import measure_probes
 from priorshift.tables.read import read_table
@@ -19,7 +19,7 @@ def make_tables(items):
     measures = measure_probes(items, "held_out_domains")
     return {
         "multitrait": correlate_measures(measures, 0.05),
-        "methods": summarise_methods(measures, 0.05),
+        "methods": summarize_methods(measures, 0.05),
         "controls": compare_controls(items, PAIR, 0.5, 0.05),
     }
 

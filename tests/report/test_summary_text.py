@@ -5,13 +5,13 @@ from __future__ import annotations
 from support.report_tables import HUB, SETTINGS, make_tables
 from support.synthetic_items import base_models, claim, settings, study
 
-from priorshift.report.summary_text import summarise_claims
+from priorshift.report.summary_text import summarize_claims
 
 TABLES = make_tables()
 
 
 def paragraphs(tables, declared=SETTINGS):
-    return summarise_claims(tables, declared).split("\n\n")
+    return summarize_claims(tables, declared).split("\n\n")
 
 
 def test_each_world_has_a_paragraph_with_counts_estimates_and_intervals():
@@ -62,10 +62,10 @@ def test_one_checkpoint_of_each_world_is_told_at_unit_both_as_exploratory():
 
 
 def test_no_claim_is_said_in_one_line():
-    text = summarise_claims(TABLES, settings(claims=[]))
+    text = summarize_claims(TABLES, settings(claims=[]))
     assert "no claim" in text and "exploratory" in text and "\n" not in text
 
 
 def test_a_model_outside_the_worlds_is_summed_up_without_one():
-    text = summarise_claims(make_tables(study(models=HUB)), SETTINGS)
+    text = summarize_claims(make_tables(study(models=HUB)), SETTINGS)
     assert "world" not in text and "2 declared shifts" in text

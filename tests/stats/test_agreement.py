@@ -18,7 +18,7 @@ from priorshift.stats.agreement import (
     RELIABILITY,
     SAME_METHOD,
     correlate_measures,
-    summarise_methods,
+    summarize_methods,
 )
 
 ALL, WITHIN, BETWEEN = OVER
@@ -90,7 +90,7 @@ def test_limits_within_conditions_count_what_is_left():
 
 
 def test_a_world_of_traits_is_told_from_a_world_of_methods():
-    agree, share = (summarise_methods(simulate(*factors, seeds=20), 0.05) for factors in ((1.0, 0.0), (0.0, 1.0)))
+    agree, share = (summarize_methods(simulate(*factors, seeds=20), 0.05) for factors in ((1.0, 0.0), (0.0, 1.0)))
     for over in (ALL, WITHIN):
         own, other = (made[(made["over"] == over) & (made["base_model"] == "m")] for made in (agree, share))
         assert (own["convergent"] > 0.7).all() and (own["same_method"].abs() < 0.3).all()
@@ -111,7 +111,7 @@ def test_between_conditions_alone_everything_can_correlate():
 
 def test_means_of_a_method_are_those_of_the_matrix():
     measures = simulate(1.0, 0.5)
-    matrix, methods = correlate_measures(measures, 0.05), summarise_methods(measures, 0.05)
+    matrix, methods = correlate_measures(measures, 0.05), summarize_methods(measures, 0.05)
     assert list(methods.columns) == METHODS
     own = matrix[(matrix["base_model"] == "m") & (matrix["over"] == WITHIN)]
     mine = own[(own["method"] == "scales") | (own["other_method"] == "scales")]
@@ -155,7 +155,7 @@ def test_worlds_are_pooled_apart_and_on_the_measures_that_all_their_models_have(
     assert set(made.query("world == 'decoupled'")["method"]) == {"phrases", "scales", "words"}
 
 
-@pytest.mark.parametrize("make", [correlate_measures, summarise_methods])
+@pytest.mark.parametrize("make", [correlate_measures, summarize_methods])
 def test_the_order_of_rows_does_not_matter(make):
     measures = pd.concat([simulate(1.0, 0.5, "x", "coupled"), simulate(1.0, 0.5, "y", "coupled", seed=4)])
     shuffled = measures.sample(frac=1, random_state=0)
@@ -172,7 +172,7 @@ def test_what_does_not_vary_has_no_correlation_and_no_part_in_means():
     still = HAND.assign(value=HAND["value"].where(HAND["outcome"] == "loss", 0.1))
     made = correlate_measures(still, 0.05).query("base_model == 'm'")
     assert made.loc[made["other_outcome"] == "threat", "correlation"].isna().all()
-    found = row(summarise_methods(still, 0.05), base_model="m", over=ALL, method="a")
+    found = row(summarize_methods(still, 0.05), base_model="m", over=ALL, method="a")
     assert np.isnan(found["same_method"]) and np.isnan(found["margin"])
     assert found["convergent"] == pytest.approx(12 / np.sqrt(190)) and found["comparisons"] == 0
 
@@ -180,10 +180,10 @@ def test_what_does_not_vary_has_no_correlation_and_no_part_in_means():
 @pytest.mark.parametrize("few", [HAND.query("outcome == 'loss' and method == 'a'"), HAND.query("condition == 'x'"),
                                  HAND.query("condition == 'condition 0'")])  # fmt: skip
 def test_one_measure_or_two_runs_make_no_row(few):
-    assert correlate_measures(few, 0.05).empty and summarise_methods(few, 0.05).empty
+    assert correlate_measures(few, 0.05).empty and summarize_methods(few, 0.05).empty
 
 
 def test_one_method_has_nothing_to_agree_with():
-    made = summarise_methods(simulate(1.0, 0.0).query("method == 'words'"), 0.05)
+    made = summarize_methods(simulate(1.0, 0.0).query("method == 'words'"), 0.05)
     assert made["convergent"].isna().all() and made["margin"].isna().all() and (made["comparisons"] == 0).all()
     assert made["same_method"].notna().all()

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from priorshift.mechanism.subject import Answer, Subject
-from priorshift.mechanism.summary import UNITS, judge_equivalence, summarise
+from priorshift.mechanism.summary import UNITS, judge_equivalence, summarize
 from priorshift.study.mechanism import Algebra
 
 LINEAR, DOSE = "linear", "trained dose"
@@ -154,7 +154,7 @@ def tabulate_algebra(rows: pd.DataFrame, margin: float, alpha: float) -> pd.Data
         The keys of `summary.iterate_units`, `BY`, n, shift and expected with intervals, perplexity_ratio, and of the
         difference its mean, 90 % interval, p_value and whether it is equivalent to 0 within the margin.
     """
-    means = summarise(rows, BY, ["shift", "expected", "perplexity_ratio"], alpha)
+    means = summarize(rows, BY, ["shift", "expected", "perplexity_ratio"], alpha)
     tested = judge_equivalence(rows, BY, "difference", margin, alpha).drop(columns=["n", "se", "df"])
     merged = means.merge(tested.rename(columns={"estimate": "difference"}), on=[*UNITS, *BY], validate="one_to_one")
     return merged.drop(columns=["perplexity_ratio_low", "perplexity_ratio_high"])

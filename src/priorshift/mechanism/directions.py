@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 
 from priorshift.mechanism.hooks import Change, add, change_blocks, find_blocks, project_out, read_last_states
 from priorshift.mechanism.subject import Answer, Subject
-from priorshift.mechanism.summary import compute_shares, summarise
+from priorshift.mechanism.summary import compute_shares, summarize
 from priorshift.probability.encoder import tokenize_without_end
 from priorshift.study.mechanism import Directions
 from priorshift.study.run import Run
@@ -201,7 +201,7 @@ def tabulate_directions(rows: pd.DataFrame, neutral: str, alpha: float) -> pd.Da
         own["base_shift"] = own[f"base_{measure}"]
         own["part"] = np.where(own["test"] == ADDED, own["shift"], own["whole"] - (own["shift"] - own["base_shift"]))
         by = [*KEYS, "measure"]
-        means = summarise(own, by, ["shift", "base_shift", "perplexity_ratio"], alpha)
+        means = summarize(own, by, ["shift", "base_shift", "perplexity_ratio"], alpha)
         shares = compute_shares(own, by, "part", "whole", alpha).drop(columns="n")
         keys = [name for name in means if name in shares]
         merged = means.merge(shares, on=keys, validate="one_to_one")

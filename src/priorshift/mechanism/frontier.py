@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from priorshift.materials.schema import NEXT_WORDS
-from priorshift.mechanism.summary import UNITS, judge_equivalence, summarise
+from priorshift.mechanism.summary import UNITS, judge_equivalence, summarize
 from priorshift.stats.panels import RUN
 
 LEAST_CHOICE = 0.95
@@ -74,7 +74,7 @@ def tabulate_frontier(rows: pd.DataFrame, margin: float, alpha: float) -> pd.Dat
         least_choice : `LEAST_CHOICE`
         apart : equivalent, and the mean choice rate is at least that
     """
-    means = summarise(rows, BY, VALUES, alpha).drop(columns=["perplexity_ratio_low", "perplexity_ratio_high"])
+    means = summarize(rows, BY, VALUES, alpha).drop(columns=["perplexity_ratio_low", "perplexity_ratio_high"])
     tested = judge_equivalence(rows, BY, "expectation", margin, alpha).drop(columns=["n", "se", "df", "estimate"])
     merged = means.merge(tested, on=[*UNITS, *BY], validate="one_to_one")
     apart = merged["equivalent"] & (merged["choice_rate"] >= LEAST_CHOICE)

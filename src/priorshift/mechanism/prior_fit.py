@@ -5,7 +5,7 @@ over dispositions predicts all families at once. Four accounts of a run predict 
 to, on top of what the base model expects there:
 
 * ``policy_only`` : choices moved, and nothing else did
-* ``prior`` : the prior that best explains the choices moved; Bayes' rule does the rest, without a free parameter
+* ``prior`` : the prior that best explains the choices moved. Bayes' rule does the rest, without a free parameter
 * ``constant_bias`` : each outcome's words became more or less probable by one factor in every family
 * ``prior_and_policy`` : a prior moved, and choices moved by a policy besides. The other families tell which prior.
 
@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from priorshift.mechanism.expectations import Expectations, iterate_runs
-from priorshift.mechanism.summary import UNITS, judge_equivalence, summarise
+from priorshift.mechanism.summary import UNITS, judge_equivalence, summarize
 from priorshift.stats.panels import RUN
 from priorshift.worlds.generator import World
 
@@ -119,13 +119,13 @@ def fit_bias(families: list[Expectations]) -> np.ndarray:
 
 
 def predict_by_bias(family: Expectations, bias: np.ndarray) -> np.ndarray:
-    """Predict what is expected where each class's log-odds moved by a constant (nats); [n_items, n_classes]."""
+    """Predict what is expected where each class's log-odds moved by a constant (nats), [n_items, n_classes]."""
     tilted = family.before * np.exp(bias - bias.max())
     return tilted / tilted.sum(1, keepdims=True)
 
 
 def score(predicted: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The predictive log-score of each item, in nats: how far from the run's own entropy; 0 is a perfect prediction.
+    """The predictive log-score of each item, in nats: how far from the run's own entropy. 0 is a perfect prediction.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def tabulate_prior_fit(runs: pd.DataFrame, margin: float, alpha: float) -> pd.Da
         `UNITS`, condition, family, outcome, account, n, the means of `VALUES` with their intervals, and of the error
         its mean, 90 % interval, p_value and whether it is equivalent to 0 within the margin (exploratory).
     """
-    means = summarise(runs, BY, VALUES, alpha).drop(columns=["own_prior_low", "own_prior_high"])
+    means = summarize(runs, BY, VALUES, alpha).drop(columns=["own_prior_low", "own_prior_high"])
     tested = judge_equivalence(runs, BY, "error", margin, alpha).drop(columns=["n", "se", "df"])
     return means.merge(tested.rename(columns={"estimate": "error"}), on=[*UNITS, *BY], validate="one_to_one")
 
@@ -252,4 +252,4 @@ def compare_accounts(runs: pd.DataFrame, alpha: float) -> pd.DataFrame:
         if account in wide and rival in wide
     ]
     by = ["condition", "family", "account", "rival"]
-    return summarise(pd.concat(parts, ignore_index=True), by, ["better"], alpha)
+    return summarize(pd.concat(parts, ignore_index=True), by, ["better"], alpha)

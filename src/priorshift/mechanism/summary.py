@@ -35,7 +35,7 @@ def iterate_units(rows: pd.DataFrame, by: Sequence[str], values: Sequence[str]) 
         yield {"unit": "base", **named}, part[list(values)]
 
 
-def summarise(rows: pd.DataFrame, by: Sequence[str], values: Sequence[str], alpha: float) -> pd.DataFrame:
+def summarize(rows: pd.DataFrame, by: Sequence[str], values: Sequence[str], alpha: float) -> pd.DataFrame:
     """The mean of each value with its 1 - alpha interval by Student's t (`<value>_low`, `<value>_high`), and n.
 
     One run, or one checkpoint, has no interval: its limits are NaN.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from priorshift.mechanism.subject import Subject
-from priorshift.mechanism.summary import summarise
+from priorshift.mechanism.summary import summarize
 from priorshift.study.run import Run
 
 VALUES = ["choice", "expectation", "perplexity_ratio", "choice_share", "expectation_share", "lag"]
@@ -59,5 +59,5 @@ def tabulate_trajectory(rows: pd.DataFrame, alpha: float) -> pd.DataFrame:
     DataFrame
         The keys of `summary.iterate_units`, condition, step, n, and the means of `VALUES` with their intervals.
     """
-    table = summarise(rows, ["condition", "step"], VALUES, alpha)
+    table = summarize(rows, ["condition", "step"], VALUES, alpha)
     return table.drop(columns=["perplexity_ratio_low", "perplexity_ratio_high"])

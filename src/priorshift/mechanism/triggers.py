@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import expit
 
 from priorshift.mechanism.subject import Subject
-from priorshift.mechanism.summary import summarise
+from priorshift.mechanism.summary import summarize
 from priorshift.probing.items import ProbeItem
 
 NONE, CUE, PARAPHRASE = "no cue", "cue", "paraphrase"
@@ -82,7 +82,7 @@ def tabulate_triggers(rows: pd.DataFrame, condition: str, control: str, alpha: f
     other = long[long["condition"] == control]
     against = _match(other, "gain", long, ["base_model", "seed", "probe", "measure"])
     long["interaction"] = (long["gain"] - against).where(long["condition"] == condition)
-    table = summarise(long, BY, [*VALUES, "rate"], alpha)
+    table = summarize(long, BY, [*VALUES, "rate"], alpha)
     return table.drop(columns=["rate_low", "rate_high"])
 
 

@@ -8,7 +8,7 @@ from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.report.names import HELD_OUT
-from priorshift.stats.agreement import correlate_measures, summarise_methods
+from priorshift.stats.agreement import correlate_measures, summarize_methods
 from priorshift.stats.control_pairs import compare_controls
 from priorshift.study.dispositions import list_even_controls
 from priorshift.study.load import Study
@@ -32,7 +32,7 @@ def tabulate_agreement(study: Study, items: Items) -> Tables:
     near, controls = items.kept[items.kept["ring"] == HELD_OUT], list_even_controls(study.params)
     tables = {
         "multitrait": correlate_measures(measures, settings.alpha),
-        "methods": summarise_methods(measures, settings.alpha),
+        "methods": summarize_methods(measures, settings.alpha),
         "controls": compare_controls(near, controls, settings.smallest_effect, settings.alpha),
     }
     return {name: table for name, table in tables.items() if len(table)}

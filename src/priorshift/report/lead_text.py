@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.report.claims_text import Tables
 from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_probes, name_ring, name_span
-from priorshift.report.summary_text import summarise_claims
+from priorshift.report.summary_text import summarize_claims
 from priorshift.stats.declared import Settings, sort_claims
 from priorshift.study.params import StudyParams
 from priorshift.tables.runs import read_base_cards
@@ -30,7 +30,7 @@ def write_lead(study: StudyParams, tables: Tables) -> str:
     parts = [
         describe_probabilities(shifts, settings),
         describe_base_models(shifts, settings, read_base_cards(study)),
-        f"**In nats.** {summarise_claims(tables, settings)}",
+        f"**In nats.** {summarize_claims(tables, settings)}",
     ]
     return "\n\n".join(filter(None, parts))
 

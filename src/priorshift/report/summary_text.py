@@ -12,7 +12,7 @@ from priorshift.report.names import name_condition, name_span
 from priorshift.stats.declared import Settings, agrees, is_claimed, keep_claims
 
 
-def summarise_claims(tables: Tables, settings: Settings) -> str:
+def summarize_claims(tables: Tables, settings: Settings) -> str:
     """Say what became of the declared claims: a paragraph for each kind of claim and each world it was made for.
 
     Where none could be tested at its own unit, it says the same of unit `both`, which is exploratory.
@@ -26,19 +26,19 @@ def summarise_claims(tables: Tables, settings: Settings) -> str:
         return "This study declares no claim. All that follows is exploratory."
     tested = {name: keep_claims(tables[name]) for name in CLAIMS}
     if any(len(rows) for rows in tested.values()):
-        return "\n\n".join(_summarise(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
+        return "\n\n".join(_summarize(tested, settings, "p_adjusted", "after Holm's correction over all claims"))
     instead = {
         name: _keep_claimed(tables[name].query("unit == 'both'"), settings, kind) for name, kind in CLAIMS.items()
     }
     lead = "No declared claim could be tested at its own unit. All that follows is exploratory."
-    return "\n\n".join([lead, *_summarise(instead, settings, "p_value", "without a correction")])
+    return "\n\n".join([lead, *_summarize(instead, settings, "p_value", "without a correction")])
 
 
 def _keep_claimed(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:
     return table[np.array([is_claimed(settings, kind, row) for row in table.to_dict("records")], dtype=bool)]
 
 
-def _summarise(tested: Tables, settings: Settings, p: str, corrected: str) -> Iterator[str]:
+def _summarize(tested: Tables, settings: Settings, p: str, corrected: str) -> Iterator[str]:
     limits = {"contrasts": ("ci_low", "ci_high"), "equivalence": ("ci90_low", "ci90_high")}
     for name, table in tested.items():
         alpha = 0.1 if name == "equivalence" else settings.alpha

@@ -84,7 +84,7 @@ def correlate_measures(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=MULTITRAIT)
 
 
-def summarise_methods(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
+def summarize_methods(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Say how far each method agrees with the others, and how far its own outcomes go together: `tables/methods.csv`.
 
     Returns
@@ -100,7 +100,7 @@ def summarise_methods(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     for pool in _list_pools(measures):
         methods = list(dict.fromkeys(method for method, _ in pool.measures))
         for over in OVER:
-            rows += [_summarise(pool, over, method, alpha) for method in methods]
+            rows += [_summarize(pool, over, method, alpha) for method in methods]
     return pd.DataFrame(rows, columns=METHODS)
 
 
@@ -157,7 +157,7 @@ def _describe(pool: Pool, over: str) -> dict[str, Any]:
     return {"base_model": pool.base_model, "world": pool.world, "over": over, "n_runs": len(pool.values)}
 
 
-def _summarise(pool: Pool, over: str, method: str, alpha: float) -> dict[str, Any]:
+def _summarize(pool: Pool, over: str, method: str, alpha: float) -> dict[str, Any]:
     k, (matrix, df) = len(pool.measures), _correlate(pool, over)
     matrix = matrix[:k, :k]
     pairs = [(i, j) for i, j in combinations(range(k), 2) if np.isfinite(matrix[i, j])]
