@@ -238,9 +238,7 @@ def fill_speed(folder: Path) -> Fields:
     peer = select(summary, model="random-35M", system=main["best_peer"], **point).iloc[0]
     machine = json.loads((folder / "environment.json").read_text())["machine"]
     return {
-        "cpu": machine["cpu"],
-        "cores": str(machine["cores"]),
-        **{name: str(value) for name, value in point.items()},
+        **{name: str(value) for name, value in (machine | point).items()},
         "repeats": str(main["repeats"]),
         "speed": f"{main['items_per_s']:.1f}",
         "times_peer": f"{main['times_best_peer']:.1f}",
