@@ -10,18 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.meta_analysis import effectsize_smd
 
 from priorshift.stats.estimates import (
     compare_within_checkpoints,
     estimate_crossed,
     estimate_over_checkpoints,
-    estimate_over_runs,
     one_sample_t,
-    welch,
 )
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.shared_items import NotEstimable
+from priorshift.stats.welch import estimate_over_runs
 
 RNG = np.random.default_rng(0)
 TREATMENT, CONTROL = RNG.normal(0.4, 1, (4, 9)), RNG.normal(0, 0.5, (3, 9))
@@ -41,24 +39,6 @@ def test_small_example_by_hand():
     assert runs.se == pytest.approx(np.sqrt(1.25))
     assert runs.df == pytest.approx(1.5625 / 1.0625)
     assert runs.effect_size == pytest.approx(2 / np.sqrt(1.25) * 4 / 7)
-
-
-def test_items_equal_scipys_paired_t():
-    made = estimate_over_items(TREATMENT, CONTROL)
-    expected = stats.ttest_rel(TREATMENT.mean(axis=0), CONTROL.mean(axis=0))
-    assert made.estimate / made.se == pytest.approx(expected.statistic, abs=1e-8)
-    assert made.df == expected.df
-    assert made.effect_size == pytest.approx(expected.statistic / 3, abs=1e-8)  # d_z = t / sqrt(items)
-
-
-def test_runs_equal_scipys_welch_t_and_statsmodels_g():
-    made = estimate_over_runs(TREATMENT, CONTROL)
-    a, b = TREATMENT.mean(axis=1), CONTROL.mean(axis=1)
-    expected = stats.ttest_ind(a, b, equal_var=False)
-    assert made.estimate / made.se == pytest.approx(expected.statistic, abs=1e-8)
-    assert made.df == pytest.approx(expected.df, abs=1e-8)
-    g, _ = effectsize_smd(a.mean(), a.std(ddof=1), 4, b.mean(), b.std(ddof=1), 3)
-    assert made.effect_size == pytest.approx(g, abs=1e-8)
 
 
 def test_base_equals_scipys_one_sample_t():
@@ -199,12 +179,6 @@ def test_two_checkpoints_have_an_uncorrected_effect_size_and_three_a_corrected_o
     two, three = one_sample_t(np.array([1.0, 3.0])), one_sample_t(np.array([1.0, 3.0, 5.0]))
     assert (two.effect_size_name, three.effect_size_name) == ("d_z", "hedges_g_z")
     assert two.effect_size == pytest.approx(2 / np.sqrt(2)) and three.effect_size == pytest.approx(3 / 2 * 4 / 7)
-
-
-@pytest.mark.parametrize("test", [welch, lambda a, b: estimate_over_runs(a[:, None], b[:, None])])
-def test_equal_variances_and_numbers_have_the_degrees_of_freedom_of_students_t(test):
-    made = test(np.array([1.0, 2.0, 3.0]), np.array([5.0, 6.0, 7.0]))
-    assert made.df == pytest.approx(4) and made.se == pytest.approx(np.sqrt(2 / 3)) and made.estimate == -4
 
 
 @pytest.mark.parametrize("name", ["base_three", "base_five"])

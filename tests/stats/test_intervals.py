@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from priorshift.stats.estimates import estimate_over_runs, one_sample_t, welch
+from priorshift.stats.estimates import one_sample_t
 from priorshift.stats.intervals import (
     add_intervals,
     fieller_interval,
@@ -18,6 +18,7 @@ from priorshift.stats.intervals import (
     t_interval,
 )
 from priorshift.stats.over_items import estimate_over_items
+from priorshift.stats.welch import estimate_over_runs, welch
 
 RNG = np.random.default_rng(0)
 TREATMENT, CONTROL = RNG.normal(0.4, 1, (4, 9)), RNG.normal(0, 0.5, (3, 9))

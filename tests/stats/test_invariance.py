@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from priorshift.stats.estimates import estimate_crossed, estimate_over_checkpoints, estimate_over_runs
+from priorshift.stats.estimates import estimate_crossed, estimate_over_checkpoints
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.shared_items import NotEstimable
+from priorshift.stats.welch import estimate_over_runs
 
 SHAPES = st.fixed_dictionaries({
     "seed": st.integers(0, 2**16), "runs": st.tuples(st.integers(2, 5), st.integers(2, 5)),

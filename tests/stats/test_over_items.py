@@ -63,3 +63,11 @@ def test_where_the_data_do_not_carry_them_it_is_the_paired_t(domains):
     paired = stats.ttest_rel(TREATMENT.mean(axis=0), CONTROL.mean(axis=0))
     assert made.estimate / made.se == pytest.approx(paired.statistic) and made.df == 47
     assert made.domains.startswith("fixed (") and made.sd_domain == 0 and made.test == "paired t"
+
+
+def test_without_domains_it_is_scipys_paired_t():
+    made = estimate_over_items(TREATMENT, CONTROL)
+    expected = stats.ttest_rel(TREATMENT.mean(axis=0), CONTROL.mean(axis=0))
+    assert made.estimate / made.se == pytest.approx(expected.statistic, abs=1e-8)
+    assert made.df == expected.df
+    assert made.effect_size == pytest.approx(expected.statistic / np.sqrt(48), abs=1e-8)  # d_z = t / sqrt(items)

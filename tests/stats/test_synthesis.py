@@ -9,8 +9,8 @@ from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.tests.results.results_meta import exk1_metafor
 from support.synthetic_items import CONDITIONS, panel, row, study
 
-from priorshift.stats.estimates import welch
 from priorshift.stats.synthesis import ALL, SYNTHESIS, SYNTHESIS_MODELS, combine, synthesize_models
+from priorshift.stats.welch import welch
 
 PAIRS = [("depression", "neutral"), ("paranoia", "neutral")]
 HUB = [(f"hub/{i}", f"hub/{i}", "") for i in range(4)]

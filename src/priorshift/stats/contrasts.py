@@ -37,15 +37,14 @@ from priorshift.stats.estimates import (
     compare_within_checkpoints,
     estimate_crossed,
     estimate_over_checkpoints,
-    estimate_over_runs,
     warn_of_level,
-    welch,
 )
 from priorshift.stats.intervals import add_intervals
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
 from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.training_sets import compare_by_seed, fit_training_sets
+from priorshift.stats.welch import estimate_over_runs, welch
 
 UNCORRECTED = [
     *KEY, "test", "n_runs", "n_items", "domains", "sd_domain", "estimate", "ci_low", "ci_high", "effect_size",

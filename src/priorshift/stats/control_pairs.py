@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from priorshift.stats.estimates import Sides, Tested, estimate_over_checkpoints, welch
+from priorshift.stats.estimates import Sides, Tested, estimate_over_checkpoints
 from priorshift.stats.intervals import t_interval
 from priorshift.stats.panels import PROBE, Probe, build_panels, group_checkpoints, share_items
 from priorshift.stats.shared_items import NotEstimable, keep_shared_items
+from priorshift.stats.welch import welch
 
 CONTROLS = [
     "base_model", "world", "condition", "control", "family", "outcome", "ring", "unit", "n_runs", "n_items",

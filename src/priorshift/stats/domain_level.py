@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from priorshift.stats.estimates import Sides, estimate_crossed, estimate_over_runs
+from priorshift.stats.estimates import Sides, estimate_crossed
 from priorshift.stats.over_items import estimate_over_items
+from priorshift.stats.welch import estimate_over_runs
 
 DOMAIN_LEVEL = [
     "n_domains", "items_per_domain", "share", "runs_per_side", "unit", "domains", "about", "comparisons", "rejections",

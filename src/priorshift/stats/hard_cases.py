@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from priorshift.stats.estimates import Tested, estimate_crossed, estimate_over_runs, one_sample_t
+from priorshift.stats.estimates import Tested, estimate_crossed, one_sample_t
 from priorshift.stats.simulation import Components, simulate
+from priorshift.stats.welch import estimate_over_runs
 
 HARD_CASES = [
     "setting", "unit", "test", "n_treatment", "n_control", "sd_ratio", "comparisons", "rejections", "rate", "ci_low",

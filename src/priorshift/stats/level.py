@@ -12,16 +12,12 @@ import pandas as pd
 from scipy import stats
 
 from priorshift.errors import UserError
-from priorshift.stats.estimates import (
-    Sides,
-    estimate_crossed,
-    estimate_over_checkpoints,
-    estimate_over_runs,
-)
+from priorshift.stats.estimates import Sides, estimate_crossed, estimate_over_checkpoints
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, build_panels
 from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.simulation import Components, simulate
+from priorshift.stats.welch import estimate_over_runs
 
 CHECKPOINTS = 3  # a group, in simulated comparisons of unit `base`
 COMPARISON = ["source", "base_model", "world", "condition", "family", "ring", "outcome", "unit", "run_sd_ratio"]

@@ -12,10 +12,11 @@ import pandas as pd
 
 from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings
-from priorshift.stats.estimates import one_sample_t, warn_of_level, welch
+from priorshift.stats.estimates import one_sample_t, warn_of_level
 from priorshift.stats.intervals import add_intervals
 from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
 from priorshift.stats.shared_items import NotEstimable
+from priorshift.stats.welch import welch
 
 SPECIFICITY = [
     "base_model", "world", "family", "ring", "pair", "unit", "effect", "test", "n_runs", "n_items", "estimate",

@@ -30,10 +30,11 @@ from scipy.optimize import brentq
 
 from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import CLAIM, EXPLORATORY
-from priorshift.stats.estimates import Tested, welch
+from priorshift.stats.estimates import Tested
 from priorshift.stats.intervals import t_interval
 from priorshift.stats.panels import Panel, Probe, build_panels, share_items
 from priorshift.stats.shared_items import NotEstimable, keep_shared_items
+from priorshift.stats.welch import welch
 
 ALL = "all"  # every base model of a world, or outside the worlds
 UNIT = "models"
