@@ -13,14 +13,13 @@ import torch
 from transformers import PreTrainedModel
 
 from priorshift.errors import RunError
+from priorshift.probability.log_softmax import look_up_log_softmax, write_log_softmax
 from priorshift.probability.token_tree import Row, locate_wanted, pad_rows, plan_batches
 
 # Padded tokens of a first forward pass, halved where memory runs out.
 BUDGET = {"cpu": 2048, "cuda": 32768}
 # Values in the logits of one forward pass (256 MB and 1 GB in float32).
 LOGITS = {"cpu": 2**26, "cuda": 2**28}
-# Values that log-softmax works on at a time, in float32.
-CHUNK = 2**24
 
 
 class Forward:
@@ -94,7 +93,7 @@ class Forward:
             kept = np.cumsum([0] + [row.n_wanted for row in batch])
             predictor = np.concatenate([row.predictor + start for row, start in zip(batch, kept, strict=False)])
             target = np.concatenate([row.target for row in batch])
-            values = pick(logits, predictor, target)
+            values = look_up_log_softmax(logits, predictor, target)
             out[np.concatenate([row.slot for row in batch])] = values
 
     def write_distributions(self, rows: Sequence[Row], out: np.ndarray, plain: bool) -> None:
@@ -103,11 +102,7 @@ class Forward:
         Parameters and errors are those of `look_up`.
         """
         for batch, logits in self._logits(rows, plain):
-            lines = np.concatenate([row.slot for row in batch])
-            step = max(1, CHUNK // logits.shape[-1])
-            for start in range(0, len(lines), step):
-                block = logits[start : start + step].float().log_softmax(-1)
-                out[lines[start : start + step]] = block.cpu().numpy()
+            write_log_softmax(logits, out, np.concatenate([row.slot for row in batch]))
 
     def _logits(self, rows: Sequence[Row], plain: bool) -> Iterator[tuple[list[Row], torch.Tensor]]:
         """Batches with the logits [K, V] of their wanted columns."""
@@ -219,14 +214,6 @@ def narrow_head(
         yield narrowed
     finally:
         handle.remove()
-
-
-def pick(logits: torch.Tensor, predictor: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Logprob [E] of `target` in the distributions `predictor` of `logits` [K, V]: log-softmax in float32."""
-    step = max(1, CHUNK // logits.shape[-1])
-    total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)])
-    line, column = (torch.from_numpy(array).to(logits.device) for array in (predictor, target))
-    return (logits[line, column].float() - total[line]).cpu().numpy()
 
 
 def is_out_of_memory(error: Exception) -> bool:

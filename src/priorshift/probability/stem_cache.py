@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from priorshift.probability.forward import Forward, narrow_head, pick
+from priorshift.probability.forward import Forward, narrow_head
+from priorshift.probability.log_softmax import look_up_log_softmax
 from priorshift.probability.token_tree import Row
 
 # What a model may call its cache.
@@ -46,7 +47,7 @@ def look_up_cached(forward: Forward, rows: Sequence[Row], out: np.ndarray, stepw
         predictor = np.concatenate([row.predictor for row in batch])
         after = np.repeat(len(stems) + np.cumsum(read) - read, targets) + predictor - 1
         lines = np.where(predictor == 0, np.repeat(index, targets), after)
-        values = pick(logits, lines, np.concatenate([row.target for row in batch]))
+        values = look_up_log_softmax(logits, lines, np.concatenate([row.target for row in batch]))
         out[np.concatenate([row.slot for row in batch])] = values
 
 
