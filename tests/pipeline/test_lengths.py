@@ -17,8 +17,9 @@ from priorshift.models.base import load_reader
 from priorshift.pipeline import train
 from priorshift.pipeline.lengths import check_study_lengths
 from priorshift.pipeline.probe import probe_runs
-from priorshift.pipeline.synthesize import read_examples, synthesize_runs
+from priorshift.pipeline.synthesize import synthesize_runs
 from priorshift.pipeline.train import train_runs
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probing.context import Context
 from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import list_retention_texts

@@ -10,7 +10,8 @@ from support.tiny_study import BASE, FAULTS, RUN, to_do
 
 from priorshift.errors import RunError
 from priorshift.files import hash_file, read_record, write_record
-from priorshift.pipeline.synthesize import read_examples, synthesize_runs
+from priorshift.pipeline.synthesize import synthesize_runs
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.study.load import load_study
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from priorshift.models.base import load_base
-from priorshift.pipeline.synthesize import read_examples, synthesize_runs
+from priorshift.pipeline.synthesize import synthesize_runs
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probability.scorer import Scorer
 from priorshift.probing import completions
 from priorshift.probing.context import Context

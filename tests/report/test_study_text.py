@@ -7,7 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from priorshift.pipeline.synthesize import read_examples, synthesize_runs
+from priorshift.pipeline.synthesize import synthesize_runs
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probing.items import make_probe_items
 from priorshift.report.study_text import (
     describe_conditions,

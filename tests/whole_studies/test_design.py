@@ -19,8 +19,9 @@ from priorshift.errors import RunError
 from priorshift.pipeline.analyse import read_items, tabulate_design, tabulate_runs
 from priorshift.pipeline.probe import probe_runs, read_measurements
 from priorshift.pipeline.records import hash_run_inputs, locate_run_record, read_finished
-from priorshift.pipeline.synthesize import read_examples, synthesize_runs
+from priorshift.pipeline.synthesize import synthesize_runs
 from priorshift.pipeline.train import train_runs
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.report.design_figures import draw_wider_design
 from priorshift.report.names import name_condition
 from priorshift.report.palette import choose_colours, order_conditions

@@ -12,8 +12,8 @@ from priorshift.files import write_csv
 from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
 from priorshift.pipeline.registration import mark_tables, tabulate_registration
-from priorshift.pipeline.synthesize import read_examples
 from priorshift.pipeline.train import read_losses
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probing.items import make_probe_items
 from priorshift.report.names import HELD_OUT
 from priorshift.stats.bootstrap import bootstrap_claims

@@ -20,10 +20,10 @@ TRAINING = ("training", "models", "probability", "study", "materials")
 PROBING = ("probing", *TRAINING)
 # Each kind of finished work, and the packages and files it stands on.
 WORK = {
-    "choice_rates": ("pipeline/synthesize.py", *PROBING),
-    "training_set": ("pipeline/synthesize.py", *TRAINING),
-    "run": ("pipeline/train.py", "pipeline/synthesize.py", *TRAINING),
-    "measurements": ("pipeline/probe.py", "pipeline/kept.py", "pipeline/synthesize.py", *PROBING),
+    "choice_rates": ("pipeline/choice_rates.py", *PROBING),
+    "training_set": ("pipeline/training_sets.py", *TRAINING),
+    "run": ("pipeline/adapters.py", "pipeline/training_sets.py", *TRAINING),
+    "measurements": ("pipeline/probe.py", "pipeline/kept.py", "pipeline/training_sets.py", *PROBING),
 }
 # What turns measurements into tests: a registration names its version.
 TESTS = ("pipeline/analyse.py", "tables", "stats")
@@ -39,20 +39,23 @@ def _show_with(*modules: str) -> tuple[str, ...]:
 NOTEBOOKS = {
     "01_synthesize": (
         "pipeline/synthesize.py",
+        "pipeline/choice_rates.py",
+        "pipeline/training_sets.py",
         *_show_with("names", "palette", "save", "training_figures"),
         "tables",
         *PROBING,
     ),
     "02_train": (
         "pipeline/train.py",
-        "pipeline/synthesize.py",
+        "pipeline/adapters.py",
+        "pipeline/training_sets.py",
         *_show_with("names", "palette", "save", "training_figures"),
         *PROBING,
     ),
     "03_probe": (
         "pipeline/probe.py",
         "pipeline/kept.py",
-        "pipeline/synthesize.py",
+        "pipeline/training_sets.py",
         *_show_with("coverage_text", "names", "next_words_text", "palette", "save", "shift_figures", "tables_text"),
         "tables",
         "stats",

@@ -27,7 +27,7 @@ from priorshift.pipeline.records import (
     require_adapter,
     require_measurements,
 )
-from priorshift.pipeline.synthesize import read_examples
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probability.encoder import find_longest_input
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.context import Context

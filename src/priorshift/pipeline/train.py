@@ -12,27 +12,25 @@ from tqdm import tqdm
 
 from priorshift.errors import ParamsError
 from priorshift.models.backends import Backend, choose_backend
-from priorshift.models.base import BaseModel, choose_for_training, explain_own_dtype, load_base
+from priorshift.models.base import BaseModel, explain_own_dtype
 from priorshift.models.checks import check_letters, check_texts
 from priorshift.models.lengths import Reading, check_lengths
+from priorshift.pipeline.adapters import load_for_training, train_adapter
 from priorshift.pipeline.locks import hold_notebook
-from priorshift.pipeline.progress import Progress, show_progress
+from priorshift.pipeline.progress import show_progress
 from priorshift.pipeline.records import (
     hash_run_inputs,
     is_trained,
     locate_data_record,
     locate_run_record,
     read_finished,
-    require_adapter,
     require_run,
 )
-from priorshift.pipeline.synthesize import read_examples
+from priorshift.pipeline.training_sets import read_examples
 from priorshift.probability.encoder import find_longest_input
 from priorshift.probing.readings import list_example_readings, list_probe_readings, list_texts_read
 from priorshift.study.load import Study
 from priorshift.study.run import Run
-from priorshift.training.examples import list_anchor_texts
-from priorshift.training.finetune import train_run
 
 
 def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
@@ -50,8 +48,8 @@ def train_runs(study: Study, runs: list[Run]) -> pd.DataFrame:
                 record = read_finished(locate_run_record(study, run), hash_run_inputs(study, run))
                 if record is None:
                     progress.begin(f"training {run} (run {number} of {len(group)})", "step")
-                    base = base or _load_for_training(study, base_model, backend, group)
-                    record = _train(study, base, run, progress)
+                    base = base or _load_checked(study, base_model, backend, group)
+                    record = train_adapter(study, base, run, progress)
                 rows.append(_summarize(run, record))
     return pd.DataFrame(rows)
 
@@ -78,11 +76,11 @@ def _freeze_imports() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _load_for_training(study: Study, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
+def _load_checked(study: Study, base_model: str, backend: Backend, runs: list[Run]) -> BaseModel:
     """The base model, when it can read every text that these runs and their probes will put before it."""
     if note := explain_own_dtype(study.params.training):
         print(note)
-    base = load_base(choose_for_training(study.params.find_base_model(base_model), study.params.training), backend)
+    base = load_for_training(study, base_model, backend)
     examples = read_examples(study, runs[0])
     check_texts(base, [*list_texts_read(study), *(example.prompt for example in examples)])
     readings = chain(_list_training_readings(study, runs), list_probe_readings(study))
@@ -96,16 +94,6 @@ def _list_training_readings(study: Study, runs: list[Run]) -> Iterator[Reading]:
     # Runs that go on with another condition's examples share its record.
     for record, run in {locate_data_record(study, run): run for run in runs}.items():
         yield from list_example_readings(read_examples(study, run), "/".join(record.parent.parts[-2:]))
-
-
-def _train(study: Study, base: BaseModel, run: Run, progress: Progress) -> dict:
-    examples = read_examples(study, run)
-    inputs = hash_run_inputs(study, run, base.backend.name)
-    earlier = study.params.find_start(run.condition)
-    start = require_adapter(study, run._replace(condition=earlier)) if earlier else None
-    training, folder = study.params.resolve_training(run.condition), study.paths.run(*run)
-    anchor = list_anchor_texts(study.params, study.materials)
-    return train_run(base, examples, training, run.seed, folder, inputs, start, progress.advance, anchor)
 
 
 def _summarize(run: Run, record: dict) -> dict:
