@@ -14,7 +14,7 @@ from priorshift.cli import main
 from priorshift.errors import RunError
 from priorshift.materials.prompts import join_prompt
 from priorshift.models.base import load_reader
-from priorshift.pipeline import train
+from priorshift.pipeline import adapters
 from priorshift.pipeline.lengths import check_study_lengths
 from priorshift.pipeline.probe import probe_runs
 from priorshift.pipeline.synthesize import synthesize_runs
@@ -149,7 +149,7 @@ def test_training_does_not_begin(make_study, tmp_path, monkeypatch, kind):
     """Where nobody asked before: not a step is taken, nothing is written."""
     study = load_study(make_study(120, **KINDS[kind][2]), tmp_path / "out")
     synthesize_runs(study, runs := study.select("all", "all", "all"))
-    monkeypatch.setattr(train, "train_run", refuse)
+    monkeypatch.setattr(adapters, "train_run", refuse)
     with pytest.raises(RunError, match=r"^m: .* tokens, and the model reads at most 120; "):
         train_runs(study, runs)
     assert not study.paths.run("m", "depression", 0).exists()
@@ -167,7 +167,7 @@ def test_an_example_of_any_run_is_counted_before_the_first_step(make_study, tmp_
     limit = counts[last] - 1
     assert counts[first] <= limit
     study = load_study(make_study(limit), tmp_path / "out")
-    monkeypatch.setattr(train, "train_run", refuse)
+    monkeypatch.setattr(adapters, "train_run", refuse)
     with pytest.raises(RunError, match=f"a training example of {last.condition}/seed-0 .* {limit + 1} tokens"):
         train_runs(study, [first, last])
 

@@ -27,7 +27,6 @@ from priorshift.report.save import draw_png, write_picture
 from priorshift.study.load import Study
 
 ASSETS = Path(__file__).parent / "assets"
-LARGEST = 4_000_000  # bytes of a page
 write_markdown = mistune.create_markdown(escape=True)
 KEY = ["base_model", "condition", "seed"]
 

@@ -27,7 +27,6 @@ from typing import NoReturn, TextIO
 from priorshift.errors import RunError, UserError
 from priorshift.study.paths import StudyPaths
 
-LOCKS = ("study", "notebooks")
 PATIENCE = 60.0  # seconds: a kernel whose notebook was killed notices within a few
 PAUSE = 0.1  # seconds between two tries
 
