@@ -1,66 +1,114 @@
-"""YAML that is none, or that means more than it should, is refused in one line that names the file."""
+"""YAML that is read safely, and the one line that names what is wrong."""
 
 from __future__ import annotations
 
 import pytest
-from support.refusals import read_refusal
+from hypothesis import given
+from hypothesis import strategies as st
 
-from priorshift.errors import ParamsError
+from priorshift.errors import MaterialsError, ParamsError, UserError
 from priorshift.yaml_files import Frozen, read_yaml, validate
-
-BAD = {
-    "unreadable": (b"study: [smoke", "not valid YAML"),
-    "tabs": (b"study:\tsmoke\n\tseeds: [0]", "line 1"),
-    "key given twice": (b"study: smoke\nstudy: again", "'study' is given twice"),
-    "key that is no word": (b"? [a]\n: b", "a key must be a plain word"),
-    "aliases": (b"a: &a [x]\nb: [*a, *a]", "aliases (*a) are not allowed"),
-    "python object": (b"study: !!python/object/apply:os.system ['true']", "line 1"),
-    "not text": (b"\xff\xfe\x00", "UTF-8"),
-    **{f"tag {tag}": (f"study: {tag}".encode(), "not valid YAML") for tag in (
-        "!!bool x", "!!timestamp x", "!!int ''", "!!float ''", "!!int [1]", "!!null {}",
-    )},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_yaml_is_refused(name, tmp_path):
-    content, named = BAD[name]
-    path = tmp_path / "broken.yaml"
-    path.write_bytes(content)
-    said = read_refusal(read_yaml, path, ParamsError)
-    assert said.startswith(f"{path}:") and named in said
-
-
-def test_a_folder_and_a_missing_file_are_refused(tmp_path):
-    assert "cannot be read" in read_refusal(read_yaml, tmp_path, ParamsError)
-    assert "no such file" in read_refusal(read_yaml, tmp_path / "none.yaml", ParamsError)
-
-
-def test_good_yaml_is_read(tmp_path):
-    (tmp_path / "good.yaml").write_text("a: [1, 2.5]\nb: {c: text}\n")
-    assert read_yaml(tmp_path / "good.yaml", ParamsError) == {"a": [1, 2.5], "b": {"c": "text"}}
 
 
 class Inner(Frozen):
-    count: int
-
-
-class Outer(Frozen):
-    inner: Inner
+    rate: float
     names: tuple[str, ...] = ()
 
 
+class Outer(Frozen):
+    study: str
+    inner: Inner
+    parts: dict[str, Inner] | None = None
+    prior: dict[str, float] | list[str] | None = None
+
+
+def read(tmp_path, content):
+    path = tmp_path / "file.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_yaml(path, ParamsError)
+
+
+def test_plain_yaml_is_read(tmp_path):
+    assert read(tmp_path, "a: 1\nb: [x, 2.5, null]\n") == {"a": 1, "b": ["x", 2.5, None]}
+
+
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("content", "said"),
     [
-        ({"inner": {"count": 1}, "name": []}, "unknown key 'name'; remove it or use one of: inner, names"),
-        ({"inner": {"count": 1, "counts": 2}}, "unknown key 'inner.counts'; remove it or use one of: count"),
-        ({}, "key 'inner' is missing"),
-        ({"inner": {"count": "1"}}, "inner.count: found '1'"),
-        ({"inner": {"count": 1}, "names": ("a", 2)}, "names.1: found 2"),
-        ({"inner": {"count": [10**5000]}}, "too large to show"),
+        ("a: 1\na: 2", "line 2: .*key 'a' is given twice"),
+        ("a: {b: 1, b: 2}", "key 'b' is given twice"),
+        ("a: &x [1]\nb: *x", r"line 2: .*aliases \(\*x\) are not allowed"),
+        ("? [1, 2]\n: 3", "a key must be a plain word"),
+        ("a: [1", "line 1: .*not valid YAML"),
+        ("a: !!python/name:os.system", "not valid YAML"),
+        *(
+            (f"a: {value}", "not valid YAML")
+            for value in (
+                "!!bool x",
+                "!!timestamp x",
+                "!!int ''",
+                "!!float ''",
+                "!!int [1]",
+                "!!null {}",
+            )
+        ),
+        ("a:\tb\n\tc: [0]", "line 1"),
+        (b"a: \xff", "it is not UTF-8 text"),
     ],
 )
-def test_the_first_problem_is_named_by_its_key(data, said):
-    message = read_refusal(validate, Outer, data, "file.yaml", ParamsError)
-    assert message.startswith("file.yaml: ") and said in message
+def test_yaml_that_is_not_taken_is_one_line_with_its_place(tmp_path, content, said):
+    with pytest.raises(ParamsError, match=said) as caught:
+        read(tmp_path, content)
+    assert "\n" not in str(caught.value) and str(tmp_path / "file.yaml") in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_the_kind_asked_for(tmp_path):
+    with pytest.raises(MaterialsError, match="no such file"):
+        read_yaml(tmp_path / "missing.yaml", MaterialsError)
+    with pytest.raises(ParamsError, match="cannot be read"):
+        read_yaml(tmp_path, ParamsError)
+
+
+GOOD = {"study": "x", "inner": {"rate": 0.5}}
+
+
+def test_what_is_valid_becomes_an_object_that_cannot_be_changed():
+    made = validate(Outer, GOOD, "x.yaml", ParamsError)
+    assert made.inner.rate == 0.5 and made.inner.names == ()
+    with pytest.raises(ValueError, match="frozen"):
+        made.study = "y"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inner": {"rate": "high"}}, "inner.rate: found 'high'; "),
+        ({"inner": {}}, "key 'inner.rate' is missing"),
+        ({"inner": {"rat": 0.5}}, "unknown key 'inner.rat'; remove it or use one of: rate, names"),
+        ({"parts": {"a": {"rate": 1.0, "x": 1}}}, "unknown key 'parts.a.x'; remove it or use one of: rate, names"),
+        ({"inner": {"rate": [10**5000]}}, "too large to show"),
+        ({"inner": {"rate": 1.0, "names": ("a", 2)}}, "inner.names.1: found 2; "),
+        ({"study": 10**5000}, "int that is too large to show"),
+        ({"study": ["x" * 500]}, r"x\.\.\.; "),
+        ({"prior": 3}, "prior: found 3; .*, or "),
+    ],
+)
+def test_the_first_problem_names_key_value_and_what_was_expected(change, said):
+    with pytest.raises(ParamsError, match=f"^x.yaml: .*{said}|^x.yaml: {said}") as caught:
+        validate(Outer, GOOD | change, "x.yaml", ParamsError)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(JUNK, st.sampled_from(["study", "inner", "parts", "prior", "other"]))
+def test_any_value_is_taken_or_refused_in_one_line(value, key):
+    try:
+        validate(Outer, GOOD | {key: value}, "x.yaml", ParamsError)
+    except UserError as problem:
+        assert str(problem).startswith("x.yaml: ") and "\n" not in str(problem)

@@ -91,19 +91,6 @@ def test_what_is_left_of_a_rank_one_covariance_is_zero_and_no_rounding():
     assert triangle(noisy)[2] == 0
 
 
-def test_no_theta_nearby_has_a_smaller_deviance_than_the_one_found():
-    for model in models():
-        best = search(model, np.where(model.signed, 0.1, 0.5))
-
-        def deviance(theta, model=model):
-            log, squares, _ = model.curves(theta, curved=False)
-            return log.value + (model.n - 2) * np.log(squares.value)
-
-        moves = np.random.default_rng(1).normal(0, 0.05, (50, len(best)))
-        moved = np.where(model.signed, best + moves, np.maximum(best + moves, 0))
-        assert min(map(deviance, moved)) >= deviance(best) - 1e-9
-
-
 def find_df(treatment, control, domains=None):
     model = Reml(treatment, control, False, domains)
     return satterthwaite(model, search(model, np.where(model.signed, 0.1, 0.5)))
