@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from priorshift.models.base import load_base
 from priorshift.pipeline import cpu_cost
-from priorshift.pipeline.cost import Work, _expect_longest, count_work, make_without_weights
+from priorshift.pipeline.cost import Work, average_longest, count_work, make_without_weights
 from priorshift.pipeline.cpu_cost import Pace, describe_minutes, make_block, price, time_probing, time_training
 from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import measure_model
@@ -58,8 +58,8 @@ def test_price_by_hand(monkeypatch):
 
 def test_the_longest_of_a_batch_by_hand():
     # Of two draws among 1 and 3 the longest is 1 once in four times, and 3 else.
-    assert _expect_longest([3.0, 1.0], 2) == pytest.approx(2.5)
-    assert _expect_longest([4.0, 4.0, 4.0], 16) == pytest.approx(4.0) and _expect_longest([1.0, 3.0], 1) == 2.0
+    assert average_longest([3.0, 1.0], 2) == pytest.approx(2.5)
+    assert average_longest([4.0, 4.0, 4.0], 16) == pytest.approx(4.0) and average_longest([1.0, 3.0], 1) == 2.0
 
 
 def test_the_estimate_is_near_what_a_run_takes(smoke, tmp_path):

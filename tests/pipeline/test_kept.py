@@ -31,13 +31,13 @@ def counts(monkeypatch):
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(Prober, "_measure_base", "base")
+    count(Prober, "measure_base", "base")
     count(Prober, "measure", "runs")
     count(kept, "measure_model", "items")
     return found
 
 
-def test_jobs_of_one_run_each_measure_base_and_reference_once(study, counts):
+def test_jobs_of_one_run_eachmeasure_base_and_reference_once(study, counts):
     """And every table is, byte for byte, that of one job for all runs."""
     before = forget_measurements(study)
     for name in ("base", "reference"):
@@ -80,8 +80,8 @@ def test_another_machine_or_another_study_measures_again(study, counts, monkeypa
 
 def probe_and_tell(study, run, told):
     """In a process of its own: probe a run, and tell how often the base model was measured for it."""
-    measured, original = [], Prober._measure_base
-    Prober._measure_base = lambda self: measured.append(1) or original(self)
+    measured, original = [], Prober.measure_base
+    Prober.measure_base = lambda self: measured.append(1) or original(self)
     probe_runs(study, [run])
     told.put(len(measured))
 

@@ -15,7 +15,7 @@ from support.tiny_study import at
 
 from priorshift.errors import ParamsError, RunError
 from priorshift.files import read_record
-from priorshift.pipeline.plan import _hash_own_inputs, describe_plan, make_plan, prepare_study, write_mark
+from priorshift.pipeline.plan import describe_plan, hash_job_inputs, make_plan, prepare_study, write_mark
 from priorshift.pipeline.records import explain_unfinished
 from priorshift.pipeline.registration import register_study
 from priorshift.study.load import load_study
@@ -72,9 +72,9 @@ def test_a_study_that_is_begun_again_unchanged_writes_nothing(clone):
 
 def test_a_registration_is_read_by_the_tests_alone(clone):
     study = load_study("params/tiny.yaml")
-    before = {stage: _hash_own_inputs(study, stage, []) for stage in ("03_probe", "04_test", "06_placement")}
+    before = {stage: hash_job_inputs(study, stage, []) for stage in ("03_probe", "04_test", "06_placement")}
     register_study(study)
-    after = {stage: _hash_own_inputs(study, stage, []) for stage in before}
+    after = {stage: hash_job_inputs(study, stage, []) for stage in before}
     assert [stage for stage in before if before[stage] != after[stage]] == ["04_test"]
 
 

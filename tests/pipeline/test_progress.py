@@ -112,6 +112,6 @@ def test_who_waits_for_a_study_is_told_every_few_seconds(tmp_path, monkeypatch, 
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(3)"])
     with show_progress(Waited.paths) as shown:
         shown.begin("training")
-        assert execute._wait(process, Waited) == 3
+        assert execute.wait_for_jobs(process, Waited) == 3
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("training: begun\n") == len(said.err.splitlines()) >= 2

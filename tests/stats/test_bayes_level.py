@@ -51,7 +51,7 @@ def test_a_wrong_posterior_is_found_out(monkeypatch):
 def test_panels_vary_as_the_true_values_say(design):
     """Over many data sets, estimates scatter about the true effects by their standard errors."""
     rng = np.random.default_rng(1)
-    made = [bayes_level._simulate(rng, design, PRIOR) for _ in range(300)]
+    made = [bayes_level.simulate_design(rng, design, PRIOR) for _ in range(300)]
     t = np.array([(one.tested.estimate - one.truth["effect[0]"]) / one.tested.se for one in made])
     assert abs(np.median(t)) < 0.25 and 0.4 < np.quantile(np.abs(t), 0.5) < 1.3
     truths = np.array([one.truth["sd_run[1]"] for one in made])

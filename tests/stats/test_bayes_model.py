@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.linalg import block_diag
 
 from priorshift.stats.bayes_data import summarize_checkpoints, summarize_crossed
-from priorshift.stats.bayes_model import Scales, _model_checkpoints, _model_crossed
+from priorshift.stats.bayes_model import Scales, model_checkpoints, model_crossed
 
 SCALES = Scales(0.7, 4.0)
 TO_CONDITIONS = np.array([[1.0, -0.5], [1.0, 0.5]])  # (mean, difference) -> control, treatment
@@ -71,7 +71,7 @@ def test_crossed_density_is_that_of_all_cells(n_domains):
         expected += half_t(np.concatenate([point[name] for name in names if name.startswith("sd")]))
         expected += stats.norm.logpdf(point["mean_run"]).sum() + t_prior(mean, effect)
         expected += sum(float(stats.beta.logpdf(point[n], 2, 2)[0]) for n in names if n.startswith("corr"))
-        made, _ = log_density(_model_crossed, (data, SCALES, n_domains > 1), {}, point)
+        made, _ = log_density(model_crossed, (data, SCALES, n_domains > 1), {}, point)
         found.append((float(made), expected))
     made, expected = np.array(found).T
     assert np.diff(made) == pytest.approx(np.diff(expected), rel=1e-9)
@@ -95,7 +95,7 @@ def test_density_over_checkpoints_is_that_of_all_runs():
             spread[0, 0] += point["sd_base"][0] ** 2
             centre = np.append(effect, np.zeros(c + t - 2))
             expected += stats.multivariate_normal.logpdf(free @ runs, centre, spread)
-        found.append((float(log_density(_model_checkpoints, (data, SCALES), {}, point)[0]), expected))
+        found.append((float(log_density(model_checkpoints, (data, SCALES), {}, point)[0]), expected))
     made, expected = np.array(found).T
     assert np.diff(made) == pytest.approx(np.diff(expected), rel=1e-9)
 

@@ -28,7 +28,7 @@ from priorshift.pipeline.mechanism import (
     tabulate_steps,
     tabulate_traces,
 )
-from priorshift.pipeline.plan import _hash_own_inputs
+from priorshift.pipeline.plan import hash_job_inputs
 from priorshift.report.mechanism_figures import draw_mechanism
 from priorshift.study.load import load_study
 from priorshift.study.mechanism import Mechanism
@@ -181,9 +181,9 @@ def test_worlds_of_other_materials_are_refused(study, root, tmp_path):
 def test_another_worlds_file_makes_the_analysis_stale(study, finished, tmp_path):
     shutil.copytree(study.folder, tmp_path / "other", ignore=shutil.ignore_patterns("outputs"))
     other = load_study(tmp_path / "other/what.yaml", study.paths.root.parent)
-    before = _hash_own_inputs(other, "08_mechanism", [])
+    before = hash_job_inputs(other, "08_mechanism", [])
     (tmp_path / "other/worlds.yaml").write_text((tmp_path / "other/worlds.yaml").read_text() + "# edited\n")
-    assert _hash_own_inputs(other, "08_mechanism", []) != before
+    assert hash_job_inputs(other, "08_mechanism", []) != before
 
 
 def test_without_its_section_an_analysis_is_not_made(study, finished):

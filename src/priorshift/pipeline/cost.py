@@ -74,7 +74,7 @@ def count_work(study: Study, chat: bool = False) -> Work:
         read = params.resolve_training(name).examples * params.resolve_training(name).epochs * seeds
         steps, examples = steps + params.resolve_training(name).steps * seeds, examples + read
         tokens, longest = tokens + read * sum(lengths) / len(lengths), max(longest, *lengths)
-        padded += read * (sum(lengths) / len(lengths) if grouped else _expect_longest(lengths, training.batch_size))
+        padded += read * (sum(lengths) / len(lengths) if grouped else average_longest(lengths, training.batch_size))
         learned = [_count_tokens(example.completion, False) for example in made]
         with_loss += read * sum(learned) / len(learned)
     runs = len(params.conditions) * seeds
@@ -84,8 +84,14 @@ def count_work(study: Study, chat: bool = False) -> Work:
     return Work(runs, steps, examples, tokens, longest, measured * read, padded, with_loss, measured * wanted, items)
 
 
-def _expect_longest(lengths: list[float], batch: int) -> float:
-    """The mean length of the longest of `batch` examples drawn at random: each is padded to that."""
+def average_longest(lengths: list[float], batch: int) -> float:
+    """Average the longest of `batch` lengths over random draws, with replacement: each example is padded to that.
+
+    Examples
+    --------
+    >>> average_longest([1.0, 3.0], 2)  # of four draws one has the shorter length twice
+    2.5
+    """
     n = len(lengths)
     return sum(length * (((i + 1) / n) ** batch - (i / n) ** batch) for i, length in enumerate(sorted(lengths)))
 

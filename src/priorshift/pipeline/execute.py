@@ -55,10 +55,10 @@ def execute_study(
     # Snakemake decides how to end: control-C reaches it too, and a scheduler's SIGTERM is passed on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
-    return _wait(process, study)
+    return wait_for_jobs(process, study)
 
 
-def _wait(process: subprocess.Popen, study: Study) -> int:
+def wait_for_jobs(process: subprocess.Popen, study: Study) -> int:
     """Say where the jobs are until the process ends. Returns its status."""
     while True:
         try:

@@ -142,7 +142,7 @@ def _plan_stage(study: Study, stage: str, work: dict[str, list[Step]], before: s
         mark, steps = study.paths.mark(stage, shard), work.get(shard, [])
         todo = sum(bool(step.reason) for step in steps)
         reason = f"{todo} of {len(steps)} to do" if todo else before
-        reason = reason or explain_unfinished(mark, shared | _hash_own_inputs(study, stage, runs), study.paths.root)
+        reason = reason or explain_unfinished(mark, shared | hash_job_inputs(study, stage, runs), study.paths.root)
         name = mark.relative_to(study.paths.stages).with_suffix("").as_posix()
         jobs.append(Job(name, reason, stage, shard, steps))
     return jobs
@@ -177,7 +177,7 @@ def write_mark(study: Study, stage: str, shard: str) -> None:
     if stage == "05_report":
         files.append(study.paths.report)
     hashes = {path.relative_to(study.paths.root).as_posix(): hash_file(path) for path in files}
-    inputs = shared | _hash_own_inputs(study, stage, known[shard])
+    inputs = shared | hash_job_inputs(study, stage, known[shard])
     write_record(study.paths.mark(stage, shard), {"inputs": inputs, "hashes": hashes, "versions": list_versions()})
 
 
@@ -202,7 +202,7 @@ def _hash_shared_inputs(study: Study, stage: str) -> dict[str, str]:
     }
 
 
-def _hash_own_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str]:
+def hash_job_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str]:
     """What one job is made from: files of earlier stages, or the records that hold their hashes."""
     if stage == "01_synthesize":
         paths = []

@@ -113,10 +113,11 @@ class Prober:
     ) -> None:
         self.study, self.base, self.scorer = study, base, scorer
         self.items = make_probe_items(study.params, study.materials)
-        before = keep(self._measure_base)
+        before = keep(self.measure_base)
         self.base_measurements, self.base_completions = before.measurements, before.completions
 
-    def _measure_base(self) -> BaseMeasurements:
+    def measure_base(self) -> BaseMeasurements:
+        """Measure the model as it stands, and write completions for each seed of the study."""
         stems = list_completion_stems(self.study.materials)
         return BaseMeasurements(self.measure(), {seed: self._sample(stems, seed) for seed in self.study.params.seeds})
 

@@ -94,7 +94,7 @@ def calibrate_fits(prior: Prior, simulations: int, seed: int = 0) -> tuple[pd.Da
     ranks: list[dict[str, Any]] = []
     for number, design in enumerate(DESIGNS):
         rng = np.random.default_rng([seed, number])
-        made = [_simulate(rng, design, prior) for _ in range(simulations)]
+        made = [simulate_design(rng, design, prior) for _ in range(simulations)]
         posteriors = [
             model.sample_posterior(one.data, scales, prior.draws, prior.draws, at) for at, one in enumerate(made)
         ]
@@ -148,7 +148,7 @@ def _tabulate_ranks(placed: np.ndarray) -> Iterator[dict[str, float]]:
         yield {"share": float(share), "ecdf": float((placed <= share).mean()), **ends}
 
 
-def _simulate(rng: np.random.Generator, design: Design, prior: Prior) -> Simulated:
+def simulate_design(rng: np.random.Generator, design: Design, prior: Prior) -> Simulated:
     """True values drawn from the priors, and panels drawn from the model with them."""
     sd_run = _draw_sds(rng, prior, 2)
     effect = prior.effect_scale * float(rng.standard_t(DF))

@@ -104,11 +104,12 @@ def _run(key: Any, data: CrossedData | CheckpointData, scales: Scales, draws: in
 
 def _choose_model(data: CrossedData | CheckpointData) -> Any:
     if isinstance(data, CheckpointData):
-        return _model_checkpoints
-    return partial(_model_crossed, domains=len(data.sizes) > 1)
+        return model_checkpoints
+    return partial(model_crossed, domains=len(data.sizes) > 1)
 
 
-def _model_crossed(data: CrossedData, scales: Scales, domains: bool) -> None:
+def model_crossed(data: CrossedData, scales: Scales, domains: bool) -> None:
+    """Define the crossed model, with random domains or without, for NumPyro."""
     sd_run, sd_residual = _sample_sd("sd_run", scales, 2), _sample_sd("sd_residual", scales)
     residual = sd_residual[0] ** 2
     _add_squares("run_squares", data.run_squares, data.runs - 1, residual + data.items * sd_run**2)
@@ -128,7 +129,8 @@ def _model_crossed(data: CrossedData, scales: Scales, domains: bool) -> None:
     _add_effect_prior("effect", effect, scales)
 
 
-def _model_checkpoints(data: CheckpointData, scales: Scales) -> None:
+def model_checkpoints(data: CheckpointData, scales: Scales) -> None:
+    """Define the model of runs nested in base checkpoints, for NumPyro."""
     sd_run, sd_base = _sample_sd("sd_run", scales, 2), _sample_sd("sd_base", scales)
     _add_squares("run_squares", data.run_squares, data.run_df, sd_run**2)
     variance = sd_base[0] ** 2 + jnp.sum(sd_run**2 / data.runs, axis=1)
