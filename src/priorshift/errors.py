@@ -1,6 +1,24 @@
-"""Errors that a user can correct: one line, no traceback."""
+"""Errors that a user can correct: one line, no traceback; and how a text is quoted in one."""
 
 from __future__ import annotations
+
+
+def quote(text: str, most: int = 40, tail: bool = False) -> str:
+    """Quote a text for a message: where it is longer, its beginning or its end.
+
+    Parameters
+    ----------
+    most : characters that are shown, three dots counted
+    tail : whether its end matters
+
+    Examples
+    --------
+    >>> print(quote("Nora sat down.", 20), quote("Nora sat down.", 8), quote("Nora sat down.", 8, tail=True))
+    'Nora sat down.' 'Nora ...' '...down.'
+    """
+    if len(text) > most:
+        text = "..." + text[3 - most :] if tail else text[: most - 3] + "..."
+    return repr(text)
 
 
 class UserError(ValueError):

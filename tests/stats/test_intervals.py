@@ -12,6 +12,7 @@ from scipy import stats
 from priorshift.stats.estimates import one_sample_t
 from priorshift.stats.intervals import (
     add_intervals,
+    count_rate,
     fieller_interval,
     mean_interval,
     noncentral_t_limits,
@@ -108,3 +109,11 @@ def test_mean_interval_equals_scipys():
     assert made["estimate"] == pytest.approx(0.125)
     assert (made["ci_low"], made["ci_high"]) == pytest.approx((expected.low, expected.high))
     assert np.isnan(mean_interval([0.1], 0.1)["ci_low"]) and mean_interval([0.1], 0.1)["estimate"] == 0.1
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 10), (3, 10), (10, 10)])
+def test_the_exact_interval_of_a_rate_is_of_beta_quantiles(count, n):
+    rate, low, high = count_rate(count, n, 0.9)
+    assert rate == count / n
+    assert low == pytest.approx(stats.beta.ppf(0.05, count, n - count + 1) if count else 0, abs=1e-6)
+    assert high == pytest.approx(stats.beta.ppf(0.95, count + 1, n - count) if count < n else 1, abs=1e-6)

@@ -10,12 +10,12 @@ from priorshift.errors import MaterialsError
 from priorshift.files import is_folder
 from priorshift.materials.rules import check_materials
 from priorshift.materials.schema import NEXT_WORDS, Materials
+from priorshift.materials.texts import BY_OUTCOME
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
 OPTIONAL = ("actions", "families", "exceptions", NEXT_WORDS)  # files that a folder may lack
 EXCEPTIONS = "exceptions.yaml"  # what people decided of the words: no model reads it
-GRADED = ("interpretations", "feelings", "self_statements")
 
 
 def load_materials(folder: Path | str) -> Materials:
@@ -35,7 +35,7 @@ def load_materials(folder: Path | str) -> Materials:
     fields -= {field for field in OPTIONAL if not any((part / f"{field}.yaml").exists() for part in folders)}
     data = {field: _freeze(_read_merged(folders, f"{field}.yaml")) for field in sorted(fields)}
     data["grades"] = {}
-    for field in GRADED:
+    for field in BY_OUTCOME:
         data[field], grades = _split_grades(data[field])
         if twice := [phrase for phrase in grades if data["grades"].get(phrase, grades[phrase]) != grades[phrase]]:
             raise MaterialsError(

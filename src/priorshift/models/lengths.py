@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from priorshift.errors import RunError
+from priorshift.errors import RunError, quote
 from priorshift.models.chat import Reader
 from priorshift.probability.encoder import find_special_prefix, tokenize_without_end
 from priorshift.probability.token_tree import Tokens
@@ -83,16 +83,12 @@ def _check_exactly(
             for both, own in zip(joint, alone, strict=True)
         ]
         length, chosen = max(zip(whole, reading.continuations, strict=True))
-        after = f" and what follows it ({_shorten(chosen)})"
+        after = f" and what follows it ({quote(chosen, 60)})"
     if reading.written:
         after += f" and the {reading.written} tokens that are written after it"
     if (length := length + reading.written) > longest:
         verb = "have" if after else "has"
         raise RunError(
-            f"{name}: {reading.what} ({_shorten(reading.text)}){after} {verb} {length} tokens, and the model reads at "
+            f"{name}: {reading.what} ({quote(reading.text, 60)}){after} {verb} {length} tokens, and the model reads at "
             f"most {longest}; {reading.way_out}"
         )
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

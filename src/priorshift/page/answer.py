@@ -12,9 +12,12 @@ from priorshift.page.claims import HOLDS, NOT_TESTED, OTHER_WAY, ClaimRow
 from priorshift.page.parts import Findings, Panel
 from priorshift.report.coverage_text import warn_of_coverage
 from priorshift.report.lead_text import average_claims
-from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_panels, name_probes, name_ring
+from priorshift.report.names import name_architecture, name_condition, name_panels, name_probes, name_ring
 from priorshift.report.registration_text import warn_of_registration
+from priorshift.stats.panels import PROBE
 from priorshift.study.dispositions import match_outcomes
+from priorshift.study.params import HELD_OUT
+from priorshift.study.run import Run
 
 QUESTION = "Does teaching a language model to act change what it expects?"
 WHERE = {
@@ -23,7 +26,6 @@ WHERE = {
 }
 LEFT = 5.0  # points of probability: a mean that moved by less was left where it was
 SHOWN = 6  # panels of the first figure
-PANEL = ["family", "ring", "outcome"]
 
 
 class Fact(NamedTuple):
@@ -118,7 +120,7 @@ def list_facts(claims: list[ClaimRow], findings: Findings) -> list[Fact]:
 def _count_runs(findings: Findings) -> Fact:
     conditions = findings.study.params.conditions
     trained = findings.shifts[[not conditions[name].in_context for name in findings.shifts["condition"]]]
-    n = {name: trained[name].nunique() for name in ("base_model", "condition", "seed")}
+    n = {name: trained[name].nunique() for name in Run._fields}
     runs = len(trained[list(n)].drop_duplicates())
     words = (
         f"{n['base_model']} base model{'s' * (n['base_model'] > 1)}",
@@ -150,7 +152,7 @@ def draw_answer(findings: Findings) -> tuple[list[Panel], str]:
     wanted = _list_panels(findings)
     families = {family for family, _, _ in wanted}
     for place, (family, ring, outcome) in ((p, w) for p in dict.fromkeys(places) for w in wanted):
-        own = rows[(rows["place"] == place) & (rows[PANEL] == [family, ring, outcome]).all(axis=1)]
+        own = rows[(rows["place"] == place) & (rows[PROBE] == [family, ring, outcome]).all(axis=1)]
         if own.empty or len(panels) == SHOWN:
             continue
         where = f"{place} world" if place in findings.worlds else place

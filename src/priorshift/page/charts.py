@@ -8,8 +8,9 @@ import altair as alt
 import pandas as pd
 
 from priorshift.page.parts import Panel
-from priorshift.report.names import HELD_OUT, name_condition, name_panels, name_worlds
+from priorshift.report.names import name_condition, name_panels, name_worlds
 from priorshift.report.palette import order_conditions
+from priorshift.study.params import HELD_OUT
 
 # Of the page's script: what a reader chose, or "" for all.
 CHOSEN = {"condition": "chosen_condition", "base_model": "chosen_model"}

@@ -25,10 +25,11 @@ from priorshift.report.names import drop_empty_world, name_condition
 from priorshift.report.palette import order_conditions
 from priorshift.report.save import draw_png, write_picture
 from priorshift.study.load import Study
+from priorshift.study.params import HELD_OUT
+from priorshift.study.run import Run
 
 ASSETS = Path(__file__).parent / "assets"
 write_markdown = mistune.create_markdown(escape=True)
-KEY = ["base_model", "condition", "seed"]
 
 
 def write_report(study: Study) -> None:
@@ -164,12 +165,13 @@ def tabulate_runs(findings: Findings) -> pd.DataFrame:
     findings : with shifts, choice_check and retention
     """
     shifts, tables = findings.shifts, findings.tables
-    own = shifts[(shifts["family"] == findings.headline) & (shifts["ring"] == "held_out_domains")]
-    runs = own.pivot(index=[*KEY, "world"], columns="outcome", values="shift").add_prefix("shift of ").reset_index()
+    own = shifts[(shifts["family"] == findings.headline) & (shifts["ring"] == HELD_OUT)]
+    wide = own.pivot(index=[*Run._fields, "world"], columns="outcome", values="shift")
+    runs = wide.add_prefix("shift of ").reset_index()
     choice = tables["choice_check"]
-    choice = choice[choice["ring"] == "held_out_domains"].rename(columns={"probability": "trained choice"})
+    choice = choice[choice["ring"] == HELD_OUT].rename(columns={"probability": "trained choice"})
     kept = tables["retention"].rename(columns={"ratio": "perplexity over base"})
     for table, column in ((choice, "trained choice"), (kept, "perplexity over base")):
         if len(table):
-            runs = runs.merge(table[[*KEY, column]], on=KEY, how="left")
+            runs = runs.merge(table[[*Run._fields, column]], on=list(Run._fields), how="left")
     return drop_empty_world(runs).rename_axis(columns=None)

@@ -9,8 +9,9 @@ import pandas as pd
 from priorshift.materials.prompts import fill_stem
 from priorshift.page.parts import Findings, list_models
 from priorshift.probing.items import ProbeItem, make_probe_items
-from priorshift.report.names import HELD_OUT, name_condition, name_probes
+from priorshift.report.names import name_condition, name_probes
 from priorshift.study.dispositions import match_outcomes
+from priorshift.study.params import HELD_OUT
 
 BASE = "base"
 LIKELIEST, MOVED = 8, 6  # next words shown: the likeliest, and those that gained or lost most

@@ -7,11 +7,11 @@ import pandas as pd
 from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
-from priorshift.report.names import HELD_OUT
 from priorshift.stats.agreement import correlate_measures, summarize_methods
 from priorshift.stats.control_pairs import compare_controls
 from priorshift.study.dispositions import list_even_controls
 from priorshift.study.load import Study
+from priorshift.study.params import HELD_OUT
 from priorshift.tables.measures import measure_probes, measure_scales, measure_words
 
 

@@ -15,7 +15,6 @@ from priorshift.pipeline.registration import mark_tables, tabulate_registration
 from priorshift.pipeline.train import read_losses
 from priorshift.pipeline.training_sets import read_examples
 from priorshift.probing.items import make_probe_items
-from priorshift.report.names import HELD_OUT
 from priorshift.stats.bootstrap import bootstrap_claims
 from priorshift.stats.claims import estimate_claims
 from priorshift.stats.confusion import classify_runs
@@ -26,13 +25,14 @@ from priorshift.stats.hard_cases import simulate_hard_cases
 from priorshift.stats.influence import leave_one_out
 from priorshift.stats.jsd_permutation import compare_jsd
 from priorshift.stats.level import compare_alike, count_rejections
-from priorshift.stats.panels import keep_group_items
+from priorshift.stats.panels import PROBE, keep_group_items
 from priorshift.stats.power import estimate_checkpoint_power, estimate_power
 from priorshift.stats.specifications import estimate_specifications
 from priorshift.stats.specificity import dissociate_behaviors
 from priorshift.stats.synthesis import synthesize_models
 from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
 from priorshift.study.load import Study
+from priorshift.study.params import HELD_OUT
 from priorshift.study.run import Run
 from priorshift.study.sections import Exclusion
 from priorshift.tables.dose_recovery import select_dose_points, tabulate_doses, tabulate_recovery
@@ -231,7 +231,7 @@ def compare_exclusion(settings: Settings, items: Items) -> pd.DataFrame:
         `compare_contrasts`, and `declared`, which marks the claims; no row where no declared probe keeps an item.
     """
     wanted = list_contrasts(settings)
-    probes = pd.MultiIndex.from_frame(items.measured[["family", "ring", "outcome"]])
+    probes = pd.MultiIndex.from_frame(items.measured[PROBE])
     own = items.measured[probes.isin({(family, ring, outcome) for _, _, family, outcome, ring in wanted})]
     kept = leave_out(own, items.excluded)
     if kept.empty:  # nothing declared, or nothing of it left

@@ -11,8 +11,9 @@ from priorshift.probing.measure import measure_model
 from priorshift.probing.probe import explain_merges, make_scorer
 from priorshift.probing.readings import list_texts_read
 from priorshift.report.coverage_text import name_share
-from priorshift.report.names import HELD_OUT, name_probes
+from priorshift.report.names import name_probes
 from priorshift.study.load import Study
+from priorshift.study.params import HELD_OUT
 from priorshift.study.sections import BaseModelParams
 
 ITEMS = 24  # of each family

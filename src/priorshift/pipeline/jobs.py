@@ -84,5 +84,4 @@ def format_parameters(shard: str) -> str:
     """
     values = shard.split("/") if shard else []
     values[2:] = [value.removeprefix("seed-") for value in values[2:]]
-    names = ("base_model", "condition", "seed")
-    return " ".join(f"-r {name} {shlex.quote(value)}" for name, value in zip(names, values, strict=False))
+    return " ".join(f"-r {name} {shlex.quote(value)}" for name, value in zip(Run._fields, values, strict=False))

@@ -22,10 +22,10 @@ from priorshift.pipeline.probe import read_measurements
 from priorshift.pipeline.records import require_adapter
 from priorshift.probing.items import ProbeItem, make_probe_items
 from priorshift.probing.probe import make_scorer
-from priorshift.report.names import HELD_OUT
 from priorshift.study.dispositions import find_adaptive, match_outcomes
 from priorshift.study.load import Study
 from priorshift.study.mechanism import Asked
+from priorshift.study.params import HELD_OUT
 from priorshift.study.run import Run
 from priorshift.tables.runs import average_shifts, compute_retention
 from priorshift.worlds.generator import World, make_worlds

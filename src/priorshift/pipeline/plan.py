@@ -215,11 +215,7 @@ def hash_job_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str]
             paths.append(registration)
         if stage == "08_mechanism" and (asked := study.params.mechanism) and asked.prior_fit:
             paths.append(study.folder / asked.prior_fit.worlds)
-    return {"files": hash_text("".join(f"{path.name} {_hash_or_none(path)}\n" for path in paths))}
-
-
-def _hash_or_none(path: Path) -> str:
-    return hash_file(path) if path.is_file() else ""
+    return {"files": hash_text("".join(f"{path.name} {hash_file(path) if path.is_file() else ''}\n" for path in paths))}
 
 
 # -- before a study goes on ------------------------------------------------------------------------

@@ -111,4 +111,4 @@ def read_losses(study: Study, runs: list[Run]) -> pd.DataFrame:
         record = require_run(study, run)
         for step, loss in enumerate(record["losses"], start=1):
             rows.append({**run._asdict(), "step": step, "loss": loss})
-    return pd.DataFrame(rows, columns=["base_model", "condition", "seed", "step", "loss"])
+    return pd.DataFrame(rows, columns=[*Run._fields, "step", "loss"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from priorshift.errors import UserError
+from priorshift.errors import UserError, quote
 from priorshift.probability.token_tree import Tokens
 
 logger = logging.getLogger("priorshift")
@@ -125,9 +125,9 @@ class Encoder:
         text, continuations = texts
         split: list[Tokens] = []
         if len(stem) == len(self.prefix):
-            raise UserError(f"stem {item} ({_shorten(text)}) has no token for this tokenizer; expected at least one")
-        self._check_length(f"stem {item} ({_shorten(text)})", len(stem))
-        self._check_embeddings(f"stem {item} ({_shorten(text)})", stem)
+            raise UserError(f"stem {item} ({quote(text)}) has no token for this tokenizer; expected at least one")
+        self._check_length(f"stem {item} ({quote(text)})", len(stem))
+        self._check_embeddings(f"stem {item} ({quote(text)})", stem)
         for j, (continuation, ids) in enumerate(zip(continuations, joint, strict=True)):
             if ids[: len(stem)] == stem:
                 tail = ids[len(stem) :]
@@ -136,7 +136,7 @@ class Encoder:
                 if not tail and self.on_merge == "drop":
                     split.append(())
                     continue
-            where = f"stem {item}, continuation {j} ({_shorten(continuation)})"
+            where = f"stem {item}, continuation {j} ({quote(continuation)})"
             if not tail:
                 raise UserError(f"{where} adds no token to the stem; expected at least one")
             self._check_length(where, len(stem) + len(tail))
@@ -145,7 +145,7 @@ class Encoder:
         return tuple(split)
 
     def _record_merge(self, item: int, j: int, stem: str, continuation: str) -> Tokens:
-        where = f"stem {item} ({_shorten(stem, tail=True)}), continuation {j} ({_shorten(continuation)})"
+        where = f"stem {item} ({quote(stem, tail=True)}), continuation {j} ({quote(continuation)})"
         if self.on_merge == "error":
             raise MergeError(
                 f"{where}: the tokenizer merges across the boundary; move the space to the continuation's "
@@ -259,9 +259,3 @@ def _check_texts(item: int, stem: str, continuations: tuple[str, ...]) -> None:
             raise UserError(f"stem {item}, continuation {j} is a {type(text).__name__}, not text")
         if not text:
             raise UserError(f"stem {item}, continuation {j} is empty")
-
-
-def _shorten(text: str, tail: bool = False) -> str:
-    if len(text) <= 40:
-        return repr(text)
-    return repr("..." + text[-37:] if tail else text[:37] + "...")

@@ -18,7 +18,7 @@ import pandas as pd
 from priorshift.materials.schema import NEXT_WORDS, Materials
 from priorshift.probability.divergence import rank_token_effects
 from priorshift.probing.rings import Form, ItemKey, list_ring_forms, list_situations
-from priorshift.study.params import StudyParams
+from priorshift.study.params import HELD_OUT, StudyParams
 
 # Tokens of each form that are kept: so many that gain most, so many that lose most, and all that move so far. Then an
 # average over runs, in which a token that is not there counts as unmoved, is right to within that change.
@@ -52,7 +52,7 @@ def list_next_word_keys(params: StudyParams, materials: Materials) -> Iterator[I
         for j in range(each)
     ]
     yield from usual
-    held_out = list(_take_forms_in_turn([key for key in usual if key.ring == "held_out_domains"]))
+    held_out = list(_take_forms_in_turn([key for key in usual if key.ring == HELD_OUT]))
     for ring, count in params.probes.rings.items():
         crossed = (
             replace(key, ring=ring, form=form)

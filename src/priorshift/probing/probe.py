@@ -30,7 +30,7 @@ from priorshift.probing.next_words import tabulate_next_words
 from priorshift.probing.questionnaire import measure_scales
 from priorshift.probing.token_parts import tabulate_tokens
 from priorshift.study.load import Study
-from priorshift.study.params import StudyParams
+from priorshift.study.params import HELD_OUT, StudyParams
 
 
 def make_scorer(params: StudyParams, base: BaseModel) -> Scorer:
@@ -166,7 +166,7 @@ class Prober:
         return tables
 
     def _tabulate_next_words(self, run: np.ndarray, base: np.ndarray, write: Callable[[int], str]) -> pd.DataFrame:
-        own = [i for i, item in enumerate(self.items) if (item.family, item.ring) == (NEXT_WORDS, "held_out_domains")]
+        own = [i for i, item in enumerate(self.items) if (item.family, item.ring) == (NEXT_WORDS, HELD_OUT)]
         return tabulate_next_words([self.items[i].form for i in own], run[own], base[own], write)
 
     def _sample(self, stems: Sequence[str], seed: int | None) -> pd.DataFrame | None:

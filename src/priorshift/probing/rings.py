@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from priorshift.materials.schema import Materials
-from priorshift.study.params import StudyParams
+from priorshift.study.params import HELD_OUT, NEAR, StudyParams
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def list_ring_forms(ring: str, materials: Materials, family: str) -> list[Form]:
 
 def list_situations(params: StudyParams) -> Iterator[tuple[str, str, int]]:
     """(ring, domain, number of the situation) of the two rings that every study has."""
-    for ring, domains in (("training_domains", params.train_domains), ("held_out_domains", params.held_out_domains)):
+    for ring, domains in ((NEAR, params.train_domains), (HELD_OUT, params.held_out_domains)):
         yield from ((ring, domain, i) for domain in domains for i in range(params.probes.situations_per_domain))
 
 

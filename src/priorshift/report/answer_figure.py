@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from priorshift.report.names import HELD_OUT
 from priorshift.report.palette import PALETTE
 from priorshift.report.save import Picture, write_picture
+from priorshift.study.params import HELD_OUT
 from priorshift.tables.read import read_table
 
 # What a model was trained to do -> the condition, and the outcome that is asked for.

@@ -9,7 +9,6 @@ import pandas as pd
 
 from priorshift.report.coverage_text import describe_coverage
 from priorshift.report.names import (
-    HELD_OUT,
     name_condition,
     name_contrast,
     name_interval,
@@ -19,6 +18,7 @@ from priorshift.report.names import (
     name_ring,
 )
 from priorshift.stats.declared import CONTRAST_KEY, DECLARED, EXPLORATORY, KEY, Settings, keep_claims, list_contrasts
+from priorshift.study.params import HELD_OUT
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]

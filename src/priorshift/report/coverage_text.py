@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from priorshift.report.names import HELD_OUT, name_architecture, name_probes
+from priorshift.report.names import name_architecture, name_probes
 from priorshift.stats.declared import Settings, list_contrasts
+from priorshift.study.params import HELD_OUT
 
 LEAST_COVERAGE = 0.01  # below this share of the probability a claim comes with a warning
 

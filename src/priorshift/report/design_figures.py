@@ -10,12 +10,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.report.names import HELD_OUT, name_condition, name_panels, name_probes, name_ring
+from priorshift.report.names import name_condition, name_panels, name_probes, name_ring
 from priorshift.report.palette import order_conditions
 from priorshift.report.save import Picture
+from priorshift.study.params import HELD_OUT, RINGS
 
 MARKERS = ("o", "X", "s", "^", "v", "D", "P")
-RINGS = ("training_domains", "held_out_domains", "paraphrase", "narrator", "text_form")  # from near to far
+FROM_NEAR = (*RINGS, "paraphrase", "narrator", "text_form")  # from near to far
 
 
 def draw_wider_design(tables: dict[str, pd.DataFrame], family: str, palette: Mapping[str, str]) -> Iterator[Picture]:
@@ -64,7 +65,7 @@ def draw_controls(shifts: pd.DataFrame, family: str, palette: Mapping[str, str])
 def draw_rings(shifts: pd.DataFrame, family: str, palette: Mapping[str, str]) -> Picture:
     """Draw how far a shift carries: the mean by ring, from the training domains outwards, a line for each condition."""
     data = shifts[(shifts["family"] == family) & (shifts["outcome"] != "benign")]
-    rings = [ring for ring in RINGS if ring in set(data["ring"])]
+    rings = [ring for ring in FROM_NEAR if ring in set(data["ring"])]
     data = _panels(data).assign(ring=data["ring"].str.replace("_", "\n"))
     order = order_conditions(data["condition"])
     grid = sns.FacetGrid(data, col="outcome", row="panel", height=2.8, aspect=1.8)

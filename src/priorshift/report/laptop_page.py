@@ -8,9 +8,10 @@ import pandas as pd
 
 from priorshift.files import write_text
 from priorshift.report.coverage_text import name_share
-from priorshift.report.names import HELD_OUT, name_condition, name_p, name_probes
+from priorshift.report.names import name_condition, name_p, name_probes
 from priorshift.report.results_page import Fields, Tables, bound, percent, select, tabulate
 from priorshift.stats.declared import keep_claims
+from priorshift.study.params import HELD_OUT
 from priorshift.tables.read import read_table, read_tables
 from priorshift.tables.training_amount import LEAST_CHOICE, RETENTION_LIMIT
 

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from priorshift.report.claims_text import Tables
-from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_probes, name_ring, name_span
+from priorshift.report.names import name_architecture, name_condition, name_probes, name_ring, name_span
 from priorshift.report.summary_text import summarize_claims
 from priorshift.stats.declared import Settings, sort_claims
-from priorshift.study.params import StudyParams
+from priorshift.stats.panels import PROBE
+from priorshift.study.params import HELD_OUT, NEAR, StudyParams
 from priorshift.tables.runs import read_base_cards
 
-NEAR = "training_domains"
-PROBE = ["family", "ring", "outcome"]
 KEY = ["condition", "family", "outcome"]
 
 

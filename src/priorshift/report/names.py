@@ -10,7 +10,6 @@ import pandas as pd
 
 # Names of disorders: what is named is an action policy like it.
 DISORDERS = re.compile(r"\b(depression|paranoia|anxiety)\b")
-HELD_OUT = "held_out_domains"  # the ring that figures and claims are about
 ARCHITECTURES = {"llama": "Llama", "gpt_neox": "GPT-NeoX"}  # of the calibration models
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from priorshift.files import write_text
-from priorshift.report.names import HELD_OUT, name_architecture, name_condition, name_probes
-from priorshift.report.paper_text import NEAR, compare_with_paper
+from priorshift.report.names import name_architecture, name_condition, name_probes
+from priorshift.report.paper_text import compare_with_paper
 from priorshift.report.results_page import Fields, Tables, name_models, tabulate
 from priorshift.stats.declared import Settings, choose_unit
 from priorshift.study.load import load_study
+from priorshift.study.params import HELD_OUT, NEAR
 from priorshift.tables.read import read_tables
 
 TEMPLATE = Path("docs/templates/beside_the_paper.md")

@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 
 from priorshift.report.claims_text import Tables
-from priorshift.report.names import HELD_OUT
 from priorshift.stats.declared import CONTRAST_KEY, Settings, choose_unit, list_contrasts
+from priorshift.study.params import HELD_OUT, NEAR
 
 PAPER = "https://arxiv.org/abs/2605.22356"
 INTRODUCTION = (
     f"The study follows Milano and Marocco (2026), [arXiv 2605.22356]({PAPER}). It adds controls and intervals. "
     "What stands under *paper* is from its abstract. *Same* tells whether this study finds it too."
 )
-NEAR = "training_domains"
 NOT_TESTED = "not tested"  # at the unit of a declared claim: what was measured may still be shown as exploratory
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from priorshift.files import write_text
 from priorshift.report.names import ARCHITECTURES
 from priorshift.stats.declared import keep_claims
+from priorshift.study.params import HELD_OUT
 from priorshift.study.paths import EMBEDDED
 from priorshift.tables.read import read_table, read_tables
 from priorshift.tables.training_amount import RETENTION_LIMIT
@@ -20,7 +21,7 @@ Fields = dict[str, str]
 TEMPLATE = Path("docs/templates/results.md")
 # The main outcome of each behavior, and the panel on which it was declared.
 MAIN = (("depression", "loss"), ("paranoia", "threat"))
-PANEL = {"family": "interpretation", "ring": "held_out_domains"}
+PANEL = {"family": "interpretation", "ring": HELD_OUT}
 NAMES = {**ARCHITECTURES, "depression": "withdrawing", "paranoia": "guarding"}
 GROUPS = ("llama", "gpt_neox")
 ROWS = [(group, world) for world in ("coupled", "decoupled") for group in GROUPS]

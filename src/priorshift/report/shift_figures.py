@@ -10,10 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from priorshift.report.names import HELD_OUT, name_condition, name_panels, name_probes, name_ring, name_worlds
+from priorshift.report.names import name_condition, name_panels, name_probes, name_ring, name_worlds
 from priorshift.report.palette import choose_outcome_colours, order_conditions
 from priorshift.report.save import Picture
 from priorshift.report.tables_text import select_matrices
+from priorshift.study.params import HELD_OUT
 
 MARKERS = "os^DvP*X"
 FLAT = 0.05  # a panel whose longest bar is less than this share of the longest of all shows nothing

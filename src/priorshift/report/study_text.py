@@ -8,9 +8,9 @@ import pandas as pd
 
 from priorshift.materials.schema import Materials
 from priorshift.probing.items import ProbeItem, make_probe_items
-from priorshift.report.names import HELD_OUT, name_condition
+from priorshift.report.names import name_condition
 from priorshift.study.conditions import Condition, Trigger
-from priorshift.study.params import StudyParams
+from priorshift.study.params import HELD_OUT, StudyParams
 from priorshift.training.examples import Example, synthesize
 
 WORLDS = {

@@ -9,12 +9,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from priorshift.report.names import HELD_OUT, drop_empty_world, name_condition, name_model, name_probes
+from priorshift.report.names import drop_empty_world, name_condition, name_model, name_probes
 from priorshift.report.next_words_text import tabulate_next_words
 from priorshift.stats.declared import Settings
 from priorshift.stats.jsd_permutation import FROM_BASE
 from priorshift.study.dispositions import match_outcomes
 from priorshift.study.load import Study
+from priorshift.study.params import HELD_OUT
 
 GROUP = ["group", "world"]
 Titled = tuple[str, pd.DataFrame]

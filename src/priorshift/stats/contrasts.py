@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +40,7 @@ from priorshift.stats.estimates import (
 )
 from priorshift.stats.intervals import add_intervals
 from priorshift.stats.over_items import estimate_over_items
-from priorshift.stats.panels import Panel, Probe, build_panels, group_checkpoints, share_items
+from priorshift.stats.panels import Panel, Probe, Row, build_panels, group_checkpoints, share_items
 from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.training_sets import compare_by_seed, fit_training_sets
 from priorshift.stats.welch import estimate_over_runs, welch
@@ -52,7 +51,6 @@ UNCORRECTED = [
 ]  # fmt: skip
 WORLD_COUNTS = ["test", "n_coupled", "n_decoupled", "n_items", "coupled", "decoupled"]
 Pair = tuple[str, str]  # condition, control
-Row = dict[str, Any]
 
 
 def estimate_contrasts(items: pd.DataFrame, settings: Settings, treatments: Sequence[str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from priorshift.stats.estimates import Sides, estimate_crossed
+from priorshift.stats.intervals import count_rate
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.welch import estimate_over_runs
 
@@ -63,8 +64,7 @@ def simulate_domain_level(
                 p_values.setdefault(key, []).append(p_value)
         for key, values in p_values.items():
             rejections = int((np.array(values) < alpha).sum())
-            low, high = stats.binomtest(rejections, len(values)).proportion_ci(0.95, method="exact")
-            rate = rejections / len(values)
+            rate, low, high = count_rate(rejections, len(values))
             counts = (len(values), rejections, rate, low, high, 1 - rate, alpha)
             rows.append((N_DOMAINS, size, share, runs, *key, *counts))
     return pd.DataFrame(rows, columns=DOMAIN_LEVEL)

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from priorshift.stats.estimates import Tested, estimate_crossed, one_sample_t
+from priorshift.stats.intervals import count_rate
 from priorshift.stats.simulation import Components, simulate
 from priorshift.stats.welch import estimate_over_runs
 
@@ -88,8 +89,7 @@ def simulate_hard_cases(comparisons: int, alpha: float, seed: int = 0) -> pd.Dat
                 p_values.setdefault((unit, test), []).append(p_value)
         for (unit, test), values in p_values.items():
             rejections = int((np.array(values) < alpha).sum())
-            low, high = stats.binomtest(rejections, len(values)).proportion_ci(0.95, method="exact")
-            counts = (len(values), rejections, rejections / len(values), low, high, alpha)
+            counts = (len(values), rejections, *count_rate(rejections, len(values)), alpha)
             rows.append((case.setting, unit, test, case.n_treatment, case.n_control, case.sd_ratio, *counts))
     return pd.DataFrame(rows, columns=HARD_CASES)
 

@@ -1,4 +1,4 @@
-"""Intervals: Student's t for estimates and means, Fieller's for ratios, noncentral t for effect sizes."""
+"""Intervals: exact for shares, Student's t for estimates and means, Fieller's for ratios, noncentral t for effects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from scipy import special, stats
 
 # Beyond this t the limits grow in proportion to it, and SciPy's root finder may not end.
 LARGE_T = 200.0
+
+
+def count_rate(count: int, n: int, level: float = 0.95) -> tuple[float, float, float]:
+    """Share of `count` among n, and its exact binomial interval (Clopper & Pearson 1934, Biometrika 26, 404).
+
+    Examples
+    --------
+    >>> [round(share, 3) for share in count_rate(1, 20)]
+    [0.05, 0.001, 0.249]
+    """
+    low, high = stats.binomtest(count, n).proportion_ci(level, method="exact")
+    return count / n, low, high
 
 
 def t_interval(

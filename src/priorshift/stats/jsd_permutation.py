@@ -13,6 +13,7 @@ from scipy.stats import permutation_test
 
 from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings
+from priorshift.stats.panels import RUN_KEY
 
 ARRANGEMENTS = 19_999  # at most: where labels can be dealt out in fewer ways, all are taken
 DIGITS = 12  # of a difference in bits: sums of the same numbers in another order count as equal
@@ -63,7 +64,7 @@ def compare_jsd(
     ways += [(FROM_NEUTRAL, (treatment, neutral)) for treatment in treatments if neutral]
     rows: list[dict[str, Any]] = []
     for key, table in next_token.assign(world=next_token["world"].fillna("")).groupby(keys, sort=True):
-        runs = table.groupby(["base_model", "condition", "seed"], sort=True)[["jsd", "jsd_reference"]].mean()
+        runs = table.groupby(RUN_KEY, sort=True)[["jsd", "jsd_reference"]].mean()
         wide = {FROM_BASE: runs["jsd"].unstack("base_model"), FROM_NEUTRAL: runs["jsd_reference"].unstack("base_model")}
         for jsd_from, pair in ways:
             sides = _share_seeds(wide[jsd_from], pair)

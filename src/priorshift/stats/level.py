@@ -13,6 +13,7 @@ from scipy import stats
 
 from priorshift.errors import UserError
 from priorshift.stats.estimates import Sides, estimate_crossed, estimate_over_checkpoints
+from priorshift.stats.intervals import count_rate
 from priorshift.stats.over_items import estimate_over_items
 from priorshift.stats.panels import Panel, build_panels
 from priorshift.stats.shared_items import NotEstimable
@@ -108,8 +109,7 @@ def count_rejections(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:
     rows = []
     for key, part in p_values.groupby([*COMPARISON, "runs_per_side", "n_runs", "n_items"], sort=True):
         n, rejections = len(part), int((part["p_value"] < alpha).sum())
-        low, high = stats.binomtest(rejections, n).proportion_ci(0.95, method="exact")
-        rows.append((*key, n, rejections, rejections / n, low, high, alpha))
+        rows.append((*key, n, rejections, *count_rate(rejections, n), alpha))
     return pd.DataFrame(rows, columns=LEVEL)
 
 

@@ -17,10 +17,12 @@ from priorshift.errors import UserError
 
 BASE = ["base_model", "group", "world"]
 RUN = [*BASE, "condition", "seed"]
+RUN_KEY = ["base_model", "condition", "seed"]  # the fields of `study.run.Run`, which this room does not know
 PROBE = ["family", "ring", "outcome"]
 COLUMNS = [*RUN, *PROBE, "item", "shift"]
 NONE_IN_COMMON = "no item was measured by every run of all base checkpoints"
 Probe = tuple[str, str, str]
+Row = dict[str, Any]  # of a table, by column
 
 
 @dataclass(frozen=True)

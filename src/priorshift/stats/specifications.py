@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from priorshift.stats.contrasts import estimate_contrasts
 from priorshift.stats.declared import CONTRAST_KEY, Settings, choose_unit, list_contrasts
+from priorshift.stats.panels import RUN_KEY
 
 SPECIFICATIONS = [
     "base_model", "world", "condition", "family", "outcome", "scoring", "exclusion", "ring", "control", "unit",
@@ -19,7 +20,7 @@ SPECIFICATIONS = [
 # per token, or its first token. Then those against the adaptive class alone, and the outcome's own logprob.
 SCORINGS = ("log_odds", "log_odds_of_means", "log_odds_of_first_tokens", "log_odds_against_adaptive", "logprob")
 OTHER_SCORE = {"log_odds_of_means": "logprob_mean", "log_odds_of_first_tokens": "logprob_first"}
-ITEM_KEY = ["base_model", "condition", "seed", "family", "ring", "item"]
+ITEM_KEY = [*RUN_KEY, "family", "ring", "item"]
 
 
 def estimate_specifications(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import Settings
 from priorshift.stats.estimates import one_sample_t, warn_of_level
 from priorshift.stats.intervals import add_intervals
-from priorshift.stats.panels import NONE_IN_COMMON, average_outcomes
+from priorshift.stats.panels import NONE_IN_COMMON, Row, average_outcomes
 from priorshift.stats.shared_items import NotEstimable
 from priorshift.stats.welch import welch
 
@@ -24,7 +23,6 @@ SPECIFICITY = [
     "role", "double_dissociation", "effect_low", "effect_high", "caution",
 ]  # fmt: skip
 NO_PAIR = "fewer than two treatments that always take an action with an outcome of its own: nothing to dissociate"
-Row = dict[str, Any]
 Biases = dict[str, dict[str, np.ndarray]]  # base model -> condition -> bias, one value a run
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ from priorshift.stats.adjust import adjust_exploratory
 from priorshift.stats.declared import CLAIM, EXPLORATORY
 from priorshift.stats.estimates import Tested
 from priorshift.stats.intervals import t_interval
-from priorshift.stats.panels import Panel, Probe, build_panels, share_items
+from priorshift.stats.panels import Panel, Probe, Row, build_panels, share_items
 from priorshift.stats.shared_items import NotEstimable, keep_shared_items
 from priorshift.stats.welch import welch
 
@@ -45,7 +44,6 @@ SYNTHESIS = [
 ]  # fmt: skip
 SYNTHESIS_MODELS = [*CLAIM, "over", "estimate", "ci_low", "ci_high", "weight"]
 Pair = tuple[str, str]  # condition, control
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

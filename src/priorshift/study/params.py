@@ -29,7 +29,9 @@ NameOrMap = Annotated[
     Annotated[Name, Tag("name")] | Annotated[BaseModelParams, Tag("model")],
     Discriminator(lambda entry: "name" if isinstance(entry, str) else "model"),
 ]
-RINGS = ("training_domains", "held_out_domains")
+NEAR = "training_domains"
+HELD_OUT = "held_out_domains"  # the ring that figures and claims are about
+RINGS = (NEAR, HELD_OUT)
 
 
 class StudyParams(Frozen):

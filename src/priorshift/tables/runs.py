@@ -8,8 +8,9 @@ import pandas as pd
 from priorshift.models.files import locate
 from priorshift.stats.claims import NOT_ESTIMABLE
 from priorshift.stats.intervals import mean_interval
-from priorshift.stats.panels import RUN
+from priorshift.stats.panels import PROBE, RUN
 from priorshift.study.params import StudyParams
+from priorshift.study.run import Run
 
 
 def check_choices(items: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
@@ -96,7 +97,7 @@ def average_shifts(items: pd.DataFrame) -> pd.DataFrame:
 
     `tables/shifts.csv`. The table of items has a row for each run, item and outcome.
     """
-    keys = [*RUN, "family", "ring", "outcome"]
+    keys = [*RUN, *PROBE]
     values = ["shift", "probability", "base_probability", "covered_mass", "base_covered_mass"]
     return items.groupby(keys, sort=True)[values].mean().reset_index()
 
@@ -111,7 +112,7 @@ def average_last_losses(losses: pd.DataFrame) -> pd.DataFrame:
     ----------
     losses : base_model, condition, seed, step and loss, in the order of steps
     """
-    runs = losses.groupby(["base_model", "condition", "seed"], sort=True)["loss"]
+    runs = losses.groupby(list(Run._fields), sort=True)["loss"]
     return runs.apply(lambda loss: loss.tail(LAST_STEPS).mean()).rename("last_loss").reset_index()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from priorshift.study.params import StudyParams
+from priorshift.study.params import HELD_OUT, StudyParams
 
 LEAST_CHOICE = 0.9  # probability of the trained class on held-out decisions
 RETENTION_LIMIT = 1.05  # perplexity on neutral prose, over the base model's
@@ -31,7 +31,7 @@ def tabulate_training_amounts(
         perplexity more than 5 % above the base model's, or a mean repetition or distinct-2 beyond that of every run of
         the neutral conditions.
     """
-    own = choices[choices["ring"] == "held_out_domains"]
+    own = choices[choices["ring"] == HELD_OUT]
     means = [
         retention.groupby(GROUP, sort=False)["ratio"].agg(n_runs="size", perplexity_ratio="mean"),
         own.groupby(GROUP)["probability"].mean().rename("choice"),
