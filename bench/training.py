@@ -45,9 +45,9 @@ class Training:
     def __call__(self, size: TrainingSize, seed: int) -> dict:
         """Train a new adapter; speed, memory, last loss, and what the arithmetic asks of each token."""
         from bench.material import make_items
-        from priorshift.pipeline.cost import training_operations
+        from priorshift.pipeline.cost import count_training_operations
         from priorshift.training.examples import Example
-        from priorshift.training.finetune import encode, train_run
+        from priorshift.training.finetune import encode_examples, train_run
 
         words = make_items(self.base.tokenizer, size.examples, size.tokens, 1, seed).stems
         cut = [text.rsplit(" ", 4) for text in words]
@@ -56,8 +56,8 @@ class Training:
             for before, *last in cut
         ]
         settings = SETTINGS.model_copy(update={"examples": size.examples, "batch_size": size.batch_size})
-        operations = training_operations(self.base.model, settings)  # before an adapter is in the model
-        tokens = sum(len(row["input_ids"]) for row in encode(examples, self.base.tokenizer))
+        operations = count_training_operations(self.base.model, settings)  # before an adapter is in the model
+        tokens = sum(len(row["input_ids"]) for row in encode_examples(examples, self.base.tokenizer))
         with tempfile.TemporaryDirectory() as folder:
             run = train_run(self.base, examples, settings, seed, Path(folder) / "run", {})
         return {

@@ -1,4 +1,4 @@
-"""Errors that a user can correct: one line, no traceback; and how a text is quoted in one."""
+"""Errors that a user can correct: one line, no traceback. And how a text is quoted in one."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def validate(model: type[Model], data: Any, where: str, error: type[UserError]) 
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        raise error(f"{where}: {describe(problem, model)}") from None
+        raise error(f"{where}: {describe_problem(problem, model)}") from None
 
 
 def _shorten(value: Any) -> str:
@@ -103,7 +103,7 @@ def _shorten(value: Any) -> str:
     return found if len(found) <= 80 else found[:77] + "..."
 
 
-def describe(problem: ValidationError, model: type[BaseModel]) -> str:
+def describe_problem(problem: ValidationError, model: type[BaseModel]) -> str:
     """Say the first problem in words: the key, the value found, and what was expected."""
     errors = problem.errors(include_url=False)
     # An unknown key explains a missing one: it may be that one, misspelled.

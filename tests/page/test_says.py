@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from support.findings import HUB, make_hub_findings, read_embedded
 
-from priorshift.page.says import collect_says
+from priorshift.page.says import list_sayings
 
 
 @pytest.fixture(scope="module")
 def hub(root, tmp_path_factory):
-    return collect_says(make_hub_findings(root, tmp_path_factory.mktemp("hub")))
+    return list_sayings(make_hub_findings(root, tmp_path_factory.mktemp("hub")))
 
 
 def test_base_control_and_behaviors_stand_side_by_side(hub):
@@ -21,7 +21,7 @@ def test_base_control_and_behaviors_stand_side_by_side(hub):
 
 def test_shares_of_classes_are_means_of_the_table_and_come_with_a_stem_and_phrases(root):
     findings = read_embedded(root)
-    says = collect_says(findings)
+    says = list_sayings(findings)
     stem = says["stems"][0]
     rows = findings.shifts.query(
         "family == 'interpretation' and ring == 'held_out_domains' and base_model == 'llama-coupled-1'"

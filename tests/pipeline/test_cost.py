@@ -15,13 +15,13 @@ from priorshift.models.base import load_base
 from priorshift.pipeline.cost import (
     Work,
     count_matrices,
+    count_training_operations,
     count_work,
     describe_model,
     describe_work,
     estimate_hours,
     estimate_memory,
     make_without_weights,
-    training_operations,
 )
 from priorshift.study.load import load_study
 from priorshift.study.sections import BaseModelParams, Training
@@ -49,8 +49,8 @@ def test_an_untied_embedding_costs_memory_and_no_operation():
         model = make_llama(tied)
         assert model.num_parameters() == IN_BLOCKS + (1 if tied else 2) * 16_000
         assert count_matrices(model) == IN_BLOCKS + 16_000
-        assert training_operations(model, TRAINING) == 4 * (IN_BLOCKS + 16_000)
-        assert training_operations(model, SAVED) == 6 * (IN_BLOCKS + 16_000)
+        assert count_training_operations(model, TRAINING) == 4 * (IN_BLOCKS + 16_000)
+        assert count_training_operations(model, SAVED) == 6 * (IN_BLOCKS + 16_000)
 
 
 def test_memory_by_hand():

@@ -12,7 +12,14 @@ from transformers import AutoConfig
 from priorshift.models.base import load_base
 from priorshift.pipeline import cpu_cost
 from priorshift.pipeline.cost import Work, average_longest, count_work, make_without_weights
-from priorshift.pipeline.cpu_cost import Pace, describe_minutes, make_block, price, time_probing, time_training
+from priorshift.pipeline.cpu_cost import (
+    Pace,
+    describe_minutes,
+    estimate_seconds,
+    make_block,
+    time_probing,
+    time_training,
+)
 from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import measure_model
 from priorshift.probing.probe import make_scorer
@@ -51,7 +58,7 @@ def test_price_by_hand(monkeypatch):
         monkeypatch.setattr(cpu_cost, name, value)
     config = AutoConfig.for_model("llama", vocab_size=10, num_hidden_layers=3)
     work = Work(2, 5, 40, 700.0, 30.0, 900.0, padded=1000.0, with_loss=60.0, wanted=70.0, items=4)
-    training, measuring = price(work, config, Pace(0.1, 0.5), Pace(0.01, 0.2))
+    training, measuring = estimate_seconds(work, config, Pace(0.1, 0.5), Pace(0.01, 0.2))
     assert training == pytest.approx(1000 * 3 * 0.1 + 60 * 0.5 + 5 * 1.0 + 2 * 100)
     assert measuring == pytest.approx(900 * 3 * 0.01 + 70 * 0.2 + 4 * (2 + 3 * 10 * 0.01) + 2 * 100)
 
@@ -72,7 +79,7 @@ def test_the_estimate_is_near_what_a_run_takes(smoke, tmp_path):
     config = make_without_weights(params.models[0]).config
     length = round(work.padded / work.examples)
     paces = time_training(config, training, torch.float32, length), time_probing(config, torch.float32, length)
-    estimated = price(work, config, *paces)
+    estimated = estimate_seconds(work, config, *paces)
     examples = synthesize(params, smoke.materials, "depression", 0)
     began = time.process_time()
     train_run(base, examples, training, 0, tmp_path / "run", {})

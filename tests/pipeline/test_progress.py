@@ -17,7 +17,7 @@ from priorshift.pipeline import execute, progress
 from priorshift.pipeline.manifest import list_problems, write_manifest
 from priorshift.pipeline.plan import prepare_study
 from priorshift.pipeline.probe import probe_runs
-from priorshift.pipeline.progress import describe, read_progress, show_progress, watch
+from priorshift.pipeline.progress import describe_progress, follow_reading, read_progress, show_progress
 from priorshift.pipeline.synthesize import synthesize_runs
 from priorshift.pipeline.train import train_runs
 from priorshift.study.paths import StudyPaths
@@ -55,7 +55,7 @@ def test_probing_tells_shares_of_what_a_model_reads(study, lines):
 def test_a_line_is_there_while_the_job_works_and_not_after(tmp_path):
     paths, model = StudyPaths(tmp_path), make_causal_model("llama")
     with show_progress(paths) as shown:
-        with watch(shown, "reading", model, 8):
+        with follow_reading(shown, "reading", model, 8):
             assert read_progress(paths) == ["reading: begun"]
             shown.written = 0.0
             model(torch.tensor([[1, 2, 3, 4]]))
@@ -101,7 +101,7 @@ def test_a_line_that_cannot_be_written_ends_nothing(tmp_path):
      ((0, None, "step", 9.0), "begun"), ((5, None, "", 9.0), "9 s so far")],
 )  # fmt: skip
 def test_what_is_said(given, said):
-    assert describe(*given) == said
+    assert describe_progress(*given) == said
 
 
 def test_who_waits_for_a_study_is_told_every_few_seconds(tmp_path, monkeypatch, capsys):

@@ -20,7 +20,7 @@ from priorshift.pipeline.registration import (
     list_differences,
     locate_registration,
     make_design,
-    mark_tables,
+    mark_registration,
     read_registration,
     register_study,
     tabulate_registration,
@@ -245,7 +245,10 @@ def test_every_table_of_claims_has_the_hash_or_an_empty_cell(measured):
 def test_only_declared_rows_are_called_confirmatory():
     tables = {"a": pd.DataFrame({"role": ["declared", "exploratory"]}), "b": pd.DataFrame({"power": [0.8]})}
     standing = pd.DataFrame({"registration": ["0123"]})
-    made = mark_tables(tables, standing)
+    made = mark_registration(tables, standing)
     assert made["a"]["role"].tolist() == ["confirmatory", "exploratory"]
     assert made["b"]["registration"].tolist() == ["0123"] and "registration" not in tables["b"]
-    assert mark_tables(tables, standing.assign(registration=""))["a"]["role"].tolist() == ["declared", "exploratory"]
+    assert mark_registration(tables, standing.assign(registration=""))["a"]["role"].tolist() == [
+        "declared",
+        "exploratory",
+    ]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from priorshift.errors import UserError
-from priorshift.playground.ask import BASE, Answer
+from priorshift.playground.ask import BASE, Reply
 
 pn = pytest.importorskip("panel")
 page = pytest.importorskip("priorshift.playground.page")
@@ -31,7 +31,7 @@ class Fake:
         if not stem:
             raise UserError("stem: found nothing; expected some words")
         words = pd.DataFrame({"model": [BASE], "word": ["fine"], "probability": [0.4], "change": [0.0]})
-        return Answer(words, pd.DataFrame({"model": [BASE], "jsd": [0.0]}), pd.DataFrame(), 3.0)
+        return Reply(words, pd.DataFrame({"model": [BASE], "jsd": [0.0]}), pd.DataFrame(), 3.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from priorshift.models.base import load_base
-from priorshift.probing.kept import read_base, read_items, write_base, write_items
+from priorshift.probing.kept import read_base, read_kept_items, write_base, write_kept_items
 from priorshift.probing.measure import ItemMeasurements
 from priorshift.probing.probe import BaseMeasurements, Prober, make_scorer
 from priorshift.study.load import load_study
@@ -56,7 +56,7 @@ def test_a_base_model_is_read_as_it_was_written(measured, tmp_path):
 def test_a_merged_item_is_remembered_and_the_largest_array_stays_on_the_disk(measured, tmp_path):
     items = measured.measurements.items
     merged = ItemMeasurements(**{f.name: getattr(items, f.name) for f in fields(items)} | {"merged": frozenset({2, 0})})
-    write_items(tmp_path, merged)
-    found = read_items(tmp_path)
+    write_kept_items(tmp_path, merged)
+    found = read_kept_items(tmp_path)
     assert_same(found, merged)
     assert isinstance(found.next_token, np.memmap) and not found.next_token.flags.writeable

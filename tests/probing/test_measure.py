@@ -13,7 +13,7 @@ from priorshift.probability.divergence import jsd
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.items import make_probe_items
 from priorshift.probing.measure import (
-    log_odds,
+    compute_log_odds,
     measure_choice_rates,
     measure_model,
     measure_retention,
@@ -33,7 +33,7 @@ def scorer(base):
 
 
 def test_log_odds_by_hand():
-    odds = log_odds(np.log([[0.2, 0.1, 0.1], [0.01, 0.01, 0.04]]))
+    odds = compute_log_odds(np.log([[0.2, 0.1, 0.1], [0.01, 0.01, 0.04]]))
     assert odds == pytest.approx(np.log([[1, 1 / 3, 1 / 3], [1 / 5, 1 / 5, 2]]))
 
 

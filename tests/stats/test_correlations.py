@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from priorshift.stats.correlations import covary_correlations, fisher_error, limit_correlation, step_up
+from priorshift.stats.correlations import correct_for_halves, covary_correlations, fisher_error, limit_correlation
 
 
 def test_limits_are_those_of_scipy():
@@ -26,8 +26,8 @@ def test_too_few_degrees_of_freedom_leave_no_limits():
 
 @pytest.mark.parametrize("half, whole", [(0.0, 0.0), (0.6, 0.75), (1.0, 1.0), (-0.5, -1.0), (-1.0, -1.0)])
 def test_halves_are_stepped_up_by_spearman_and_brown(half, whole):
-    assert step_up(half) == pytest.approx(whole)
-    assert math.isnan(step_up(float("nan")))
+    assert correct_for_halves(half) == pytest.approx(whole)
+    assert math.isnan(correct_for_halves(float("nan")))
 
 
 def test_covariances_of_correlations_are_those_of_simulated_samples():

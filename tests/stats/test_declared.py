@@ -7,13 +7,13 @@ import pytest
 from support.synthetic_items import claim, settings
 
 from priorshift.stats.declared import (
-    agrees,
     choose_unit,
     find_direction,
     find_role,
     is_claimed,
     keep_claims,
     list_contrasts,
+    match_direction,
     sort_claims,
 )
 
@@ -77,8 +77,8 @@ def test_an_estimate_agrees_with_its_side_of_zero_or_with_none():
     rows = [(1.0, "increase", True), (-1.0, "increase", False), (-1.0, "decrease", True), (1.0, "decrease", False),
             (1.0, "", True), (-1.0, "", True), (0.0, "increase", False)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["estimate", "direction", "expected"])
-    assert agrees(table.estimate, table.direction).tolist() == table.expected.tolist()
-    assert len(agrees(table.estimate[:0], table.direction[:0])) == 0
+    assert match_direction(table.estimate, table.direction).tolist() == table.expected.tolist()
+    assert len(match_direction(table.estimate[:0], table.direction[:0])) == 0
 
 
 def test_claims_are_kept_whatever_they_may_be_called():

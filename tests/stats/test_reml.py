@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from priorshift.stats.reml import CONTRAST, Reml, satterthwaite, triangle
+from priorshift.stats.reml import CONTRAST, Reml, factor_covariance, satterthwaite
 from priorshift.stats.reml_search import search
 from priorshift.stats.simulation import Components, simulate
 
@@ -80,7 +80,7 @@ def test_derivatives_are_those_of_differences(which):
 @given(st.integers(0, 2**32 - 1))
 def test_a_triangle_gives_back_the_covariance_it_was_made_of(seed):
     root = np.random.default_rng(seed).normal(0, 1, (2, 2))
-    first, cross, last = triangle(root @ root.T)
+    first, cross, last = factor_covariance(root @ root.T)
     lower = np.array([[first, 0], [cross, last]])
     assert lower @ lower.T == pytest.approx(root @ root.T, abs=1e-6)
 
@@ -88,7 +88,7 @@ def test_a_triangle_gives_back_the_covariance_it_was_made_of(seed):
 def test_what_is_left_of_a_rank_one_covariance_is_zero_and_no_rounding():
     direction = np.array([0.3, 0.7])
     noisy = np.outer(direction, direction) * (1 + 1e-15) + np.diag([0.0, 3e-17])
-    assert triangle(noisy)[2] == 0
+    assert factor_covariance(noisy)[2] == 0
 
 
 def find_df(treatment, control, domains=None):

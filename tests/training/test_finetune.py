@@ -17,7 +17,7 @@ from priorshift.files import hash_file
 from priorshift.models.backends import MEASURING
 from priorshift.models.base import load_base, load_reader
 from priorshift.training.examples import synthesize
-from priorshift.training.finetune import decode_labels, encode, train_run
+from priorshift.training.finetune import decode_labels, encode_examples, train_run
 from priorshift.training.loss_positions import IGNORED
 
 WEIGHTS = "adapter_model.safetensors"
@@ -34,7 +34,7 @@ def examples(smoke):
 
 
 def test_only_the_completion_is_learned(base, examples):
-    for example, row in zip(examples, encode(examples, base.tokenizer), strict=True):
+    for example, row in zip(examples, encode_examples(examples, base.tokenizer), strict=True):
         learned = [t for t in row["labels"] if t != IGNORED]
         assert base.tokenizer.decode(learned) == example.completion
         assert row["input_ids"][-len(learned) :] == learned
@@ -47,14 +47,14 @@ def test_a_token_across_the_boundary_is_refused(base, examples):
     # A tokenizer of whole words: "home" is one token.
     torn = replace(examples[0], prompt="Nora decided to ho", completion="me.")
     with pytest.raises(RunError, match=r"the tokenizer merges 'Nora decided to ho' with 'me\.'"):
-        encode([torn], base.tokenizer)
+        encode_examples([torn], base.tokenizer)
 
 
 @pytest.mark.parametrize("template", ["<s> $A <s>", "</s> $A </s>", "<s> $A </s>", "<s> $A", "$A"])
 def test_special_tokens_around_a_text_are_no_part_of_what_is_learned(examples, template):
     """Also where one token is both BOS and EOS, and both are added."""
     tokenizer = make_byte_tokenizer(template)
-    for example, row in zip(examples[:4], encode(examples[:4], tokenizer), strict=True):
+    for example, row in zip(examples[:4], encode_examples(examples[:4], tokenizer), strict=True):
         learned = [token for token in row["labels"] if token != IGNORED]
         assert tokenizer.decode(learned) == example.completion
         opening = {"<s>": [1], "</s>": [2], "$A": []}[template.split()[0]]
@@ -116,7 +116,7 @@ def test_batches_of_like_length_hold_every_example_once_and_less_padding(base, e
         training = smoke.params.training.model_copy(update={"group_by_length": grouped, "batch_size": 4})
         run = train_run(base, examples, training, 0, tmp_path / str(grouped), {})
         handle.remove()
-        assert sorted(rows) == sorted(tuple(row["input_ids"]) for row in encode(examples, base.tokenizer))
+        assert sorted(rows) == sorted(tuple(row["input_ids"]) for row in encode_examples(examples, base.tokenizer))
         assert run["steps"] == training.steps and run["training"].get("group_by_length", False) == grouped
         computed[grouped] = sum(sizes) / sum(map(len, rows))
     assert 1 <= computed[True] < 1.1 < computed[False]
@@ -135,7 +135,7 @@ def test_non_finite_loss_stops_the_run(base, examples, smoke, tmp_path):
 def test_loss_falls_on_the_completion_alone(model_folders, family, style, smoke):
     tokenizer, read = load_reader(model_entry(model_folders[family], style))
     for example in synthesize(smoke.params, smoke.materials, "depression", 0)[:16]:
-        [row] = encode([example], tokenizer, read)
+        [row] = encode_examples([example], tokenizer, read)
         learned = [t for t in row["labels"] if t != IGNORED]
         assert tokenizer.decode(learned) == example.completion
         shown = decode_labels(example, tokenizer, read)["read, no loss"]

@@ -14,7 +14,7 @@ from priorshift.models.adapters import add_adapter
 from priorshift.models.backends import MEASURING
 from priorshift.models.base import load_base
 from priorshift.training.examples import synthesize
-from priorshift.training.finetune import encode, train_run
+from priorshift.training.finetune import encode_examples, train_run
 from priorshift.training.loss_positions import IGNORED, keep_loss_positions
 
 # name: (model type, what its configuration has of its own)
@@ -46,7 +46,7 @@ def make_folder(kind, own, tokenizer_folder, folder):
 
 def train_by_hand(base, examples, training):
     """Step losses as anyone would compute them: one batch of all examples, all logits, AdamW, a rate that falls."""
-    rows = encode(examples, base.tokenizer, base.read)
+    rows = encode_examples(examples, base.tokenizer, base.read)
     longest = max(len(row["input_ids"]) for row in rows)
     ids, labels, mask = (
         torch.tensor([row + [fill] * (longest - len(row)) for row in values])

@@ -14,7 +14,7 @@ from priorshift.models.adapters import load_adapters
 from priorshift.models.base import BaseModel
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.items import ProbeItem
-from priorshift.probing.measure import log_odds, measure_model, measure_retention
+from priorshift.probing.measure import compute_log_odds, measure_model, measure_retention
 from priorshift.study.run import Run
 
 MIX = "mix"
@@ -89,7 +89,7 @@ class Subject:
         """What the model answers as it stands."""
         prose = measure_retention(self.scorer, self.materials, self.texts)
         perplexity = float(np.exp(-prose["logprob"].sum() / prose["tokens"].sum()))
-        return Answer(log_odds(measure_model(self.scorer, self.items).class_logprobs), perplexity)
+        return Answer(compute_log_odds(measure_model(self.scorer, self.items).class_logprobs), perplexity)
 
     def compare(self, answer: Answer, action: str, outcome: str, chosen: slice = slice(None)) -> dict[str, float]:
         """Compare an answer with the base model's.

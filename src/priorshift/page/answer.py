@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.page.charts import draw_probabilities
 from priorshift.page.claims import HOLDS, NOT_TESTED, OTHER_WAY, ClaimRow
-from priorshift.page.parts import Findings, Panel
+from priorshift.page.parts import Chart, Findings
 from priorshift.report.coverage_text import warn_of_coverage
 from priorshift.report.lead_text import average_claims
 from priorshift.report.names import name_architecture, name_condition, name_panels, name_probes, name_ring
@@ -136,7 +136,7 @@ def list_warnings(findings: Findings) -> list[str]:
     return [text for text in (registration, warn_of_coverage(findings.shifts, findings.settings)) if text]
 
 
-def draw_answer(findings: Findings) -> tuple[list[Panel], str]:
+def draw_answer(findings: Findings) -> tuple[list[Chart], str]:
     """Draw the probability of each claimed outcome in each place, a panel for each, and describe them.
 
     Without a claim, the outcomes that go with the study's behaviors are drawn. At most `SHOWN` panels.
@@ -159,7 +159,7 @@ def draw_answer(findings: Findings) -> tuple[list[Panel], str]:
         title = ", ".join(
             [outcome, *([where] if several else []), *([name_probes(family)] if len(families) > 1 else [])]
         )
-        panels.append(Panel(title[0].upper() + title[1:], draw_probabilities(own, findings.colours)))
+        panels.append(Chart(title[0].upper() + title[1:], draw_probabilities(own, findings.colours)))
         means = own.groupby(["condition", "base_model"], sort=False)["probability"].mean().groupby(level=0).mean()
         most = means.idxmax()
         told.append(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from priorshift.page.parts import Panel
+from priorshift.page.parts import Chart
 from priorshift.report.names import name_condition, name_panels, name_worlds
 from priorshift.report.palette import order_conditions
 from priorshift.study.params import HELD_OUT
@@ -39,7 +39,7 @@ def write_spec(chart: alt.TopLevelMixin) -> dict:
         return chart.properties(width="container", config=CONFIG).to_dict()
 
 
-def let_filter(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
+def add_filters(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     """Give a chart the parameters by which the page's filters reach it."""
     return chart.add_params(*(alt.param(name=name, value="") for name in CHOSEN.values()))
 
@@ -95,12 +95,12 @@ def draw_probabilities(rows: pd.DataFrame, colours: Mapping[str, str]) -> alt.La
         .mark_rule(color=INK, strokeDash=[4, 3], opacity=0.8)
         .encode(x="before:Q", tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip("before:Q", format=".1f")])
     )
-    return let_filter(rule + points).properties(height=STEP * len(order))
+    return add_filters(rule + points).properties(height=STEP * len(order))
 
 
 def draw_shift_panels(
     shifts: pd.DataFrame, family: str, colours: Mapping[str, str], ring: str = HELD_OUT
-) -> tuple[Panel, ...]:
+) -> tuple[Chart, ...]:
     """Draw the shifts of a family's outcomes, a panel for each: `shift_figures.draw_shifts`, to touch."""
     rows = shifts[(shifts["family"] == family) & (shifts["ring"] == ring)]
     rows = rows.assign(place=name_panels(rows), training=rows["condition"].map(name_condition))
@@ -121,11 +121,11 @@ def draw_shift_panels(
                 tooltip=[*RUN, alt.Tooltip("shift:Q", title="shift (nats)", format="+.2f")],
             )
         )
-        panels.append(Panel(outcome, let_filter(_draw_zero() + points).properties(height=height)))
+        panels.append(Chart(outcome, add_filters(_draw_zero() + points).properties(height=height)))
     return tuple(panels)
 
 
-def draw_interval_panels(rows: pd.DataFrame, margin: float, colours: Mapping[str, str]) -> tuple[Panel, ...]:
+def draw_interval_panels(rows: pd.DataFrame, margin: float, colours: Mapping[str, str]) -> tuple[Chart, ...]:
     """Draw contrasts with their intervals, a panel for each: `claim_figures.draw_claims`, to touch.
 
     Parameters
@@ -163,13 +163,13 @@ def draw_interval_panels(rows: pd.DataFrame, margin: float, colours: Mapping[str
         )
         band = alt.Chart(pd.DataFrame({"low": [-margin], "high": [margin]}))
         band = band.mark_rect(color=INK, opacity=0.1).encode(x="low:Q", x2="high:Q")
-        chart = let_filter(band + _draw_zero() + bars + points).properties(height=STEP * own["name"].nunique())
+        chart = add_filters(band + _draw_zero() + bars + points).properties(height=STEP * own["name"].nunique())
         title = f"{name_condition(condition)} minus {name_condition(control)}: {outcome} ({family.replace('_', ' ')})"
-        panels.append(Panel(title, chart))
+        panels.append(Chart(title, chart))
     return tuple(panels)
 
 
-def draw_jsd_panels(table: pd.DataFrame, colours: Mapping[str, str], ring: str = HELD_OUT) -> tuple[Panel, ...]:
+def draw_jsd_panels(table: pd.DataFrame, colours: Mapping[str, str], ring: str = HELD_OUT) -> tuple[Chart, ...]:
     """Draw the JSD, a panel for each world or group and for each start: `shift_figures.draw_jsd`, to touch."""
     starts = {"jsd": "from the base model", "jsd_reference": "from the first neutral run"}
     rows = table[(table["ring"] == ring) & table["measure"].isin(list(starts)) & (table["estimate"] > 0)]
@@ -199,7 +199,7 @@ def draw_jsd_panels(table: pd.DataFrame, colours: Mapping[str, str], ring: str =
                 ],
             )
         )  # fmt: skip
-        panels.append(Panel(f"{place}, {starts[measure]}", let_filter(chart).properties(height=height)))
+        panels.append(Chart(f"{place}, {starts[measure]}", add_filters(chart).properties(height=height)))
     return tuple(panels)
 
 

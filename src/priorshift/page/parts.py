@@ -22,13 +22,13 @@ from priorshift.tables.read import read_tables
 ADDED = {"jsd_tokens": {"words": ""}, "contrasts": {"sets_low": float("nan"), "sets_high": float("nan")}}
 
 
-class Panel(NamedTuple):
+class Chart(NamedTuple):
     """One interactive chart of a figure.
 
     Attributes
     ----------
     title : what sets it apart from the figure's other panels
-    chart : as wide as its place, with the parameters of `charts.let_filter`
+    chart : as wide as its place, with the parameters of `charts.add_filters`
     """
 
     title: str
@@ -46,7 +46,7 @@ class Figure(NamedTuple):
     """
 
     picture: Picture
-    panels: tuple[Panel, ...] = ()
+    panels: tuple[Chart, ...] = ()
     owned: bool = True
 
 

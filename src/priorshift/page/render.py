@@ -19,7 +19,7 @@ from priorshift.page import answer, claims
 from priorshift.page.charts import write_spec
 from priorshift.page.evidence import list_sections
 from priorshift.page.parts import Figure, Findings, Section, Table, list_figures, list_models, read_findings
-from priorshift.page.says import collect_says
+from priorshift.page.says import list_sayings
 from priorshift.page.tables import write_table
 from priorshift.report.names import drop_empty_world, name_condition
 from priorshift.report.palette import order_conditions
@@ -82,7 +82,7 @@ def render_page(findings: Findings, sections: Sequence[Section]) -> str:
         "description": description,
         "claims": rows,
         **_draw_forest(rows),
-        "says": collect_says(findings),
+        "says": list_sayings(findings),
         "sections": [_render_section(section, specs) for section in sections],
         "runs": Markup(write_table(tabulate_runs(findings), "Table of every run")),
         "conditions": [(name, name_condition(name), findings.colours[name]) for name in conditions],

@@ -17,7 +17,7 @@ BASE = "base"
 LIKELIEST, MOVED = 8, 6  # next words shown: the likeliest, and those that gained or lost most
 
 
-def collect_says(findings: Findings) -> dict:
+def list_sayings(findings: Findings) -> dict:
     """Collect what models say after stems: shares of classes, next words without lists, sampled texts.
 
     Of each kind, what the study's tables have. Next words are those of `next_words.csv`: they moved. A class's share is

@@ -11,7 +11,7 @@ from priorshift.errors import UserError
 from priorshift.files import write_csv
 from priorshift.materials.schema import NEXT_WORDS
 from priorshift.pipeline.probe import list_measured_tables, read_measurements
-from priorshift.pipeline.registration import mark_tables, tabulate_registration
+from priorshift.pipeline.registration import mark_registration, tabulate_registration
 from priorshift.pipeline.train import read_losses
 from priorshift.pipeline.training_sets import read_examples
 from priorshift.probing.items import make_probe_items
@@ -125,7 +125,7 @@ def tabulate_claims(study: Study, items: Items) -> Tables:
     tables["confusion"], unassigned = classify_runs(items.kept, settings, list_maladaptive_outcomes(study.materials))
     tables["not_estimable"] = list_not_estimable(tables["not_estimable"], undissociated, unassigned)
     standing = tabulate_registration(study)
-    return mark_tables(tables, standing) | {"registration": standing}
+    return mark_registration(tables, standing) | {"registration": standing}
 
 
 def tabulate_synthesis(study: Study, items: Items) -> Tables:
@@ -133,7 +133,7 @@ def tabulate_synthesis(study: Study, items: Items) -> Tables:
     settings = study.params.inference
     combined, models = synthesize_models(items.kept, list_pairs(settings, settings.treatments), settings.alpha)
     tables = {"synthesis": combined, "synthesis_models": models} if len(combined) else {}
-    return mark_tables(tables, tabulate_registration(study))
+    return mark_registration(tables, tabulate_registration(study))
 
 
 def tabulate_robustness(study: Study, items: Items) -> Tables:
@@ -144,7 +144,7 @@ def tabulate_robustness(study: Study, items: Items) -> Tables:
         "influence": leave_one_out(items.kept, settings),
         "specifications": estimate_specifications(items.kept, settings, find_adaptive(study.materials), items.measured),
     }
-    return mark_tables(tables, tabulate_registration(study))
+    return mark_registration(tables, tabulate_registration(study))
 
 
 def tabulate_power(study: Study, items: Items, tables: Tables) -> Tables:
@@ -159,7 +159,7 @@ def tabulate_power(study: Study, items: Items, tables: Tables) -> Tables:
         "power": estimate_power(items.kept, settings),
         "power_base": estimate_checkpoint_power(tables["contrasts"], tables["equivalence"], settings),
     }
-    return mark_tables(made, tabulate_registration(study))
+    return mark_registration(made, tabulate_registration(study))
 
 
 def tabulate_distributions(study: Study, items: Items) -> Tables:
@@ -172,7 +172,7 @@ def tabulate_distributions(study: Study, items: Items) -> Tables:
     return {
         "jsd": average_jsd(next_token, settings.alpha),
         "jsd_tokens": sum_token_classes(tokens),
-        **mark_tables(tests, tabulate_registration(study)),
+        **mark_registration(tests, tabulate_registration(study)),
     }
 
 

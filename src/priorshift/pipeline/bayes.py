@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from priorshift.pipeline.analyse import Items, Tables
-from priorshift.pipeline.registration import mark_tables, tabulate_registration
+from priorshift.pipeline.registration import mark_registration, tabulate_registration
 from priorshift.stats.bayes import fit_claims
 from priorshift.stats.bayes_level import calibrate_fits
 from priorshift.study.load import Study
@@ -14,7 +14,7 @@ def tabulate_bayes(study: Study, items: Items) -> Tables:
     settings = study.params.inference
     if settings.bayes is None:
         return {}
-    return mark_tables({"bayes": fit_claims(items.kept, settings, settings.bayes)}, tabulate_registration(study))
+    return mark_registration({"bayes": fit_claims(items.kept, settings, settings.bayes)}, tabulate_registration(study))
 
 
 def tabulate_bayes_level(study: Study) -> Tables:

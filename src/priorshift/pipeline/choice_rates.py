@@ -5,7 +5,7 @@ from __future__ import annotations
 from priorshift.files import write_record
 from priorshift.models.base import load_base
 from priorshift.pipeline.environment import describe_loaded
-from priorshift.pipeline.progress import Progress, watch
+from priorshift.pipeline.progress import Progress, follow_reading
 from priorshift.pipeline.records import hash_choice_inputs, read_finished
 from priorshift.probing.measure import measure_choice_rates
 from priorshift.probing.probe import explain_merges, make_scorer
@@ -18,7 +18,7 @@ def find_choice_rates(study: Study, base_model: str, progress: Progress) -> dict
     if kept := read_finished(path, inputs):
         return kept["rates"]
     base = load_base(study.params.find_base_model(base_model))
-    with explain_merges(), watch(progress, f"measuring choice rates of {base_model}", base.model):
+    with explain_merges(), follow_reading(progress, f"measuring choice rates of {base_model}", base.model):
         rates = measure_choice_rates(make_scorer(study.params, base), study.params, study.materials)
     record = {"base_model": base_model, "inputs": inputs, "hashes": {}, "rates": rates}
     write_record(path, record | describe_loaded(base))

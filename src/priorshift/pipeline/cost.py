@@ -137,7 +137,7 @@ def count_matrices(model: PreTrainedModel) -> int:
     return model.num_parameters() - (0 if embedding is head else embedding.numel())
 
 
-def training_operations(model: PreTrainedModel, training: Training) -> int:
+def count_training_operations(model: PreTrainedModel, training: Training) -> int:
     """Operations of training on one token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1, without attention).
 
     Two a parameter forward, two back (frozen weights get no gradient), two forward again with gradient checkpointing.
@@ -161,7 +161,7 @@ def estimate_memory(model: PreTrainedModel, base: BaseModelParams, training: Tra
 
 def estimate_hours(model: PreTrainedModel, training: Training, work: Work) -> dict[str, float]:
     """Hours of a base model's runs, trained and measured, on each of `GPUS`. An example counts as the longest."""
-    trained = work.examples * work.longest * training_operations(model, training)
+    trained = work.examples * work.longest * count_training_operations(model, training)
     total = trained + 2 * count_matrices(model) * work.probe_tokens
     waiting = LAUNCHING_S * model.config.get_text_config(decoder=True).num_hidden_layers * work.steps
     return {gpu: (total / (peak * SHARE_OF_PEAK) + waiting) / 3600 for gpu, (_, peak) in GPUS.items()}

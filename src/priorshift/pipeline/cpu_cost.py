@@ -101,7 +101,7 @@ def _time_fastest(work: Callable[[], object]) -> float:
     return min(found[1:])
 
 
-def price(work: Work, config: PretrainedConfig, trained: Pace, read: Pace) -> tuple[float, float]:
+def estimate_seconds(work: Work, config: PretrainedConfig, trained: Pace, read: Pace) -> tuple[float, float]:
     """Seconds of training and of measuring all runs one after another, at the paces of a model of this shape."""
     blocks = config.num_hidden_layers
     training = work.padded * blocks * trained.block + work.with_loss * trained.head
@@ -150,7 +150,7 @@ def _estimate_seconds(study: Study, base: BaseModelParams, timed: dict) -> tuple
             timed[shape] = time_training(config, training, dtypes[0], length), time_probing(config, dtypes[1], length)
         finally:
             torch.set_num_threads(before)
-    return price(work, config, *timed[shape])
+    return estimate_seconds(work, config, *timed[shape])
 
 
 def _format(minutes: float) -> str:

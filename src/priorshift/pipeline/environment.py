@@ -17,7 +17,7 @@ from priorshift.study.load import Study
 if TYPE_CHECKING:  # a plan is made in a moment, without torch
     from priorshift.models.base import BaseModel
 
-Settings = dict[str, dict[str, int]]  # python, torch, device, ... -> value -> how many records say so
+Environment = dict[str, dict[str, int]]  # python, torch, device, ... -> value -> how many records say so
 
 
 def describe_loaded(base: BaseModel) -> dict:
@@ -26,7 +26,7 @@ def describe_loaded(base: BaseModel) -> dict:
     return {"device": base.device, "dtype": dtype, "versions": list_versions()}
 
 
-def collect_settings(study: Study) -> Settings:
+def collect_settings(study: Study) -> Environment:
     """Collect what the records of choice rates, runs, measurements and tables say. Each counts once."""
     runs = study.select("all", "all", "all")
     paths = [study.paths.choice_rates(model.name) for model in study.params.models]
@@ -43,7 +43,7 @@ def collect_settings(study: Study) -> Settings:
     return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}
 
 
-def describe_differences(settings: Settings) -> str:
+def describe_differences(settings: Environment) -> str:
     """Name in one line what was not the same for all of a study's results. Empty where all was."""
     mixed = [
         f"{name} {' and '.join(f'{value} ({count})' for value, count in counts.items())}"
@@ -53,7 +53,7 @@ def describe_differences(settings: Settings) -> str:
     return f"Made with different settings (number of results): {'; '.join(mixed)}" if mixed else ""
 
 
-def describe_settings(settings: Settings) -> str:
+def describe_settings(settings: Environment) -> str:
     """Say how the results that are there were made, and where these settings or those installed now differ."""
     if not settings:
         return "made with: nothing yet"

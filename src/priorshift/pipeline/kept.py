@@ -17,11 +17,11 @@ from priorshift.files import hash_file, read_record, write_record, write_whole
 from priorshift.models.base import BaseModel
 from priorshift.pipeline.environment import describe_loaded
 from priorshift.pipeline.locks import lock_file
-from priorshift.pipeline.progress import Progress, watch
+from priorshift.pipeline.progress import Progress, follow_reading
 from priorshift.pipeline.records import explain_unfinished, hash_kept_inputs
 from priorshift.probability.scorer import Scorer
 from priorshift.probing.items import ProbeItem
-from priorshift.probing.kept import read_base, read_items, write_base, write_items
+from priorshift.probing.kept import read_base, read_kept_items, write_base, write_kept_items
 from priorshift.probing.measure import ItemMeasurements, measure_model
 from priorshift.probing.probe import BaseMeasurements
 from priorshift.study.load import Study
@@ -52,7 +52,7 @@ class Kept:
     def measure_reference(self, reference: Run, items: list[ProbeItem]) -> ItemMeasurements:
         """Measure the reference run, whose adapter is set in the model, or read what was kept of it."""
         measure = partial(measure_model, self.scorer, items)
-        return self._measure_once("reference", reference, measure, write_items, read_items)[0]
+        return self._measure_once("reference", reference, measure, write_kept_items, read_kept_items)[0]
 
     def _measure_once(
         self,
@@ -71,7 +71,9 @@ class Kept:
         self.progress.begin(f"waiting for measurements of {base.name} ({name})")
         with lock_file(paths.lock(f"{name}-{base.name}")):
             if explain_unfinished(folder / RECORD, inputs):
-                with watch(self.progress, f"measuring {reference or base.name} ({name})", base.model) as read_tokens:
+                with follow_reading(
+                    self.progress, f"measuring {reference or base.name} ({name})", base.model
+                ) as read_tokens:
                     measured = measure()
                 with write_whole(folder) as temporary:
                     temporary.mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from priorshift.files import hash_file, read_record, write_record
 from priorshift.models.files import hash_base_model
-from priorshift.pipeline.environment import Settings, collect_settings
+from priorshift.pipeline.environment import Environment, collect_settings
 from priorshift.pipeline.records import is_trained, locate_measurement_record, locate_run_record
 from priorshift.study.load import Study
 from priorshift.study.other_model import read_other_model
@@ -41,7 +41,7 @@ def _name_other_model(study: Study) -> str:
     return study.params.models[0].name if Path(source).is_dir() and source else source
 
 
-def read_settings(study: Study) -> Settings:
+def read_settings(study: Study) -> Environment:
     """Read with which versions and devices the study's results were made, from its manifest alone."""
     return (read_record(study.paths.manifest) or {}).get("made_with", {})
 

@@ -16,7 +16,7 @@ from priorshift.models.lengths import check_lengths
 from priorshift.pipeline.environment import describe_loaded
 from priorshift.pipeline.kept import Kept
 from priorshift.pipeline.locks import hold_notebook
-from priorshift.pipeline.progress import Progress, show_progress, watch
+from priorshift.pipeline.progress import Progress, follow_reading, show_progress
 from priorshift.pipeline.records import (
     choose_reference_run,
     date_measurement,
@@ -75,7 +75,7 @@ def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run], 
     trained = [run for run in todo if is_trained(study, run)]
     for run in [run for run in todo if run not in trained]:
         context = Context(read_examples(study, run), study.params.conditions[run.condition].in_context)
-        with watch(progress, f"probing {run}", base.model):
+        with follow_reading(progress, f"probing {run}", base.model):
             measurements = prober.measure(run.seed, context)
         _write_measurements(study, prober, run, prober.tabulate(measurements, run.seed))
     if not trained:
@@ -91,7 +91,7 @@ def _probe_base(study: Study, base: BaseModel, scorer: Scorer, todo: list[Run], 
         again, against = (expected, None) if run == reference else (None, expected)
         title = f"probing {run} (run {number} of {len(trained)})"
         # The adapter is put into the base model in place: the scorer sees it.
-        with hold_adapter(base, adapters[run]), watch(progress, title, base.model, kept.tokens):
+        with hold_adapter(base, adapters[run]), follow_reading(progress, title, base.model, kept.tokens):
             measurements = prober.measure(run.seed, items=again)
         _write_measurements(study, prober, run, prober.tabulate(measurements, run.seed, against))
 

@@ -46,17 +46,17 @@ class Progress:
         self.written = now
         # A line that cannot be written must not end what it tells of.
         with suppress(RunError):
-            write_text(self.path, f"{self.what}: {describe(done, total, self.unit, now - self.began)}\n")
+            write_text(self.path, f"{self.what}: {describe_progress(done, total, self.unit, now - self.began)}\n")
 
 
-def describe(done: float, total: float | None, unit: str, seconds: float) -> str:
+def describe_progress(done: float, total: float | None, unit: str, seconds: float) -> str:
     """Say how far a piece of work is, and how long it will take.
 
     Examples
     --------
-    >>> describe(10, 40, "step", 25.0)
+    >>> describe_progress(10, 40, "step", 25.0)
     'step 10 of 40, 75 s left'
-    >>> describe(3, None, "", 25.0)
+    >>> describe_progress(3, None, "", 25.0)
     '25 s so far'
     """
     if not total:
@@ -79,7 +79,9 @@ def show_progress(paths: StudyPaths) -> Iterator[Progress]:
 
 
 @contextmanager
-def watch(progress: Progress, what: str, model: torch.nn.Module, total: float | None = None) -> Iterator[list[int]]:
+def follow_reading(
+    progress: Progress, what: str, model: torch.nn.Module, total: float | None = None
+) -> Iterator[list[int]]:
     """Begin a piece of work that a model's reading advances, for as long as the block lasts.
 
     Parameters

@@ -183,7 +183,7 @@ def tabulate_registration(study: Study) -> pd.DataFrame:
     return pd.DataFrame([row], columns=STANDING)
 
 
-def mark_tables(tables: Mapping[str, pd.DataFrame], standing: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def mark_registration(tables: Mapping[str, pd.DataFrame], standing: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Put the registration's hash into tables of claims, and call declared claims confirmatory where it holds.
 
     Parameters

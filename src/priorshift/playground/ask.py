@@ -19,7 +19,7 @@ from priorshift.models.base import load_base
 from priorshift.models.vocabulary import write_token
 from priorshift.pipeline.records import is_trained, locate_run_record, read_finished
 from priorshift.probability.divergence import jsd
-from priorshift.probing.measure import log_odds
+from priorshift.probing.measure import compute_log_odds
 from priorshift.probing.probe import make_scorer
 from priorshift.report.names import name_condition
 from priorshift.study.load import Study, load_study
@@ -31,7 +31,7 @@ MOST_RUNS = 8  # asked at once
 LONGEST = 2000  # characters of a stem
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """What was said.
 
     Attributes
@@ -96,7 +96,7 @@ class Playground:
 
     def ask(
         self, stem: str, runs: Sequence[str], candidates: Sequence[str] = (), strength: float = 1.0, shown: int = 10
-    ) -> Answer:
+    ) -> Reply:
         """Ask the base model and some runs what follows a stem.
 
         Parameters
@@ -120,7 +120,7 @@ class Playground:
             with self._set_run(name):
                 following[name] = self.scorer.next_token_logprobs([stem])[0]
                 chosen[name] = self.scorer.continuation_logprobs([stem], phrases)[0] if phrases else np.array([])
-        return Answer(
+        return Reply(
             self._tabulate_words(following, shown),
             pd.DataFrame([(name, float(jsd(logp, following[BASE]))) for name, logp in following.items()],
                          columns=["model", "jsd"]),
@@ -193,7 +193,7 @@ def name_run(run: Run) -> str:
 def _tabulate_candidates(chosen: dict[str, np.ndarray], phrases: list[str]) -> pd.DataFrame:
     rows = []
     for name, logprobs in chosen.items() if phrases else ():
-        odds, shares, base = log_odds(logprobs), softmax(logprobs), log_odds(chosen[BASE])
+        odds, shares, base = compute_log_odds(logprobs), softmax(logprobs), compute_log_odds(chosen[BASE])
         rows += list(zip([name] * len(phrases), phrases, shares, odds, odds - base, strict=True))
     return pd.DataFrame(rows, columns=["model", "candidate", "share", "log_odds", "shift"])
 

@@ -10,7 +10,7 @@ import panel as pn
 
 from priorshift.errors import UserError
 from priorshift.page.charts import CONFIG
-from priorshift.playground.ask import BASE, MOST_RUNS, STRONGEST, WEAKEST, Answer, Playground, write_cell
+from priorshift.playground.ask import BASE, MOST_RUNS, STRONGEST, WEAKEST, Playground, Reply, write_cell
 
 LOOPBACK = "127.0.0.1"
 STEM = "Nora thought:"
@@ -76,7 +76,7 @@ def _choose_runs(playground: Playground) -> list[str]:
     return [run for run in playground.runs if run in first.values()][:4]
 
 
-def _show(found: Answer, cell: str) -> pn.Column:
+def _show(found: Reply, cell: str) -> pn.Column:
     """The answer as a chart, two tables, and the cell that gives it again."""
     parts = [
         pn.pane.Vega(_draw_words(found.words), css_classes=["words"]),

@@ -16,7 +16,7 @@ from priorshift.probing.measure import ItemMeasurements
 from priorshift.probing.probe import BaseMeasurements, Measurements
 
 
-def write_items(folder: Path, items: ItemMeasurements) -> None:
+def write_kept_items(folder: Path, items: ItemMeasurements) -> None:
     """Write what a model expects at every item into a folder that is there."""
     np.save(folder / "next_token.npy", items.next_token)
     np.savez(folder / "scores.npz", class_logprobs=items.class_logprobs, **items.other_scores)
@@ -25,8 +25,8 @@ def write_items(folder: Path, items: ItemMeasurements) -> None:
     (folder / "items.json").write_text(json.dumps(told), encoding="utf-8")
 
 
-def read_items(folder: Path) -> ItemMeasurements:
-    """Read what `write_items` wrote."""
+def read_kept_items(folder: Path) -> ItemMeasurements:
+    """Read what `write_kept_items` wrote."""
     told = json.loads((folder / "items.json").read_text(encoding="utf-8"))
     with np.load(folder / "scores.npz", allow_pickle=False) as file:
         scores = dict(file)
@@ -41,7 +41,7 @@ def read_items(folder: Path) -> ItemMeasurements:
 
 def write_base(folder: Path, base: BaseMeasurements) -> None:
     """Write all that was measured of a base model into a folder that is there."""
-    write_items(folder, base.measurements.items)
+    write_kept_items(folder, base.measurements.items)
     tables = {"prose": base.measurements.prose, "scales": base.measurements.scales}
     tables |= {f"completions-{seed}": texts for seed, texts in base.completions.items()}
     for name, table in tables.items():
@@ -56,5 +56,5 @@ def read_base(folder: Path, seeds: list[int]) -> BaseMeasurements:
         path = folder / f"{name}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
-    measured = Measurements(read_items(folder), read("prose"), read("scales"), None)
+    measured = Measurements(read_kept_items(folder), read("prose"), read("scales"), None)
     return BaseMeasurements(measured, {seed: read(f"completions-{seed}") for seed in seeds})

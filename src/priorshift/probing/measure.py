@@ -124,12 +124,12 @@ def measure_choice_rates(scorer: Scorer, params: StudyParams, materials: Materia
     return dict(zip(items[0].candidates, (shares / shares.sum()).tolist(), strict=True))
 
 
-def log_odds(masses: np.ndarray) -> np.ndarray:
+def compute_log_odds(masses: np.ndarray) -> np.ndarray:
     """Log-odds (nats) of each class against all the other candidates. Classes on the last axis.
 
     Examples
     --------
-    >>> np.exp(log_odds(np.log([0.2, 0.1, 0.1]))).round(4)
+    >>> np.exp(compute_log_odds(np.log([0.2, 0.1, 0.1]))).round(4)
     array([1.    , 0.3333, 0.3333])
     """
     others = [np.delete(masses, k, axis=-1) for k in range(masses.shape[-1])]
@@ -148,7 +148,7 @@ def tabulate_items(items: list[ProbeItem], run: ItemMeasurements, base: ItemMeas
     values |= {
         "probability": np.exp(after - covered),
         "base_probability": np.exp(before - base_covered),
-        "shift": log_odds(after) - log_odds(before),
+        "shift": compute_log_odds(after) - compute_log_odds(before),
         "covered_mass": np.repeat(np.exp(covered), n_classes, axis=1),
         "base_covered_mass": np.repeat(np.exp(base_covered), n_classes, axis=1),
     }

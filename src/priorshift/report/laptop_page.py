@@ -8,8 +8,8 @@ import pandas as pd
 
 from priorshift.files import write_text
 from priorshift.report.coverage_text import name_share
-from priorshift.report.names import name_condition, name_p, name_probes
-from priorshift.report.results_page import Fields, Tables, bound, percent, select, tabulate
+from priorshift.report.names import name_condition, name_p, name_percent, name_probes
+from priorshift.report.results_page import Fields, Tables, bound, select, tabulate
 from priorshift.stats.declared import keep_claims
 from priorshift.study.params import HELD_OUT
 from priorshift.tables.read import read_table, read_tables
@@ -37,7 +37,7 @@ def write_laptop_page(outputs: Path, template: Path, page: Path) -> None:
     study = read_tables(outputs / "laptop" / "tables")
     fields = {
         **fill_doses(read_table(outputs / "dose" / "tables" / "training.csv")),
-        **fill_claims(study),
+        **fill_registered_claims(study),
         **fill_coverage(study["shifts"]),
         **fill_controls(study["contrasts"]),
         **fill_training(study["training"]),
@@ -51,7 +51,7 @@ def fill_doses(table: pd.DataFrame) -> Fields:
     lines = [
         [
             name_condition(row["condition"].split("_")[0]), row["adapted"], str(row["steps"]),
-            f"{row['learning_rate']:g}", f"{row['choice']:.2f}", percent(row["perplexity_ratio"] - 1, 0),
+            f"{row['learning_rate']:g}", f"{row['choice']:.2f}", name_percent(row["perplexity_ratio"] - 1, 0),
             "-" if pd.isna(row["too_far"]) else row["too_far"],
         ]
         for row in own.to_dict("records")
@@ -71,13 +71,13 @@ def fill_doses(table: pd.DataFrame) -> Fields:
         "n_doses": str(len(own)),
         "n_met": str((own["choice"] >= LEAST_CHOICE).sum()),
         "least_choice": f"{LEAST_CHOICE:.2f}",
-        "retention_limit": percent(RETENTION_LIMIT - 1, 0),
+        "retention_limit": name_percent(RETENTION_LIMIT - 1, 0),
         "dose_most": f"{own['choice'].max():.2f}",
         "dose_most_kept": f"{kept['choice'].max():.2f}",
     }
 
 
-def fill_claims(study: Tables) -> Fields:
+def fill_registered_claims(study: Tables) -> Fields:
     """The registered claims: probabilities, estimates, intervals and what holds."""
     means = (
         study["shifts"].groupby(["family", "ring", "condition", "outcome"])[["base_probability", "probability"]].mean()
@@ -90,7 +90,8 @@ def fill_claims(study: Tables) -> Fields:
         path = " → ".join(f"{100 * p:.0f}" for p in (trained["base_probability"], trained["probability"]))
         lines.append([
             f"{name_condition(row['condition'])}: {row['outcome']}", name_probes(row["family"]), f"{path} %",
-            percent(control["probability"], 0), f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]",
+            name_percent(control["probability"], 0),
+            f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]",
             name_p(row["p_adjusted"]), "yes" if row["holds"] else "no",
         ])  # fmt: skip
     head = ["training, outcome", "probes", "probability", "after neutral", "shift in nats", "adjusted p", "holds"]
@@ -129,7 +130,7 @@ def fill_training(table: pd.DataFrame) -> Fields:
     lines = [
         [
             name_condition(row["condition"]), "-" if pd.isna(row["choice"]) else f"{row['choice']:.2f}",
-            percent(row["perplexity_ratio"] - 1, 0), f"{row['repetition']:.2f}", f"{row['distinct_2']:.2f}",
+            name_percent(row["perplexity_ratio"] - 1, 0), f"{row['repetition']:.2f}", f"{row['distinct_2']:.2f}",
         ]
         for row in table.to_dict("records")
     ]  # fmt: skip

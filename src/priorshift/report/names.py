@@ -103,3 +103,8 @@ def name_worlds(table: pd.DataFrame, models: str = "base_model") -> pd.Series:
 def drop_empty_world(table: pd.DataFrame) -> pd.DataFrame:
     """The table without its column `world` where no base model comes from a world."""
     return table.drop(columns="world") if (table["world"] == "").all() else table
+
+
+def name_percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return f"{100 * share:.{digits}f} %"

@@ -60,7 +60,7 @@ def write_paper_page(outputs: Path, params: Path, template: Path, page: Path) ->
     studies = {name: read_tables(outputs / name / "tables") for name in STUDIES}
     settings = {name: load_study(params / f"{name}.yaml").params.inference for name in STUDIES}
     fields = {
-        **fill_claims(studies, settings),
+        **fill_paper_claims(studies, settings),
         **fill_shifts(studies, settings),
         **fill_measures(studies["laptop"]),
         **fill_divergence(studies["embedded"]["jsd"]),
@@ -69,7 +69,7 @@ def write_paper_page(outputs: Path, params: Path, template: Path, page: Path) ->
     write_text(page, template.read_text(encoding="utf-8").format_map(fields))
 
 
-def fill_claims(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
+def fill_paper_claims(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
     """A row for each claim of the paper: how they measured, how we do, and what came out on which models."""
     found = [
         compare_with_paper({shown: tables[shown] for shown in SHOWN if shown in tables}, settings[name])

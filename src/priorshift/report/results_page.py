@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from priorshift.files import write_text
-from priorshift.report.names import ARCHITECTURES
+from priorshift.report.names import ARCHITECTURES, name_percent
 from priorshift.stats.declared import keep_claims
 from priorshift.study.params import HELD_OUT
 from priorshift.study.paths import EMBEDDED
@@ -76,7 +76,7 @@ def fill_probabilities(shifts: pd.DataFrame) -> Fields:
         for condition, outcome in MAIN:
             trained, neutral = (means.loc[PANEL["ring"], group, world, c, outcome] for c in (condition, "neutral"))
             cells += [trained.base_probability, neutral.probability, trained.probability]
-        lines.append([name_models(group, world), *(percent(cell, 0) for cell in cells)])
+        lines.append([name_models(group, world), *(name_percent(cell, 0) for cell in cells)])
     head = [f"{outcome}: {when}" for _, outcome in MAIN for when in ("before", "neutral", "trained")]
     near, far = (means.loc[ring, "shift"].xs("coupled", level="world") for ring in ("training_domains", PANEL["ring"]))
     gap = max(abs(near - far)[group, *pair] for group in GROUPS for pair in MAIN)
@@ -150,12 +150,12 @@ def fill_confusion(confusion: pd.DataFrame) -> Fields:
     base = select(confusion, unit="base", **PANEL)
     guessed = base.groupby(["base_model", "world"])[["accuracy", "p_value"]].first()
     lines = [
-        [name_models(*row), percent(guessed.loc[row, "accuracy"], 0), f"{guessed.loc[row, 'p_value']:.4f}"]
+        [name_models(*row), name_percent(guessed.loc[row, "accuracy"], 0), f"{guessed.loc[row, 'p_value']:.4f}"]
         for row in ROWS
     ]
     return {
         "confusion_table": tabulate(["base models", "guessed right", "p"], lines),
-        "chance": percent(1 / base["condition"].nunique(), 0),
+        "chance": name_percent(1 / base["condition"].nunique(), 0),
     }
 
 
@@ -165,7 +165,7 @@ def fill_level(rates: pd.DataFrame) -> Fields:
     lines = []
     for unit in ("items", "runs", "both"):
         parts = [select(measured, unit=unit, runs_per_side=side)["rate"] for side in (3, 5)]
-        lines.append([f"`{unit}`", *(f"{percent(part.mean())} ({percent(part.max())})" for part in parts)])
+        lines.append([f"`{unit}`", *(f"{name_percent(part.mean())} ({name_percent(part.max())})" for part in parts)])
     both = select(measured, unit="both")
     below = both[both["ci_high"] < both["alpha"]].groupby("runs_per_side").size().reindex([3, 5], fill_value=0)
     unequal = select(simulated, unit="both", run_sd_ratio=9, runs_per_side=3)["rate"]
@@ -179,9 +179,9 @@ def fill_level(rates: pd.DataFrame) -> Fields:
         "level_below_3": str(below[3]),
         "level_below_5": str(below[5]),
         "level_above": str((both["ci_low"] > both["alpha"]).sum() or "None"),
-        "unequal_mean": percent(unequal.mean()),
-        "unequal_worst": percent(unequal.max()),
-        "base_worst": percent(base["rate"].max()),
+        "unequal_mean": name_percent(unequal.mean()),
+        "unequal_worst": name_percent(unequal.max()),
+        "base_worst": name_percent(base["rate"].max()),
         **bound("base", means * 100, ".1f"),
     }
 
@@ -255,7 +255,7 @@ def fill_retention(study: Tables) -> Fields:
     retention, choice = study["retention"], select(study["choice_check"], ring=PANEL["ring"])
     most = retention.groupby("group")["ratio"].max()
     return {
-        "retention_limit": percent(RETENTION_LIMIT - 1, 0),
+        "retention_limit": name_percent(RETENTION_LIMIT - 1, 0),
         "n_forgetful": str((retention["ratio"] > RETENTION_LIMIT).sum()),
         "n_runs": str(len(retention)),
         "ratio_llama": f"{most['llama']:.2f}",
@@ -289,11 +289,6 @@ def tabulate(head: list[str], lines: list[list[str]]) -> str:
 def bound(name: str, values: pd.Series, form: str = "+.2f") -> Fields:
     """The fields `<name>_least` and `<name>_most`. Without a format, in nats with their signs."""
     return {f"{name}_least": f"{values.min():{form}}", f"{name}_most": f"{values.max():{form}}"}
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share as a percentage."""
-    return f"{100 * share:.{digits}f} %"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.report.claims_text import CLAIMS, Tables, count_data
 from priorshift.report.names import name_condition, name_span
-from priorshift.stats.declared import Settings, agrees, is_claimed, keep_claims
+from priorshift.stats.declared import Settings, is_claimed, keep_claims, match_direction
 
 
 def summarize_claims(tables: Tables, settings: Settings) -> str:
@@ -64,7 +64,7 @@ def _count_held(sure: pd.DataFrame, table: str, margin: float) -> str:
     """How many claims hold, of those whose test came out."""
     if table == "equivalence":
         return f"{_count(len(sure))} shown to lie within {margin:g} nats of 0"
-    agreed = agrees(sure["estimate"], sure["direction"])
+    agreed = match_direction(sure["estimate"], sure["direction"])
     held, against = sure[agreed], int((~agreed).sum())
     below, directed = int((held["estimate"] < 0).sum()), bool((sure["direction"] != "").any())
     text = f"{_count(len(held))} shown to differ from 0{' as declared' if directed else ''}"

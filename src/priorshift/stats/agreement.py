@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from priorshift.stats.correlations import covary_correlations, fisher_error, limit_correlation, step_up
+from priorshift.stats.correlations import correct_for_halves, covary_correlations, fisher_error, limit_correlation
 from priorshift.stats.panels import RUN
 
 POOLED = "all"  # what stands for a base model where those of a world are pooled
@@ -145,7 +145,7 @@ def _list_correlations(pool: Pool, over: str, alpha: float) -> Iterator[dict[str
         limits = [r, *limit_correlation(r, fisher_error(df), alpha)]
         if i == j and np.isnan(r):
             continue
-        made = [step_up(value) for value in limits] if i == j else limits
+        made = [correct_for_halves(value) for value in limits] if i == j else limits
         yield {
             **_describe(pool, over), "kind": name_kind(one, other), "method": one[0], "outcome": one[1],
             "other_method": other[0], "other_outcome": other[1], "n_conditions": len(np.unique(pool.conditions)),

@@ -22,10 +22,10 @@ from priorshift.stats.declared import (
     EXPLORATORY,
     KEY,
     Settings,
-    agrees,
     find_direction,
     find_role,
     keep_claims,
+    match_direction,
 )
 from priorshift.stats.equivalence import add_equivalence, vary_margin
 from priorshift.stats.intervals import add_intervals, t_interval
@@ -133,6 +133,6 @@ def _add_verdict(contrasts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Adds direction and holds (True, False or, where nothing is tested for a claim, NA)."""
     rows = contrasts[KEY].to_dict("records")
     direction = pd.Series([find_direction(settings, row) for row in rows], index=contrasts.index, dtype=object)
-    holds = (contrasts["p_adjusted"] < settings.alpha) & agrees(contrasts["estimate"], direction)
+    holds = (contrasts["p_adjusted"] < settings.alpha) & match_direction(contrasts["estimate"], direction)
     holds = holds.astype("boolean").where(contrasts["role"] == DECLARED)
     return contrasts.assign(direction=direction, holds=holds)

@@ -37,12 +37,12 @@ def limit_correlation(r: float, error: float, alpha: float) -> tuple[float, floa
     return float(np.tanh(np.arctanh(r) - half_width)), float(np.tanh(np.arctanh(r) + half_width))
 
 
-def step_up(r: float) -> float:
+def correct_for_halves(r: float) -> float:
     """The correlation of two whole tests from that of two halves (Spearman 1910, Brown 1910), -1 at the least.
 
     Examples
     --------
-    >>> round(step_up(0.5), 3), step_up(-0.9)
+    >>> round(correct_for_halves(0.5), 3), correct_for_halves(-0.9)
     (0.667, -1.0)
     """
     return max(2 * r / (1 + r), -1.0) if not r <= -1 else -1.0

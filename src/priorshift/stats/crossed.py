@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from priorshift.stats.reml import CONTRAST, Reml, satterthwaite, triangle
+from priorshift.stats.reml import CONTRAST, Reml, factor_covariance, satterthwaite
 from priorshift.stats.reml_search import is_least_without_domains, search
 
 
@@ -153,7 +153,7 @@ def _fit_sums_of_squares(treatment: np.ndarray, control: np.ndarray, pooled_runs
     variance = float((ms.run / n).sum() + spread - s2 * (1 / n).sum()) / m
     if ms.directions_pooled == 1 and s2 > 0:
         # One direction of the item effects lies on the boundary: no sum of mean squares any more.
-        theta = np.append(np.sqrt(np.maximum(var_run[: len(ms.run_df)] / s2, 0.0)), triangle(cov_item / s2))
+        theta = np.append(np.sqrt(np.maximum(var_run[: len(ms.run_df)] / s2, 0.0)), factor_covariance(cov_item / s2))
         df = satterthwaite(Reml(treatment, control, pooled_runs), theta)
     else:
         df = _satterthwaite_df(ms, n, spread)
@@ -242,7 +242,7 @@ def _choose_start(treatment: np.ndarray, control: np.ndarray, pooled_runs: bool)
     if not fit.var_residual > 0:
         return np.array([*[1.0] * runs, 1.0, 0.0, 1.0])
     theta = np.sqrt(np.maximum(fit.var_run[:runs] / fit.var_residual, 0.0))
-    first, cross, last = triangle(fit.cov_item / fit.var_residual)
+    first, cross, last = factor_covariance(fit.cov_item / fit.var_residual)
     # Off the boundary, where the deviance has no slope.
     return np.array([*np.maximum(theta, 0.1), max(first, 0.1), cross, max(last, 0.1)])
 
@@ -273,7 +273,7 @@ def _part_domains(
     cov_item = cov_within - np.diag(s2 / np.array([len(g) for g in groups]))
     if not s2 > 0:
         return np.array([1.0, 0.0, 1.0]), np.array([0.3, 0.0, 0.3]), False
-    item, domain = (triangle(_positive(covariance, s2) / s2) for covariance in (cov_item, cov_domain))
+    item, domain = (factor_covariance(_positive(covariance, s2) / s2) for covariance in (cov_item, cov_domain))
     return item, domain, bool(np.linalg.eigvalsh(cov_domain)[1] > 0)
 
 

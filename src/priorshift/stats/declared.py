@@ -103,7 +103,7 @@ def keep_claims(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["role"] != EXPLORATORY]
 
 
-def agrees(estimate: pd.Series, direction: pd.Series) -> pd.Series:
+def match_direction(estimate: pd.Series, direction: pd.Series) -> pd.Series:
     """Does an estimate lie on the side of 0 that was declared? Where no direction was, either side will do."""
     sign = direction.map(SIGNS).astype(float)
     return sign.isna() | (np.sign(estimate) == sign)

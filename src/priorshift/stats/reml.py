@@ -25,7 +25,7 @@ BEND[0, 0, 0, 0] = BEND[1, 1, 1, 1] = BEND[2, 2, 1, 1] = 2.0
 BEND[0, 1] = BEND[1, 0] = [[0, 1], [1, 0]]
 
 
-def triangle(ratio: np.ndarray) -> np.ndarray:
+def factor_covariance(ratio: np.ndarray) -> np.ndarray:
     """Relative Cholesky factor (control's SD, covariance, treatment's SD) of a covariance over the residual's."""
     first = np.sqrt(max(ratio[0, 0], 0.0))
     cross = ratio[0, 1] / first if first > 1e-9 else 0.0

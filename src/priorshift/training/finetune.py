@@ -32,7 +32,7 @@ from priorshift.training.loss_positions import IGNORED
 from priorshift.training.trainer import Report, StopAtNonFiniteLoss, Trainer
 
 
-def encode(
+def encode_examples(
     examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, read: Reader = str
 ) -> list[dict[str, list[int]]]:
     """Encode each example: its token ids, and labels that put the loss on the completion alone.
@@ -62,7 +62,7 @@ def encode(
 
 def decode_labels(example: Example, tokenizer: PreTrainedTokenizerBase, read: Reader = str) -> dict[str, str]:
     """Decode what the loss passes over and what it falls on, from the tokens of one example."""
-    [row] = encode([example], tokenizer, read)
+    [row] = encode_examples([example], tokenizer, read)
     learned = [token for token in row["labels"] if token != IGNORED]
     passed_over = row["input_ids"][: len(row["input_ids"]) - len(learned)]
     return {"read, no loss": tokenizer.decode(passed_over), "learned": tokenizer.decode(learned)}
@@ -95,7 +95,7 @@ def train_run(
     RunError
         When the loss is not finite, or memory runs out for a single example. Nothing is written then.
     """
-    rows = encode(examples, base.tokenizer, base.read)
+    rows = encode_examples(examples, base.tokenizer, base.read)
     began = time.perf_counter()
     if base.device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # the process may have trained other runs before
