@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from priorshift.stats.crossed import fit_crossed
 from priorshift.stats.reml import Reml
 from priorshift.stats.reml_search import is_least_without_domains, search
 from priorshift.stats.simulation import Components, simulate
@@ -66,3 +67,20 @@ def test_domains_of_zero_variance_are_least_only_where_domains_do_not_differ(sd,
     theta = np.zeros(len(model.signed))
     theta[: model.domain.start] = search(without, np.where(without.signed, 0.1, 0.5))
     assert is_least_without_domains(model, theta) == least
+
+
+@pytest.mark.parametrize("seed", [13, 80, 119, 129])
+def test_rounding_moves_no_degrees_of_freedom_where_a_variance_is_all_but_zero(seed):
+    """Data whose least deviance lies beside 0: rounding chose between the two, and df moved by up to 2e-3."""
+    g, domains = np.random.default_rng(seed), np.repeat(np.arange(4), 6)
+
+    def side(run, item, domain):
+        effects = run * g.standard_normal((3, 1)) + item * g.standard_normal(24)
+        return effects + domain * g.standard_normal(4)[domains] + 0.1 * g.standard_normal((3, 24))
+
+    treatment, control = side(1.8, 0.5, 0.1), side(0.03, 0.01, 0.0)
+    found = fit_crossed(treatment, control, False, domains).df
+    noise = np.random.default_rng(99)
+    for _ in range(3):
+        near = [panel + 1e-13 * noise.standard_normal(panel.shape) for panel in (treatment, control)]
+        assert fit_crossed(*near, False, domains).df == pytest.approx(found, rel=1e-6)

@@ -60,8 +60,9 @@ def estimate_specifications(
     as_declared = (
         (table["scoring"] == SCORINGS[0]) & (table["exclusion"] == "applied") & np.array(tested_here, dtype=bool)
     )
-    order = ["condition", "family", "outcome", "estimate"]
-    table = table.assign(declared=as_declared)
+    order = ["condition", "family", "outcome", "rounded"]
+    # Units of one choice have one estimate: rounding must not say which of them stands first.
+    table = table.assign(declared=as_declared, rounded=table["estimate"].round(9))
     return table.sort_values(order, kind="stable", ignore_index=True)[SPECIFICATIONS]
 
 
