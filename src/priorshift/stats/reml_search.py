@@ -14,8 +14,8 @@ REOPENED = 0.1  # where a standard deviation of 0 goes on from, when 0 is not it
 REOPENINGS = 4
 # A standard deviation below the first, over the residual's, is 0 where that costs no more deviance than the second.
 # With random domains the least deviance often lies at 0 or just beside it. Which of the two a search meets hangs on
-# rounding there, so what is hardly better than 0 (an evidence ratio of 1.025) is 0.
-HARDLY, HARDLY_WITH_DOMAINS = (0.02, 1e-6), (0.3, 0.05)
+# rounding there, so what is hardly better than 0 is 0.
+HARDLY, HARDLY_WITH_DOMAINS = ((0.02, 1e-6),), ((0.02, 0.015), (0.1, 0.004), (0.3, 1e-4))
 
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
@@ -26,11 +26,12 @@ def search(model: Reml, start: np.ndarray) -> np.ndarray:
         if not _sure_of_sign(model, theta, signed):
             mirrored = start * np.where(np.arange(len(start)) == signed, -1.0, 1.0)
             best, theta = min((best, theta), _settle(model, mirrored), key=lambda pair: pair[0])
-    small, cost = HARDLY_WITH_DOMAINS if model.n_domains else HARDLY
+    hardly = HARDLY_WITH_DOMAINS if model.n_domains else HARDLY
     for which in np.flatnonzero(~model.signed)[::-1]:
-        if 0 < theta[which] < small:
+        costs = [cost for small, cost in hardly if 0 < theta[which] < small]
+        if costs:
             value, trial = _descend(model, *_close(model, theta, [which]))
-            if value <= best + cost:
+            if value <= best + max(costs):
                 best, theta = value, trial
     return theta
 

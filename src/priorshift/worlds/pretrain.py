@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -259,7 +260,9 @@ def build_models(params_path: Path, names: list[str], rebuild: bool, folder: Pat
     workers = min(len(todo), os.cpu_count() or 1)
     if not todo:
         return
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    # Spawned, not forked: threads of other libraries may hold locks that a fork would keep for ever.
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(workers, fresh, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = [pool.submit(build_model, params_path, name, folder / name) for name in todo]
         for future in as_completed(waiting):
             card = future.result()
