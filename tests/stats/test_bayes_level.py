@@ -5,11 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
+from support.bayes_level import LEVEL, RANKS
 
 from priorshift.stats import bayes_level
 from priorshift.stats.bayes_level import BAYES_LEVEL, BAYES_RANKS, DESIGNS, calibrate_fits
 from priorshift.stats.bayes_model import Posterior, Scales
+from priorshift.study.inference import Bayes
 
 PRIOR = SimpleNamespace(scale=0.5, effect_scale=5.0, draws=500)
 
@@ -30,6 +34,20 @@ def test_intervals_over_checkpoints_hold_the_truth(tables):
     assert level[level.level == 0.95].coverage.min() > 0.8 and (level.p_uniform > 1e-4).all()
     effect = level.query("quantity == 'effect' and level == 0.95").iloc[0]
     assert effect.median_width < effect.t_median_width
+
+
+def test_the_committed_check_finds_nothing_wrong():
+    """tests/support/bayes_level.py made it. Its tests are many, so each is held to a twentieth of a percent."""
+    level, ranks, prior = pd.read_csv(LEVEL), pd.read_csv(RANKS), Bayes()
+    assert list(level.columns) == BAYES_LEVEL and list(ranks.columns) == BAYES_RANKS
+    assert set(level[["unit", "domains"]].itertuples(index=False, name=None)) == {("both", 0), ("both", 6), ("base", 0)}
+    assert set(level.simulations) == {prior.simulations} and set(level.prior_sd) == {prior.scale}
+    assert (level.unsound <= 0.02 * level.simulations).all() and level.p_uniform.min() > 5e-4
+    for row in level.itertuples():
+        assert stats.binomtest(row.covered, row.simulations, row.level).pvalue > 5e-4
+    assert ((ranks.band_low <= ranks.ecdf) & (ranks.ecdf <= ranks.band_high)).mean() > 0.95
+    effects = level[level.quantity == "effect"]
+    assert (effects.median_width < effects.t_median_width)[effects.unit == "base"].all()
 
 
 def test_a_wrong_posterior_is_found_out(monkeypatch):
