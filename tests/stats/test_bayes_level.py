@@ -46,8 +46,9 @@ def test_the_committed_check_finds_nothing_wrong():
     for row in level.itertuples():
         assert stats.binomtest(row.covered, row.simulations, row.level).pvalue > 5e-4
     assert ((ranks.band_low <= ranks.ecdf) & (ranks.ecdf <= ranks.band_high)).mean() > 0.95
-    effects = level[level.quantity == "effect"]
-    assert (effects.median_width < effects.t_median_width)[effects.unit == "base"].all()
+    # Shrinkage shortens the tails: intervals of 50 % are as wide as the t test's.
+    [base] = level.query("quantity == 'effect' and unit == 'base' and level == 0.95").itertuples()
+    assert base.median_width < 0.8 * base.t_median_width
 
 
 def test_a_wrong_posterior_is_found_out(monkeypatch):
