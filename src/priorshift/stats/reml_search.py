@@ -12,26 +12,21 @@ CONVERGED = 1e-8  # of the deviance, the gain of a further step: as a rule it is
 NOTHING = 1e-4  # a standard deviation, over the residual's, that is 0
 REOPENED = 0.1  # where a standard deviation of 0 goes on from, when 0 is not its best
 REOPENINGS = 4
-# A standard deviation below the first, over the residual's, is 0 where that costs no more deviance than the second.
-# With random domains the least deviance often lies at 0 or just beside it. Which of the two a search meets hangs on
-# rounding there, so what is hardly better than 0 is 0.
-HARDLY, HARDLY_WITH_DOMAINS = ((0.02, 1e-6),), ((0.02, 0.015), (0.1, 0.004), (0.3, 1e-4))
+OPENED, VALLEY = 0.01, 0.1  # a control's SD: where it goes on from 0 along its slope, and below what that is tried
 
 
 def search(model: Reml, start: np.ndarray) -> np.ndarray:
-    """Theta of least REML deviance. Standard deviations that are hardly better than 0 are 0."""
+    """Theta of least REML deviance. Values that are no better than 0 are 0."""
     best, theta = _settle(model, start)
     # Where every run measured every item the start has the signs of the mean squares, which are right.
     for signed in np.flatnonzero(model.signed & (not model.complete)).tolist():
         if not _sure_of_sign(model, theta, signed):
             mirrored = start * np.where(np.arange(len(start)) == signed, -1.0, 1.0)
             best, theta = min((best, theta), _settle(model, mirrored), key=lambda pair: pair[0])
-    hardly = HARDLY_WITH_DOMAINS if model.n_domains else HARDLY
     for which in np.flatnonzero(~model.signed)[::-1]:
-        costs = [cost for small, cost in hardly if 0 < theta[which] < small]
-        if costs:
+        if 0 < theta[which] < 0.02:
             value, trial = _descend(model, *_close(model, theta, [which]))
-            if value <= best + max(costs):
+            if value <= best + 1e-6:
                 best, theta = value, trial
     return theta
 
@@ -40,22 +35,38 @@ def _settle(model: Reml, start: np.ndarray) -> tuple[float, np.ndarray]:
     """Least deviance and its theta, at which no standard deviation of 0 had better be greater."""
     best, theta = _descend(model, start, np.ones(len(start), dtype=bool))
     for _ in range(REOPENINGS):
-        closed = theta == 0
-        if not closed.any():
-            break
-        # At 0 the deviance has no slope: its curvature says whether it falls from there.
-        curvature = _profiled(model, theta, curved=True).curvature[np.ix_(closed, closed)]
-        values, axes = np.linalg.eigh(curvature)
-        if values[0] >= 0:
-            break
-        again = theta.copy()
-        again[closed] = REOPENED * axes[:, 0] * np.sign(axes[np.abs(axes[:, 0]).argmax(), 0])
-        again = np.where(model.signed, again, np.abs(again))
-        value, trial = _descend(model, again, again != 0)
+        opened = [_descend(model, start, start != 0) for start in _reopen(model, theta)]
+        value, trial = min(opened, key=lambda pair: pair[0], default=(best, theta))
         if value >= best:
             break
         best, theta = value, trial
     return best, theta
+
+
+def _reopen(model: Reml, theta: np.ndarray) -> list[np.ndarray]:
+    """Starts from which the deviance may fall below that of theta: where something is 0, or all but 0.
+
+    Where the control's SD is 0, (0, 0, s) and (0, s, 0) are one covariance. From the second the deviance has a slope
+    towards a small SD that goes wholly with the treatment's, or wholly against it. Between them lies a flat valley, and
+    a descent may end anywhere in it.
+    """
+    starts = []
+    for first in (model.item.start, model.domain.start):
+        if first < len(theta) and theta[first] < VALLEY and theta[first + 2] > 0:
+            turned = theta.copy()
+            turned[first : first + 3] = 0.0, np.hypot(theta[first + 1], theta[first + 2]), 0.0
+            slope = _profiled(model, turned, curved=False).slope[first]
+            turned[first : first + 2] = max(theta[first], OPENED), np.copysign(turned[first + 1], -slope)
+            starts.append(turned)
+    closed = theta == 0
+    if closed.any():
+        # Elsewhere the deviance has no slope at 0: its curvature says whether it falls from there.
+        values, axes = np.linalg.eigh(_profiled(model, theta, curved=True).curvature[np.ix_(closed, closed)])
+        if values[0] < 0:
+            again = theta.copy()
+            again[closed] = REOPENED * axes[:, 0] * np.sign(axes[np.abs(axes[:, 0]).argmax(), 0])
+            starts.append(np.where(model.signed, again, np.abs(again)))
+    return starts
 
 
 def is_least_without_domains(model: Reml, theta: np.ndarray) -> bool:
