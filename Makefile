@@ -123,10 +123,7 @@ audit: .venv-audit/installed  ## known vulnerabilities of the pinned packages (a
 	@touch $@
 
 docs: .venv/docs-installed  ## write the generated pages and the README's pictures from the committed tables, and build the site (no network)
-	@$(BIN)/python -m priorshift.report.results_page
-	@$(BIN)/python -m priorshift.report.laptop_page
-	@$(BIN)/python -m priorshift.report.paper_page
-	@$(BIN)/python -m priorshift.report.conclusions_page
+	@$(BIN)/python -m priorshift.report.docs_pages
 	@$(BIN)/python -m priorshift.report.answer_figure
 	@$(BIN)/python -m priorshift.report.next_words_figure
 	@rm -rf docs/api

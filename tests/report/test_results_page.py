@@ -8,7 +8,10 @@ import shutil
 import pandas as pd
 import pytest
 
-from priorshift.report.results_page import TEMPLATE, fill_checkpoints, fill_claims, fill_level, tabulate, write_results
+from priorshift.report.docs_pages import fill_template
+from priorshift.report.results_page import collect_results, fill_checkpoints, fill_claims, fill_level, tabulate
+
+TEMPLATE = "docs/templates/results.md"
 
 
 @pytest.fixture
@@ -18,12 +21,6 @@ def outputs(root, tmp_path):
         shutil.copytree(root / "outputs" / study / "tables", tmp_path / "outputs" / study / "tables")
     shutil.copytree(root / "outputs" / "bench", tmp_path / "outputs" / "bench")
     return tmp_path / "outputs"
-
-
-def test_the_committed_page_is_made_from_the_committed_tables(root, tmp_path):
-    write_results(root / "outputs", root / TEMPLATE, tmp_path / "results.md")
-    made, committed = (path.read_text(encoding="utf-8") for path in (tmp_path / "results.md", root / "docs/results.md"))
-    assert made == committed, "run `make docs`"
 
 
 def test_the_page_has_what_the_tables_have(root):
@@ -46,21 +43,14 @@ def test_another_number_in_a_table_is_another_number_on_the_page(root, outputs, 
     path = outputs / "embedded" / "tables" / "retention.csv"
     table = pd.read_csv(path)
     table.assign(ratio=9.99).to_csv(path, index=False)
-    write_results(outputs, root / TEMPLATE, tmp_path / "page.md")
-    assert f"in {len(table)} of {len(table)} runs. The largest ratios are 9.99" in (tmp_path / "page.md").read_text()
-
-
-def test_a_field_that_no_table_fills_is_an_error(outputs, tmp_path):
-    (tmp_path / "template.md").write_text("{no_such_number}")
-    with pytest.raises(KeyError, match="no_such_number"):
-        write_results(outputs, tmp_path / "template.md", tmp_path / "page.md")
-    assert not (tmp_path / "page.md").exists()
+    page = fill_template(root / TEMPLATE, collect_results(outputs))
+    assert f"in {len(table)} of {len(table)} runs. The largest ratios are 9.99" in page
 
 
 def test_a_missing_table_is_an_error(root, outputs, tmp_path):
     (outputs / "calibration" / "tables" / "calibration.csv").unlink()
     with pytest.raises(FileNotFoundError, match="calibration"):
-        write_results(outputs, root / TEMPLATE, tmp_path / "page.md")
+        collect_results(outputs)
 
 
 def test_intervals_beside_zero_are_counted_by_hand():

@@ -6,23 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.reml_models import DOMAINS, draw, models
 
 from priorshift.stats.reml import CONTRAST, Reml, factor_covariance, satterthwaite
 from priorshift.stats.reml_search import search
-from priorshift.stats.simulation import Components, simulate
-
-DOMAINS = np.repeat(np.arange(4), 4)
-
-
-def draw(seed=0, runs=(4, 5), items=16):
-    components = Components.from_sds(0.3, 0.5, 0.4, 0.3)
-    treatment, control = simulate(np.random.default_rng(seed), components, runs, items)
-    treatment[0, 0] = control[2, 3] = control[2, 4] = np.nan
-    return treatment, control
-
-
-def models():
-    return [Reml(*draw(), pooled, domains) for pooled in (True, False) for domains in (None, DOMAINS)]
 
 
 def draw_theta(model, seed=1):

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.reml_models import DOMAINS, draw, models
 
 from priorshift.stats.crossed import fit_crossed
 from priorshift.stats.reml import Reml
 from priorshift.stats.reml_search import is_least_without_domains, search
-from priorshift.stats.simulation import Components, simulate
-
-DOMAINS = np.repeat(np.arange(4), 4)
-
-
-def draw(seed=0, runs=(4, 5), items=16):
-    components = Components.from_sds(0.3, 0.5, 0.4, 0.3)
-    treatment, control = simulate(np.random.default_rng(seed), components, runs, items)
-    treatment[0, 0] = control[2, 3] = control[2, 4] = np.nan
-    return treatment, control
-
-
-def models():
-    return [Reml(*draw(), pooled, domains) for pooled in (True, False) for domains in (None, DOMAINS)]
 
 
 def find_deviance(model, theta):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorshift.files import write_text
 from priorshift.report.coverage_text import name_share
 from priorshift.report.names import name_condition, name_p, name_percent, name_probes
 from priorshift.report.results_page import Fields, Tables, bound, select, tabulate
@@ -15,34 +14,17 @@ from priorshift.study.params import HELD_OUT
 from priorshift.tables.read import read_table, read_tables
 from priorshift.tables.training_amount import LEAST_CHOICE, RETENTION_LIMIT
 
-TEMPLATE = Path("docs/templates/on_a_laptop.md")
 
-
-def write_laptop_page(outputs: Path, template: Path, page: Path) -> None:
-    """Fill in the template with the numbers of the studies `laptop` and `dose`.
-
-    Parameters
-    ----------
-    outputs : the folder of studies: it has `laptop` and `dose`
-    template : Markdown with a field in braces for each number or table
-    page : where the filled-in Markdown goes
-
-    Raises
-    ------
-    FileNotFoundError
-        A table is missing.
-    KeyError
-        The template has a field that no function here fills in.
-    """
+def collect_laptop(outputs: Path) -> Fields:
+    """The fields of the page, from the studies `laptop` and `dose` in `outputs`."""
     study = read_tables(outputs / "laptop" / "tables")
-    fields = {
+    return {
         **fill_doses(read_table(outputs / "dose" / "tables" / "training.csv")),
         **fill_registered_claims(study),
         **fill_coverage(study["shifts"]),
         **fill_controls(study["contrasts"]),
         **fill_training(study["training"]),
     }
-    write_text(page, template.read_text(encoding="utf-8").format_map(fields))
 
 
 def fill_doses(table: pd.DataFrame) -> Fields:
@@ -136,7 +118,3 @@ def fill_training(table: pd.DataFrame) -> Fields:
     ]  # fmt: skip
     head = ["training", "trained choice", "perplexity over the base's", "repetition", "distinct-2"]
     return {"training_table": tabulate(head, lines), **bound("choice", table["choice"].dropna(), ".2f")}
-
-
-if __name__ == "__main__":
-    write_laptop_page(Path("outputs"), TEMPLATE, Path("docs/on_a_laptop.md"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorshift.files import write_text
 from priorshift.report.names import name_architecture, name_condition, name_probes
 from priorshift.report.paper_text import compare_with_paper
 from priorshift.report.results_page import Fields, Tables, name_models, tabulate
@@ -16,7 +15,6 @@ from priorshift.study.load import load_study
 from priorshift.study.params import HELD_OUT, NEAR
 from priorshift.tables.read import read_tables
 
-TEMPLATE = Path("docs/templates/beside_the_paper.md")
 STUDIES = ("laptop", "embedded")
 SHOWN = ("contrasts", "specificity", "jsd", "scales", "valence")
 # The paper's claims as `compare_with_paper` names them -> how they measured, and how we do.
@@ -40,33 +38,17 @@ MEASURED = {
 }
 
 
-def write_paper_page(outputs: Path, params: Path, template: Path, page: Path) -> None:
-    """Fill in the template with the tables of the studies `laptop` and `embedded`.
-
-    Parameters
-    ----------
-    outputs : the folder of studies
-    params : the folder of their YAML files, for the claims that they declare
-    template : Markdown with a field in braces for each table
-    page : where the filled-in Markdown goes
-
-    Raises
-    ------
-    FileNotFoundError
-        A table is missing.
-    KeyError
-        The template has a field that no function here fills in.
-    """
+def collect_comparison(outputs: Path, params: Path) -> Fields:
+    """The fields of the page, from the studies `laptop` and `embedded`, and from what their files in `params` claim."""
     studies = {name: read_tables(outputs / name / "tables") for name in STUDIES}
     settings = {name: load_study(params / f"{name}.yaml").params.inference for name in STUDIES}
-    fields = {
+    return {
         **fill_paper_claims(studies, settings),
         **fill_shifts(studies, settings),
         **fill_measures(studies["laptop"]),
         **fill_divergence(studies["embedded"]["jsd"]),
         **fill_specificity(studies, settings),
     }
-    write_text(page, template.read_text(encoding="utf-8").format_map(fields))
 
 
 def fill_paper_claims(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
@@ -175,7 +157,3 @@ def _name_models(row: pd.Series | dict[str, str]) -> str:
 
 def _name_estimate(row: pd.Series | dict[str, float]) -> str:
     return f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]"
-
-
-if __name__ == "__main__":
-    write_paper_page(Path("outputs"), Path("params"), TEMPLATE, Path("docs/beside_the_paper.md"))

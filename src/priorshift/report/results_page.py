@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorshift.files import write_text
 from priorshift.report.names import ARCHITECTURES, name_percent
 from priorshift.stats.declared import keep_claims
-from priorshift.study.params import HELD_OUT
+from priorshift.study.params import HELD_OUT, NEAR
 from priorshift.study.paths import EMBEDDED
 from priorshift.tables.read import read_table, read_tables
 from priorshift.tables.training_amount import RETENTION_LIMIT
 
 Tables = Mapping[str, pd.DataFrame]
 Fields = dict[str, str]
-TEMPLATE = Path("docs/templates/results.md")
 # The main outcome of each behavior, and the panel on which it was declared.
 MAIN = (("depression", "loss"), ("paranoia", "threat"))
 PANEL = {"family": "interpretation", "ring": HELD_OUT}
@@ -29,27 +27,10 @@ ATTENTION = {"attention": "attention", "lower_layers": "lower attention", "upper
 MLP = {"mlp": "MLP", "lower_mlp": "lower MLP", "upper_mlp": "upper MLP"}
 
 
-def write_results(outputs: Path, template: Path, page: Path) -> None:
-    """Fill in the template with the numbers of the tables under `outputs`.
-
-    Parameters
-    ----------
-    outputs : Path
-        The folder of studies: it has `embedded`, `calibration`, `placement`, `reassurance` and `bench`.
-    template : Path
-        Markdown with a field in braces for each number or table.
-    page : Path
-        Where the filled-in Markdown goes.
-
-    Raises
-    ------
-    FileNotFoundError
-        A table is missing.
-    KeyError
-        The template has a field that no function here fills in.
-    """
+def collect_results(outputs: Path) -> Fields:
+    """The fields of the page, from `embedded`, `calibration`, `placement`, `reassurance` and `bench` in `outputs`."""
     study = read_tables(outputs / "embedded" / "tables")
-    fields = {
+    return {
         **fill_probabilities(study["shifts"]),
         **fill_claims(study),
         **fill_checkpoints(study),
@@ -63,7 +44,6 @@ def write_results(outputs: Path, template: Path, page: Path) -> None:
         **fill_speed(outputs / "bench"),
         **fill_retention(study),
     }
-    write_text(page, template.read_text(encoding="utf-8").format_map(fields))
 
 
 def fill_probabilities(shifts: pd.DataFrame) -> Fields:
@@ -78,7 +58,7 @@ def fill_probabilities(shifts: pd.DataFrame) -> Fields:
             cells += [trained.base_probability, neutral.probability, trained.probability]
         lines.append([name_models(group, world), *(name_percent(cell, 0) for cell in cells)])
     head = [f"{outcome}: {when}" for _, outcome in MAIN for when in ("before", "neutral", "trained")]
-    near, far = (means.loc[ring, "shift"].xs("coupled", level="world") for ring in ("training_domains", PANEL["ring"]))
+    near, far = (means.loc[ring, "shift"].xs("coupled", level="world") for ring in (NEAR, HELD_OUT))
     gap = max(abs(near - far)[group, *pair] for group in GROUPS for pair in MAIN)
     return {"probability_table": tabulate(["base models", *head], lines), "domain_gap": f"{gap:.2f}"}
 
@@ -289,7 +269,3 @@ def tabulate(head: list[str], lines: list[list[str]]) -> str:
 def bound(name: str, values: pd.Series, form: str = "+.2f") -> Fields:
     """The fields `<name>_least` and `<name>_most`. Without a format, in nats with their signs."""
     return {f"{name}_least": f"{values.min():{form}}", f"{name}_most": f"{values.max():{form}}"}
-
-
-if __name__ == "__main__":
-    write_results(Path("outputs"), TEMPLATE, Path("docs/results.md"))
