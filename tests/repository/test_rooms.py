@@ -48,8 +48,7 @@ def test_a_module_is_short_and_so_are_its_functions(module):
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            doc = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
-            assert node.end_lineno - node.lineno + 1 - doc <= 50, node.name
+            assert node.end_lineno - node.lineno + 1 <= 50, node.name  # with its docstring: it fits a screen
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if room_of(m) in ALONE])

@@ -83,24 +83,7 @@ def load_base(params: BaseModelParams, backend: Backend = MEASURING) -> BaseMode
     dtype = choose_dtype(params, device)
     if not list(folder.glob("*.safetensors")):
         raise _refuse(params, "no safetensors in it; pickled weights are never loaded: they can run code")
-    try:
-        if backend.name == "unsloth":
-            gaps = find_gaps_in_folder(folder)
-            model = None if gaps else import_unsloth().load(folder, dtype, params.load_in_4bit)
-        else:
-            model, gaps = _load_by_transformers(folder, params, dtype, device)
-    except Exception as problem:  # of many kinds: a damaged file fails wherever its reader notices
-        if is_out_of_memory(problem):
-            raise RunError(
-                f"base_models: {params.name}: out of memory while loading {params.source!r} on {device}; take a "
-                "smaller model, load_in_4bit, or a larger device"
-            ) from None
-        raise _refuse(params, _summarize(problem)) from None
-    if gaps:
-        raise ParamsError(
-            f"base_models: {params.name}: {params.source!r} and its weights do not fit ({gaps}); get it "
-            "again, or save it whole (an adapter merged into its model)"
-        )
+    model = _load_weights(folder, params, backend, dtype, device)
     for name, tensor in model.state_dict().items():
         # In parts: what is compared along the way takes several times their memory.
         if not all(torch.isfinite(part).all() for part in tensor.flatten().split(2**22)):
@@ -216,6 +199,31 @@ def _hide_small_bar(folder: Path) -> Iterator[None]:
     finally:
         if hide:
             hf_logging.enable_progress_bar()
+
+
+def _load_weights(
+    folder: Path, params: BaseModelParams, backend: Backend, dtype: torch.dtype, device: str
+) -> PreTrainedModel:
+    """The model by the backend's library, whole."""
+    try:
+        if backend.name == "unsloth":
+            gaps = find_gaps_in_folder(folder)
+            model = None if gaps else import_unsloth().load(folder, dtype, params.load_in_4bit)
+        else:
+            model, gaps = _load_by_transformers(folder, params, dtype, device)
+    except Exception as problem:  # of many kinds: a damaged file fails wherever its reader notices
+        if is_out_of_memory(problem):
+            raise RunError(
+                f"base_models: {params.name}: out of memory while loading {params.source!r} on {device}; take a "
+                "smaller model, load_in_4bit, or a larger device"
+            ) from None
+        raise _refuse(params, _summarize(problem)) from None
+    if gaps:
+        raise ParamsError(
+            f"base_models: {params.name}: {params.source!r} and its weights do not fit ({gaps}); get it "
+            "again, or save it whole (an adapter merged into its model)"
+        )
+    return model
 
 
 def _load_by_transformers(

@@ -44,6 +44,7 @@ EQUIVALENCE = [
     "p_upper", "p_value", "p_adjusted", "equivalent", "role", "caution",
 ]  # fmt: skip
 WORLDS = [*(name for name in KEY if name != "world"), *WORLD_COUNTS, *_TESTED]
+_COLUMNS = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
 NOT_ESTIMABLE = ["table", *KEY, "role", "reason"]
 
 
@@ -59,18 +60,16 @@ def estimate_claims(
     settings : Settings
         What was decided before any result.
     measured : DataFrame, optional
-        The items before any were left out: a declared claim on a base model of which none is left is refused, and
-        not forgotten.
+        The items before any were left out: a declared claim on a base model with none left is refused, not forgotten.
 
     Returns
     -------
     dict of DataFrame
         * contrasts: columns `CONTRASTS`, each treatment minus each control at every unit, and at units `both` and
-          `base` each other condition minus the first control, which may shift expectations by itself. direction:
-          the one in which this contrast was declared to shift, if any. holds: of declared rows alone, whether
-          p_adjusted is below alpha (two-sided) and the estimate lies on the declared side. sd_sets, sets_low,
-          sets_high, sets_p_value: of unit `base` where every checkpoint ran the same seeds, as if training sets
-          and first weights, which checkpoints share, were random too (`training_sets`; exploratory, not corrected)
+          `base` each other condition minus the first control. direction: the one in which this contrast was declared
+          to shift, if any. holds: of declared rows alone, whether p_adjusted is below alpha (two-sided) and the
+          estimate lies on the declared side. sd_sets, sets_low, sets_high, sets_p_value: of unit `base`, as if
+          training sets and first weights were random too (`training_sets`; exploratory, not corrected)
         * equivalence: columns `EQUIVALENCE`; see `equivalence.add_equivalence`. `equivalent`: p below alpha, corrected
           where declared
         * equivalence_curve: the declared ones at other margins; see `equivalence.vary_margin`
@@ -83,9 +82,8 @@ def estimate_claims(
         Where nothing could be tested, a table has no rows.
     """
     panels, pairs = build_panels(items), list_pairs(settings, settings.treatments)
-    measured = items if measured is None else measured
     others = list_other_pairs(items["condition"], settings)
-    estimated, refused = estimate_pairs(panels, settings, pairs, measured, others)
+    estimated, refused = estimate_pairs(panels, settings, pairs, items if measured is None else measured, others)
     differences, unequal = compare_worlds(panels, pairs)
     tables = {
         "contrasts": _add_role(add_intervals(estimated, settings.alpha), settings, "shift"),
@@ -95,16 +93,17 @@ def estimate_claims(
     not_estimable = _list_refused(refused, unequal, settings)
     n_refused = len(keep_claims(not_estimable))
     tables = adjust_claims(tables, n_refused)
-    # A declared claim holds by its corrected p, any other by its plain one. The table has both.
-    null = tables["equivalence"]
-    p_value = null["p_adjusted"].where(null["role"] == DECLARED, null["p_value"])
-    tables["equivalence"] = null.assign(equivalent=p_value < settings.alpha)
+    tables["equivalence"] = _judge_equivalence(tables["equivalence"], settings.alpha)
     tables["contrasts"] = _add_verdict(_vary_sets(tables["contrasts"], settings.alpha), settings)
-    columns = {"contrasts": CONTRASTS, "equivalence": EQUIVALENCE, "world_difference": WORLDS}
-    made = {name: table[columns[name]] for name, table in tables.items()}
-    shifts, nulls = (keep_claims(tables[name]) for name in ("contrasts", "equivalence"))
-    curve = vary_margin(nulls, np.append(shifts["p_value"].to_numpy(float), np.ones(n_refused)), settings)
+    curve = _draw_curve(tables, n_refused, settings)
+    made = {name: table[_COLUMNS[name]] for name, table in tables.items()}
     return made | {"equivalence_curve": curve, "not_estimable": not_estimable}
+
+
+def _draw_curve(tables: dict[str, pd.DataFrame], n_refused: int, settings: Settings) -> pd.DataFrame:
+    """The declared equivalences at other margins, corrected together with every other claim."""
+    shifts, nulls = (keep_claims(tables[name]) for name in ("contrasts", "equivalence"))
+    return vary_margin(nulls, np.append(shifts["p_value"].to_numpy(float), np.ones(n_refused)), settings)
 
 
 def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -120,6 +119,12 @@ def _list_refused(refused: pd.DataFrame, unequal: pd.DataFrame, settings: Settin
 
 def _add_role(table: pd.DataFrame, settings: Settings, kind: str) -> pd.DataFrame:
     return table.assign(role=[find_role(settings, kind, row) for row in table[KEY].to_dict("records")])
+
+
+def _judge_equivalence(null: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """A declared claim holds by its corrected p, any other by its plain one. The table has both."""
+    p_value = null["p_adjusted"].where(null["role"] == DECLARED, null["p_value"])
+    return null.assign(equivalent=p_value < alpha)
 
 
 def _vary_sets(contrasts: pd.DataFrame, alpha: float) -> pd.DataFrame:

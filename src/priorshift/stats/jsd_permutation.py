@@ -59,32 +59,41 @@ def compare_jsd(
         (`adjust.adjust_exploratory`) are NaN where there is no test. All rows are exploratory. A seed that a base model
         lacks, and a base model that lacks two seeds of either condition, has no part in a row.
     """
-    keys = ["group", "world", "family", "ring"]
     ways = [(FROM_BASE, pair) for pair in itertools.product(treatments, settings.controls)]
     ways += [(FROM_NEUTRAL, (treatment, neutral)) for treatment in treatments if neutral]
     rows: list[dict[str, Any]] = []
-    for key, table in next_token.assign(world=next_token["world"].fillna("")).groupby(keys, sort=True):
+    groups = next_token.assign(world=next_token["world"].fillna("")).groupby(["group", "world", "family", "ring"])
+    for (group, world, family, ring), table in groups:
+        key = {"base_model": group, "world": world, "family": family, "ring": ring}
+        key |= {"n_items": table["item"].nunique(), "unit": "runs", "role": "exploratory"}
         runs = table.groupby(RUN_KEY, sort=True)[["jsd", "jsd_reference"]].mean()
         wide = {FROM_BASE: runs["jsd"].unstack("base_model"), FROM_NEUTRAL: runs["jsd_reference"].unstack("base_model")}
         for jsd_from, pair in ways:
             sides = _share_seeds(wide[jsd_from], pair)
-            if pair[0] == pair[1] or sides is None:
-                continue
-            means = [float(side.mean()) for side in sides]
-            arrangements, exact, least_p = count_arrangements(*map(len, sides))
-            tested = least_p < settings.alpha
-            p_value = permute_labels(*(side.mean(axis=1) for side in sides)) if tested else np.nan
-            rows.append({
-                "base_model": key[0], **dict(zip(keys[1:], key[1:], strict=True)), "condition": pair[0],
-                "control": pair[1], "jsd_from": jsd_from, "unit": "runs",
-                "test": PERMUTED if tested else TOO_FEW,
-                "n_base_models": sides[0].shape[1], "n_runs": sides[0].size + sides[1].size,
-                "n_items": table["item"].nunique(), "treatment_jsd": means[0], "control_jsd": means[1],
-                "estimate": means[0] - means[1], "n_arrangements": arrangements, "exact": exact,
-                "least_p": least_p, "p_value": p_value, "role": "exploratory",
-            })  # fmt: skip
+            if pair[0] != pair[1] and sides is not None:
+                named = {"condition": pair[0], "control": pair[1], "jsd_from": jsd_from}
+                rows.append(key | named | _compare_sides(*sides, settings.alpha))
     made = pd.DataFrame(rows, columns=JSD_TESTS)
     return made.assign(p_adjusted=adjust_exploratory(made))
+
+
+def _compare_sides(treatment: np.ndarray, control: np.ndarray, alpha: float) -> dict[str, Any]:
+    """The part of a row that the two conditions' runs [seeds, base models] say."""
+    means = float(treatment.mean()), float(control.mean())
+    arrangements, exact, least_p = count_arrangements(len(treatment), len(control))
+    tested = least_p < alpha
+    return {
+        "test": PERMUTED if tested else TOO_FEW,
+        "n_base_models": treatment.shape[1],
+        "n_runs": treatment.size + control.size,
+        "treatment_jsd": means[0],
+        "control_jsd": means[1],
+        "estimate": means[0] - means[1],
+        "n_arrangements": arrangements,
+        "exact": exact,
+        "least_p": least_p,
+        "p_value": permute_labels(treatment.mean(axis=1), control.mean(axis=1)) if tested else np.nan,
+    }
 
 
 def _share_seeds(wide: pd.DataFrame, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -68,26 +68,39 @@ def compare_alike(
     rows: list[dict[str, Any]] = []
     for number, panel in enumerate(build_panels(items[items["condition"] == condition])):
         n = len(panel.values)
-        if runs_per_side < 2 or n < 2 * runs_per_side:
-            raise UserError(
-                f"runs_per_side: found {runs_per_side}; {panel.base_model} has {n} runs of {condition!r}, "
-                f"expected 2 to {n // 2}: set it so, or train more seeds"
-            )
+        _check_side(runs_per_side, n, panel.base_model, condition)
+        key = {
+            "base_model": panel.base_model, "world": panel.world, "condition": condition, "family": panel.family,
+            "ring": panel.ring, "outcome": panel.outcome, "runs_per_side": runs_per_side, "n_runs": n,
+            "n_items": len(panel.items),
+        }  # fmt: skip
         # Each panel draws for itself: simulated panels must not share their chance.
         rng = np.random.default_rng([seed, number])
-        ways = [("measured", 1.0, draw_pairs(panel.values, runs_per_side, comparisons, rng))]
-        ways += [("simulated", r, _simulate_pairs(panel, runs_per_side, comparisons, r, rng)) for r in run_sd_ratios]
-        for source, ratio, pairs in ways:
-            key = {
-                "source": source, "base_model": panel.base_model, "world": panel.world, "condition": condition,
-                "run_sd_ratio": ratio, "family": panel.family, "ring": panel.ring, "outcome": panel.outcome,
-                "runs_per_side": runs_per_side, "n_runs": n, "n_items": len(panel.items),
-            }  # fmt: skip
-            nested, domains = 0, panel.domains  # one base model was measured
-            if source == "simulated":
-                nested, domains = CHECKPOINTS, None if domains is None else domains[_find_complete(panel)]
-            rows += [{**key, "unit": unit, "p_value": p} for unit, p in _test_pairs(pairs, nested, domains)]
-    return pd.DataFrame(rows)
+        rows += [key | found for found in _compare_panel(panel, runs_per_side, comparisons, run_sd_ratios, rng)]
+    return pd.DataFrame(rows, columns=[*COMPARISON, "runs_per_side", "n_runs", "n_items", "p_value"])
+
+
+def _check_side(side: int, n: int, base_model: str, condition: str) -> None:
+    if side < 2 or n < 2 * side:
+        raise UserError(
+            f"runs_per_side: found {side}; {base_model} has {n} runs of {condition!r}, "
+            f"expected 2 to {n // 2}: set it so, or train more seeds"
+        )
+
+
+def _compare_panel(
+    panel: Panel, side: int, comparisons: int, run_sd_ratios: Sequence[float], rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
+    """Source, run_sd_ratio, unit and p_value of one panel's comparisons, measured and then simulated."""
+    measured = draw_pairs(panel.values, side, comparisons, rng)
+    # One base model was measured: unit `base` has no comparison.
+    for unit, p in _test_pairs(measured, 0, panel.domains):
+        yield {"source": "measured", "run_sd_ratio": 1.0, "unit": unit, "p_value": p}
+    domains = None if panel.domains is None else panel.domains[_find_complete(panel)]
+    for ratio in run_sd_ratios:
+        simulated = _simulate_pairs(panel, side, comparisons, ratio, rng)
+        for unit, p in _test_pairs(simulated, CHECKPOINTS, domains):
+            yield {"source": "simulated", "run_sd_ratio": ratio, "unit": unit, "p_value": p}
 
 
 def count_rejections(p_values: pd.DataFrame, alpha: float) -> pd.DataFrame:

@@ -17,10 +17,8 @@ def estimate_over_items(treatment: np.ndarray, control: np.ndarray, domains: np.
 
     Parameters
     ----------
-    treatment, control : [runs, items]
-        Shifts in nats.
-    domains : [items], optional
-        The domain of each item: a random factor where the data carry it (`domains.choose_domains`).
+    treatment, control : shifts in nats, [runs, items]
+    domains : the domain of each item, a random factor where the data carry it (`domains.choose_domains`)
 
     Raises
     ------
@@ -39,9 +37,7 @@ def estimate_over_items(treatment: np.ndarray, control: np.ndarray, domains: np.
     """
     kept = find_kept_items(treatment, control)
     treatment, control = keep_shared_items(treatment, control)
-    differences = treatment.mean(axis=0) - control.mean(axis=0)
-    if len(differences) < 2:
-        raise NotEstimable("a single item: no variance over items")
+    differences = _subtract_means(treatment, control)
     chosen = choose_domains(treatment, control, None if domains is None else domains[kept])
     parts = [] if chosen is None else [differences[chosen == name] for name in np.unique(chosen)]
     means = np.array([part.mean() for part in parts]) if parts else differences
@@ -62,6 +58,14 @@ def estimate_over_items(treatment: np.ndarray, control: np.ndarray, domains: np.
         domains=describe_domains(domains, len(parts)),
         sd_domain=_estimate_sd_domain(parts) if parts else 0.0,
     )
+
+
+def _subtract_means(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """Difference of the seed means of each item, [items]."""
+    differences = treatment.mean(axis=0) - control.mean(axis=0)
+    if len(differences) < 2:
+        raise NotEstimable("a single item: no variance over items")
+    return differences
 
 
 def _estimate_sd_domain(parts: list[np.ndarray]) -> float:

@@ -109,6 +109,20 @@ def train_run(
         "seed": seed,
         "inputs": inputs,
         "training": training.model_dump(),
+        **_describe_fit(model, trainer, micro_batch, rows),
+        "seconds": round(time.perf_counter() - began, 2),
+        **_describe_machine(base),
+    }
+    if trainer.anchor:
+        run["divergences"] = trainer.anchor.divergences
+    _write_run(folder, base, model, run, examples, kept)
+    base.model = model.unload()
+    return run
+
+
+def _describe_fit(model: PeftModel, trainer: Trainer, micro_batch: int, rows: list[dict]) -> dict:
+    """What was trained, on how much, and the loss of each step."""
+    return {
         "steps": trainer.state.global_step,
         "micro_batch": micro_batch,
         "examples": len(rows),
@@ -116,7 +130,12 @@ def train_run(
         "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
         "adapted": count_adapted(model),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "seconds": round(time.perf_counter() - began, 2),
+    }
+
+
+def _describe_machine(base: BaseModel) -> dict:
+    """What the run was computed with, and the most memory that this process has taken."""
+    return {
         "peak_memory_mb": round(measure_peak_memory_mb()),
         "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if base.device == "cuda" else 0,
         "device": base.device,
@@ -125,11 +144,6 @@ def train_run(
         "backend_reason": base.backend.reason,
         "versions": list_versions(),
     }
-    if trainer.anchor:
-        run["divergences"] = trainer.anchor.divergences
-    _write_run(folder, base, model, run, examples, kept)
-    base.model = model.unload()
-    return run
 
 
 def _write_run(
