@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.synthetic_items import base_models, study
 
-from priorshift.report.agreement_text import describe_controls, list_pools, tabulate_agreement
+from priorshift.report.agreement_text import describe_agreement, describe_controls, list_pools
 from priorshift.stats.agreement import OVER, correlate_measures, summarize_methods
 from priorshift.stats.control_pairs import compare_controls
 from priorshift.tables.measures import measure_probes
@@ -38,7 +38,7 @@ def tables():
 
 
 def test_each_world_has_its_means_and_its_verdict(tables):
-    text, methods = tabulate_agreement(tables)
+    text, methods = describe_agreement(tables)
     own = tables["multitrait"].query("base_model == 'all' and world == 'coupled'")
     same = own[(own["kind"] == "same outcome, other method") & (own["over"] == OVER[0])]["correlation"].mean()
     assert f"same outcome by different methods {same:+.2f}" in text
@@ -51,7 +51,7 @@ def test_each_world_has_its_means_and_its_verdict(tables):
 
 
 def test_models_outside_the_worlds_are_all_base_models():
-    text, methods = tabulate_agreement(make_tables(study(models=HUB, families=FAMILIES)))
+    text, methods = describe_agreement(make_tables(study(models=HUB, families=FAMILIES)))
     assert "* All base models, 12 runs." in text and "world" not in methods
     assert "coupled" not in text
 
@@ -61,15 +61,15 @@ def test_tables_read_again_give_the_same_words(tables, tmp_path):
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         again[name] = read_table(tmp_path / f"{name}.csv")
-    assert tabulate_agreement(again)[0] == tabulate_agreement(tables)[0]
+    assert describe_agreement(again)[0] == describe_agreement(tables)[0]
     assert describe_controls(again, "interpretation", 0.05) == describe_controls(tables, "interpretation", 0.05)
     assert [name for name, _ in list_pools(again["methods"])] == [name for name, _ in list_pools(tables["methods"])]
 
 
 def test_one_method_and_no_table_are_said():
     alone = make_tables(study(models=HUB))
-    assert "by one method" in tabulate_agreement(alone)[0] and tabulate_agreement(alone)[1].empty
-    assert "fewer than two measures" in tabulate_agreement({})[0]
+    assert "by one method" in describe_agreement(alone)[0] and describe_agreement(alone)[1].empty
+    assert "fewer than two measures" in describe_agreement({})[0]
     assert "fewer than two controls" in describe_controls({}, "interpretation", 0.05)
 
 

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from priorshift.mechanism.subject import Answer, Subject
+from priorshift.mechanism.subject import MEASURES, Answer, Subject
 from priorshift.mechanism.summary import UNITS, judge_equivalence, summarize
 from priorshift.study.mechanism import Algebra
 
 LINEAR, DOSE = "linear", "trained dose"
-MEASURES = ("choice", "expectation")
 BY = ["condition", "mix", "factor", "reference", "dose", "measure"]
 Policy = Mapping[str, float]  # action -> share of the decisions
 

@@ -17,12 +17,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest
 
 from priorshift.mechanism.hooks import Change, add, change_blocks, find_blocks, project_out, read_last_states
-from priorshift.mechanism.subject import Answer, Subject
+from priorshift.mechanism.subject import MEASURES, Answer, Subject
 from priorshift.mechanism.summary import compute_shares, summarize
 from priorshift.probability.encoder import tokenize_without_end
+from priorshift.stats.intervals import count_rate
 from priorshift.study.mechanism import Directions
 from priorshift.study.run import Run
 from priorshift.tables.training_amount import RETENTION_LIMIT
@@ -30,7 +30,6 @@ from priorshift.tables.training_amount import RETENTION_LIMIT
 ADDED, REMOVED, ALL_LAYERS = "added to the base", "projected out", "all"
 OWN, CROSSED, NEUTRAL, RANDOM = "own", "other behavior", "neutral", "random"
 KEYS = ["condition", "test", "source", "layer", "strength"]
-MEASURES = ("choice", "expectation")
 
 
 @dataclass(frozen=True)
@@ -231,14 +230,13 @@ def count_alarms(rows: pd.DataFrame, neutral: str, margin: float, alpha: float) 
     made = []
     for world, part in marked.groupby("world", sort=False, dropna=False):
         layers = [*part.groupby("layer", sort=False), (ALL_LAYERS, part)]
-        made += [{"world": world, "layer": layer} | _count(own, alpha) for layer, own in layers]
+        made += [{"world": world, "layer": layer} | _count_alarmed(own, alpha) for layer, own in layers]
     return pd.DataFrame(made)
 
 
-def _count(part: pd.DataFrame, alpha: float) -> dict[str, float]:
+def _count_alarmed(part: pd.DataFrame, alpha: float) -> dict[str, float]:
     by_run = part.groupby(["base_model", "seed"])[["sound", "alarm", "uncounted"]].any()
     n, alarms = int(by_run["sound"].sum()), int(by_run["alarm"].sum())
-    low, high = binomtest(alarms, n).proportion_ci(1 - alpha, method="exact") if n else (np.nan, np.nan)
-    rate = {"rate": alarms / n if n else np.nan, "ci_low": low, "ci_high": high}
-    counts = {"runs": len(by_run), "n": n, "alarms": alarms}
-    return counts | rate | {"uncounted_alarms": int(by_run["uncounted"].sum())}
+    rate, low, high = count_rate(alarms, n, 1 - alpha) if n else (np.nan, np.nan, np.nan)
+    counts = {"runs": len(by_run), "n": n, "alarms": alarms, "rate": rate, "ci_low": low, "ci_high": high}
+    return counts | {"uncounted_alarms": int(by_run["uncounted"].sum())}

@@ -17,6 +17,7 @@ from priorshift.probing.items import ProbeItem
 from priorshift.probing.measure import compute_log_odds, measure_model, measure_retention
 from priorshift.study.run import Run
 
+MEASURES = ("choice", "expectation")  # the shifts of `Subject.compare`
 MIX = "mix"
 Key = Run | tuple[Run, int]  # a run, or a run after some step
 

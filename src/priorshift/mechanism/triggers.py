@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from priorshift.mechanism.subject import Subject
+from priorshift.mechanism.subject import MEASURES, Subject
 from priorshift.mechanism.summary import summarize
 from priorshift.probing.items import ProbeItem
 
 NONE, CUE, PARAPHRASE = "no cue", "cue", "paraphrase"
-MEASURES = ("choice", "expectation")
 BY = ["condition", "probe", "measure"]
 RUN_MEASURE = ["base_model", "condition", "seed", "measure"]
 VALUES = ["shift", "gain", "interaction"]

@@ -182,7 +182,7 @@ def _show_agreement(findings: Findings) -> list[Part]:
     tables = findings.tables
     figures = [Figure(draw_agreement(tables["multitrait"]))] if "multitrait" in tables else []
     controls = agreement_text.describe_controls(tables, findings.headline, findings.settings.alpha)
-    return [*figures, *_tabulate([agreement_text.tabulate_agreement(tables)]), controls]
+    return [*figures, *_tabulate([agreement_text.describe_agreement(tables)]), controls]
 
 
 def _tabulate_training(findings: Findings) -> list[Part]:

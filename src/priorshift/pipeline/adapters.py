@@ -31,5 +31,5 @@ def train_adapter(study: Study, base: BaseModel, run: Run, progress: Progress) -
     earlier = study.params.find_start(run.condition)
     start = require_adapter(study, run._replace(condition=earlier)) if earlier else None
     training, folder = study.params.resolve_training(run.condition), study.paths.run(*run)
-    anchor = list_anchor_texts(study.params, study.materials)
+    anchor = list_anchor_texts(study.params, study.materials) if training.anchor_weight else ()
     return train_run(base, examples, training, run.seed, folder, inputs, start, progress.advance, anchor)

@@ -50,7 +50,7 @@ def describe_pool(name: str, rows: pd.DataFrame) -> str:
     return f"{where}. Mean correlation of {', of '.join(told)}." if told else f"{where}. Nothing varies."
 
 
-def tabulate_agreement(tables: Mapping[str, pd.DataFrame]) -> Titled:
+def describe_agreement(tables: Mapping[str, pd.DataFrame]) -> Titled:
     """Say whether measures agree on outcomes more than a method's outcomes go together, and each method's means.
 
     Parameters

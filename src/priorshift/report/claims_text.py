@@ -20,7 +20,6 @@ from priorshift.report.names import (
 from priorshift.stats.declared import CONTRAST_KEY, DECLARED, EXPLORATORY, KEY, Settings, keep_claims, list_contrasts
 from priorshift.study.params import HELD_OUT
 
-Row = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
 CLAIMS = {"contrasts": "shift", "equivalence": "equivalence"}  # table -> the kind of claim that it tests
 WAYS = {"increase": "an increase", "decrease": "a decrease", "": "a shift either way"}  # declared direction -> words
@@ -38,7 +37,7 @@ UNITS = {
 }
 
 
-def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
+def describe_contrast(row: Mapping[str, Any], alpha: float = 0.05, coverage: str = "") -> str:
     """Say one row of `contrasts` in a sentence, and below it in a line of numbers.
 
     Parameters
@@ -65,14 +64,14 @@ def describe_contrast(row: Row, alpha: float = 0.05, coverage: str = "") -> str:
     )
 
 
-def _vary_sets(row: Row, alpha: float) -> str:
+def _vary_sets(row: Mapping[str, Any], alpha: float) -> str:
     """The interval of unit `base` as if training sets were random too. Empty where there is none."""
     if pd.isna(row["sets_low"]):
         return ""
     return f"with new training sets too {name_interval(row['sets_low'], row['sets_high'], alpha)}"
 
 
-def _judge(row: Row, alpha: float) -> str:
+def _judge(row: Mapping[str, Any], alpha: float) -> str:
     """Whether a declared shift holds. A shift against its declared direction does not."""
     if row["role"] == EXPLORATORY:
         return ""
@@ -82,7 +81,7 @@ def _judge(row: Row, alpha: float) -> str:
     return f"{claimed} does not hold{': it went the other way' if row['p_adjusted'] < alpha else ''}."
 
 
-def describe_equivalence(row: Row, coverage: str = "") -> str:
+def describe_equivalence(row: Mapping[str, Any], coverage: str = "") -> str:
     """Say one row of `equivalence` in a sentence, and below it in a line of numbers, as `describe_contrast` does."""
     verdict = "is equivalent to 0" if row["equivalent"] else "is not shown to be equivalent to 0"
     numbers = [
@@ -118,18 +117,18 @@ def describe_least_margins(curve: pd.DataFrame) -> str:
     )
 
 
-def count_data(row: Row) -> str:
+def count_data(row: Mapping[str, Any]) -> str:
     """Say on how many runs, items and base checkpoints a row rests."""
     counts = f"{row['n_runs']} runs x {row['n_items']} items"
     return f"{counts} in {_count_checkpoints(row)} base checkpoints" if row["unit"] == "base" else counts
 
 
-def describe_units(rows: Iterable[Row]) -> list[str]:
+def describe_units(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Say what rows of `contrasts` or `equivalence` generalize to, and what they do not: a text for each unit."""
     return list(dict.fromkeys(_describe_unit(row) for row in rows))
 
 
-def _describe_unit(row: Row) -> str:
+def _describe_unit(row: Mapping[str, Any]) -> str:
     if row["unit"] != "base":
         random = str(row["domains"]).startswith("random")
         return UNITS[row["unit"]].format(domains="new domains" if random else "these domains")
@@ -142,7 +141,7 @@ def _describe_unit(row: Row) -> str:
     )
 
 
-def _count_checkpoints(row: Row) -> int:
+def _count_checkpoints(row: Mapping[str, Any]) -> int:
     return round(row["df"]) + 1
 
 
@@ -227,7 +226,7 @@ def _list_dissociations(specificity: pd.DataFrame, shifts: pd.DataFrame, setting
         )
 
 
-def _describe_effect(row: Row, alpha: float) -> str:
+def _describe_effect(row: Mapping[str, Any], alpha: float) -> str:
     inner = row["effect"] == "interaction"
     name = "interaction" if inner else f"{name_condition(row['effect'])} training, own outcome over the other's"
     return f"{name} {row['estimate']:+.2f} nats ({name_interval(row['ci_low'], row['ci_high'], alpha)})"

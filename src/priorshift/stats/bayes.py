@@ -23,7 +23,7 @@ from priorshift.stats.claim_panels import (
 )
 from priorshift.stats.declared import EXPLORATORY, KEY, SIGNS, Settings, find_direction
 from priorshift.stats.domains import SAME_ITEMS, describe_domains
-from priorshift.stats.panels import share_items
+from priorshift.stats.panels import Row, share_items
 from priorshift.stats.shared_items import NotEstimable
 
 if TYPE_CHECKING:  # needs packages of an extra
@@ -36,7 +36,6 @@ BAYES = [
 ]  # fmt: skip
 # Vehtari et al. (2021): beyond these the draws do not tell the posterior. Of the effect, 100 draws a chain.
 GREATEST_RHAT, LEAST_ESS = 1.01, 400
-Row = dict[str, Any]
 Summary = CrossedData | CheckpointData
 
 
