@@ -39,7 +39,7 @@ def test_help_lists_the_commands_and_hides_what_the_workflow_calls(capsys):
         (["run", "params/smoke.yaml", "--jobs", "3"], "--jobs"),
         (["plan", "params/none.yaml"], "params/none.yaml: no such file"),
         (["register", "params/none.yaml"], "params/none.yaml: no such file"),
-        (["mark", "params/smoke.yaml", "09_sing"], "stage: found '09_sing'; expected one of 01_synthesize"),
+        (["mark", "params/smoke.yaml", "09_sing"], "notebook: found '09_sing'; expected one of 01_synthesize"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(root, monkeypatch, capsys, words, said):

@@ -180,14 +180,14 @@ def bundle(study: StudyFile) -> None:
 
 
 @app.command(hidden=True)
-def mark(study: StudyFile, stage: str, shard: Annotated[str, typer.Argument()] = "") -> None:
-    """Record that a stage's notebook has just been executed on a shard of the runs."""
-    from priorshift.pipeline.jobs import STAGES
+def mark(study: StudyFile, notebook: str, shard: Annotated[str, typer.Argument()] = "") -> None:
+    """Record that a notebook has just been executed on a shard of the runs."""
+    from priorshift.pipeline.code_hash import NOTEBOOKS
     from priorshift.pipeline.plan import write_mark
 
-    if stage not in STAGES:
-        raise ParamsError(f"stage: found {stage!r}; expected one of {', '.join(STAGES)}")
-    write_mark(load_study(study), stage, shard)
+    if notebook not in NOTEBOOKS:
+        raise ParamsError(f"notebook: found {notebook!r}; expected one of {', '.join(NOTEBOOKS)}")
+    write_mark(load_study(study), notebook, shard)
 
 
 @app.command(hidden=True)

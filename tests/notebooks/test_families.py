@@ -62,10 +62,10 @@ def test_the_next_words_are_shown_beside_those_of_the_control(finished):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_prompt_is_shown_in_full(finished, family):
-    for stage in ("02_train", "03_probe"):
-        notebook = finished / f"outputs/families/notebooks/{stage}_{family}-chat.ipynb"
+    for name in ("02_train", "03_probe"):
+        notebook = finished / f"outputs/families/notebooks/{name}_{family}-chat.ipynb"
         cells = nbformat.read(notebook, as_version=4).cells
         printed = "".join(o.get("text", "") for c in cells if c.cell_type == "code" for o in c.outputs)
         for mark in FAMILIES[family].special[:2] if FAMILIES[family].bos else FAMILIES[family].special[1:2]:
-            assert mark in printed, (stage, mark)
+            assert mark in printed, (name, mark)
         assert FAMILIES[family].end in printed

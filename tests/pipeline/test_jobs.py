@@ -16,7 +16,8 @@ from support.kills import compare, kill_and_go_on
 from support.kills import tables as tables_of
 from support.study_runs import make_workplace, run_command, run_study
 
-from priorshift.pipeline.jobs import STAGES, count_threads, format_parameters, list_shards, list_shards_before
+from priorshift.pipeline.code_hash import NOTEBOOKS
+from priorshift.pipeline.jobs import count_threads, format_parameters, list_shards, list_shards_before
 from priorshift.pipeline.manifest import list_problems
 from priorshift.pipeline.plan import make_plan
 from priorshift.study.load import load_study
@@ -39,8 +40,8 @@ def by_run(write_study):
 def test_shards_hold_every_run_once(by_run, smoke):
     for loaded in (by_run, smoke):
         runs = loaded.select("all", "all", "all")
-        for stage in ("01_synthesize", "03_probe", "04_test"):
-            assert [run for shard in list_shards(loaded, stage).values() for run in shard] == runs
+        for notebook in ("01_synthesize", "03_probe", "04_test"):
+            assert [run for shard in list_shards(loaded, notebook).values() for run in shard] == runs
     assert list(list_shards(smoke, "02_train")) == ["llama-coupled-0", "gpt_neox-coupled-0"]
     assert list_shards(by_run, "03_probe")["llama-coupled-0/in_context/seed-1"] == [
         ("llama-coupled-0", "in_context", 1)
@@ -68,14 +69,14 @@ def test_jobs_on_hub_models_share_the_cores(write_study, smoke, model_folders):
     def change(data):
         data["base_models"] = [{"name": name, "source": str(model_folders[name])} for name in ("llama", "qwen2")]
 
-    def threads(study, stage, cores):
-        return [count_threads(study, stage, shard, cores) for shard in list_shards(study, stage)]
+    def threads(study, notebook, cores):
+        return [count_threads(study, notebook, shard, cores) for shard in list_shards(study, notebook)]
 
     hub = load_study(write_study(change))
     assert [threads(hub, "02_train", cores) for cores in (1, 2, 3, 5, 8)] == [[1, 1], [1, 1], [1, 1], [2, 2], [4, 4]]
     assert threads(hub, "03_probe", 4) == [2, 2] and threads(hub, "01_synthesize", 4) == [4]
     assert threads(hub, "04_test", 4) == threads(hub, "05_report", 4) == [1]
-    assert all(threads(smoke, stage, 64) == [1] * len(list_shards(smoke, stage)) for stage in STAGES)
+    assert all(threads(smoke, notebook, 64) == [1] * len(list_shards(smoke, notebook)) for notebook in NOTEBOOKS)
     runs = load_study(write_study(lambda data: data.update(shard="run", resources={"cpus": 2})))
     assert threads(runs, "02_train", 4) == [2] * 16 and threads(runs, "02_train", 64) == [4] * 16
     on_gpus = load_study(write_study(lambda data: data.update(resources={"cpus": 2, "gpus": 1})))
@@ -175,11 +176,11 @@ def results(outputs):
 def test_each_run_leaves_a_notebook_and_a_mark(cut):
     loaded = load_study(cut / ODD, cut / "outputs")
     assert list_problems(loaded) == []
-    for stage in ("02_train", "03_probe"):
-        assert len(list_shards(loaded, stage)) == 4
-        for shard in list_shards(loaded, stage):
-            assert loaded.paths.mark(stage, shard).exists()
-            text = loaded.paths.executed(stage, shard).read_text()
+    for notebook in ("02_train", "03_probe"):
+        assert len(list_shards(loaded, notebook)) == 4
+        for shard in list_shards(loaded, notebook):
+            assert loaded.paths.mark(notebook, shard).exists()
+            text = loaded.paths.executed(notebook, shard).read_text()
             assert "tiny: 1 runs" in text
     planned = run_command([sys.executable, "-m", "priorshift", "plan", ODD], cut)
     assert "0 of 11 jobs and 0 pieces of work to do" in planned

@@ -22,11 +22,11 @@ from priorshift.study.load import load_study
 from priorshift.study.paths import WRITTEN_BY
 
 
-def begin(stage):
-    """The tiny study begun, and a stage's notebook executed."""
+def begin(notebook):
+    """The tiny study begun, and a notebook executed."""
     study = load_study("params/tiny.yaml")
     prepare_study(study)
-    write_files(study.paths.executed(stage))
+    write_files(study.paths.executed(notebook))
     return study
 
 
@@ -72,10 +72,10 @@ def test_a_study_that_is_begun_again_unchanged_writes_nothing(clone):
 
 def test_a_registration_is_read_by_the_tests_alone(clone):
     study = load_study("params/tiny.yaml")
-    before = {stage: hash_job_inputs(study, stage, []) for stage in ("03_probe", "04_test", "06_placement")}
+    before = {notebook: hash_job_inputs(study, notebook, []) for notebook in ("03_probe", "04_test", "06_placement")}
     register_study(study)
-    after = {stage: hash_job_inputs(study, stage, []) for stage in before}
-    assert [stage for stage in before if before[stage] != after[stage]] == ["04_test"]
+    after = {notebook: hash_job_inputs(study, notebook, []) for notebook in before}
+    assert [notebook for notebook in before if before[notebook] != after[notebook]] == ["04_test"]
 
 
 def test_a_study_says_which_analyses_follow(clone):
@@ -83,10 +83,10 @@ def test_a_study_says_which_analyses_follow(clone):
     data = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(data | {"analyses": ["05_report", "06_placement", "04_test"]}))
     study = load_study("params/tiny.yaml")
-    assert [s.stage for s in make_plan(study)][-3:] == ["04_test", "06_placement", "05_report"]
+    assert [s.notebook for s in make_plan(study)][-3:] == ["04_test", "06_placement", "05_report"]
     path.write_text(yaml.safe_dump(data | {"analyses": ["07_calibration"]}))
     other = load_study("params/tiny.yaml")
-    assert [s.stage for s in make_plan(other)][-2:] == ["03_probe", "07_calibration"]
+    assert [s.notebook for s in make_plan(other)][-2:] == ["03_probe", "07_calibration"]
     assert other.params_hash == study.params_hash
 
 
@@ -95,13 +95,13 @@ def test_every_figure_of_an_analysis_has_its_owner(root):
     drawn = {}
     for path in (root / "src/priorshift/report").glob("*_figures.py"):
         drawn |= dict(re.findall(r'^def (draw_\w+)\((?:(?!^def ).)*?Picture\("(\w+)"', path.read_text(), re.M | re.S))
-    for stage in ("04_test", "06_placement", "07_calibration", "08_mechanism"):
-        cells = json.loads((root / f"notebooks/{stage}.ipynb").read_text())["cells"]
+    for notebook in ("04_test", "06_placement", "07_calibration", "08_mechanism"):
+        cells = json.loads((root / f"notebooks/{notebook}.ipynb").read_text())["cells"]
         code = "".join("".join(cell["source"]) for cell in cells)
         figures = [drawn[name] for name in re.findall(r"save_picture\((?:\w+\.)?(draw_\w+)", code)]
         assert len(figures) == code.count("save_picture(")
-        assert figures and {f"figures/{name}.*" for name in figures} <= set(WRITTEN_BY[stage])
-        assert f'loaded.paths.clear("{stage}")' in code
+        assert figures and {f"figures/{name}.*" for name in figures} <= set(WRITTEN_BY[notebook])
+        assert f'loaded.paths.clear("{notebook}")' in code
 
 
 def test_a_lost_figure_of_the_tests_is_made_again_by_the_tests(clone):

@@ -39,9 +39,9 @@ def test_each_written_file_belongs_to_one_analysis_which_clears_its_own(tmp_path
     for name in owners:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    for stage in WRITTEN_BY:
-        written = {path.relative_to(tmp_path).as_posix() for path in paths.list_written(stage)}
-        assert written == {name for name, owner in owners.items() if owner == stage}
+    for notebook in WRITTEN_BY:
+        written = {path.relative_to(tmp_path).as_posix() for path in paths.list_written(notebook)}
+        assert written == {name for name, owner in owners.items() if owner == notebook}
     assert paths.list_written("03_probe") == []
     paths.clear("04_test")
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}

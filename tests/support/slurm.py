@@ -123,8 +123,8 @@ def check(folder: Path, cluster: Cluster, trouble: Trouble) -> None:
     said = run_command([sys.executable, "-m", "priorshift", "verify", PARAMS], folder)
     assert "every file is as the manifest says" in said, said
     loaded = load_study(folder / PARAMS, folder / "outputs")
-    stages = ("01_synthesize", *BY_MODEL, *loaded.params.analyses)
-    executed = [loaded.paths.executed(stage, shard) for stage in stages for shard in list_shards(loaded, stage)]
+    notebooks = ("01_synthesize", *BY_MODEL, *loaded.params.analyses)
+    executed = [loaded.paths.executed(name, shard) for name in notebooks for shard in list_shards(loaded, name)]
     assert not [path for path in executed if not path.exists()], executed
     logs = list((folder / "outputs/slurm_logs").rglob("*.log"))
     assert [log for log in logs if log.parent.parent.name == "rule_train"], "the cancelled job left no log"

@@ -20,7 +20,7 @@ from priorshift.study.load import Study
 
 WORKFLOW = Path("workflow")
 PAUSE = 20.0  # seconds between two looks at where the jobs are
-OF_CALIBRATION = ("runs_per_side", "comparisons")  # what notebook 07 may be given: how much of it to do
+LEVEL_KEYS = ("runs_per_side", "comparisons")  # what notebook 07 may be given: how much of it to do
 
 
 def execute_study(
@@ -33,7 +33,7 @@ def execute_study(
     file : the study's YAML file, as the notebooks are given it
     cores : a number, or all
     profile : a folder of workflow/profiles; empty for none
-    settings : `key=number`, the keys of `OF_CALIBRATION`
+    settings : `key=number`, the keys of `LEVEL_KEYS`
     options : further ones of Snakemake
 
     Returns
@@ -81,8 +81,8 @@ def make_command(file: str, cores: str, profile: str, settings: Sequence[str], o
         raise ParamsError(f"--profile: found {profile!r}; expected one of {', '.join(known)}, a folder of {profiles}")
     for setting in settings:
         key, _, value = setting.partition("=")
-        if key not in OF_CALIBRATION or not (value.isascii() and value.isdigit()):
-            raise ParamsError(f"--set: found {setting!r}; expected {' or '.join(OF_CALIBRATION)}, as in comparisons=50")
+        if key not in LEVEL_KEYS or not (value.isascii() and value.isdigit()):
+            raise ParamsError(f"--set: found {setting!r}; expected {' or '.join(LEVEL_KEYS)}, as in comparisons=50")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", cores, "--nolock"]
     command += ["--ignore-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
     command += ["--workflow-profile", str(profiles / profile)] if profile else []

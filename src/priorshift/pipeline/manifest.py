@@ -95,10 +95,10 @@ def _list_recorded_runs(names: Iterable[str]) -> list[str]:
 def list_not_shipped(study: Study) -> list[str]:
     """List the files that a clone of a repository lacks by design: of these kinds only the hashes are shipped.
 
-    A kind is left out as a whole, and no mark of a stage is shipped either. Where one is, the study was run here and
+    A kind is left out as a whole, and no mark of a notebook is shipped either. Where one is, the study was run here and
     what is missing was lost.
     """
-    if any(study.paths.stages.rglob("*.json")):
+    if any(study.paths.marks.rglob("*.json")):
         return []
     recorded = (read_record(study.paths.manifest) or {}).get("files", {})
     kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
@@ -116,6 +116,6 @@ def _hash_or_none(path: Path) -> str | None:
 def _list_files(study: Study) -> list[Path]:
     """Every file of the study but the manifest, the locks and the lines of jobs at work."""
     paths = study.paths
-    passing = {paths.manifest, *paths.stages.glob(".*.lock"), *paths.progress.glob("*")}
+    passing = {paths.manifest, *paths.marks.glob(".*.lock"), *paths.progress.glob("*")}
     files = [path for path in sorted(paths.root.rglob("*")) if path.is_file() or path.is_symlink()]
     return [path for path in files if path not in passing]

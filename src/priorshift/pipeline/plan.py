@@ -35,11 +35,11 @@ from priorshift.study.load import Study
 from priorshift.study.run import Run
 
 FOLDER = Path("notebooks")
-# Parameters that a stage's notebook cannot see: a change in them leaves it finished.
+# Parameters that a notebook cannot see: a change in them leaves it finished.
 UNSEEN = {
     "01_synthesize": {"inference", "mechanism"},
     "02_train": {"inference", "probes", "mechanism"},
-    **{stage: {"mechanism"} for stage in ("03_probe", "04_test", "06_placement", "07_calibration")},
+    **{notebook: {"mechanism"} for notebook in ("03_probe", "04_test", "06_placement", "07_calibration")},
 }
 
 
@@ -61,7 +61,7 @@ class Step:
 class Job(Step):
     """One notebook on one shard of the runs, and the work that it does."""
 
-    stage: str = ""
+    notebook: str = ""
     shard: str = ""
     work: list[Step] = field(default_factory=list)
 
@@ -76,24 +76,24 @@ def make_plan(study: Study) -> list[Job]:
     rates = {m.name: _plan_choice_rates(study, m.name) for m in study.params.models}
     data = _plan_data(study, rates)
     used = {run.base_model for run in study.select("all", "all", "all") if needs_choice_rates(study, run.condition)}
-    jobs = _plan_stage(study, "01_synthesize", {"": [*(rates[m] for m in rates if m in used), *data.values()]})
+    jobs = _plan_notebook(study, "01_synthesize", {"": [*(rates[m] for m in rates if m in used), *data.values()]})
     trained: dict[Run, Step] = {}
     training = {
         shard: [_plan_run(study, run, data, trained) for run in runs if is_trained(study, run)]
         for shard, runs in list_shards(study, "02_train").items()
     }
-    jobs += _plan_stage(study, "02_train", training)
+    jobs += _plan_notebook(study, "02_train", training)
     probing = {
         shard: [_plan_measurement(study, run, data, trained) for run in runs]
         for shard, runs in list_shards(study, "03_probe").items()
     }
-    jobs += (measuring := _plan_stage(study, "03_probe", probing))
+    jobs += (measuring := _plan_notebook(study, "03_probe", probing))
     before, analyses = "after the measurements" if any(job.todo for job in measuring) else "", []
     # The report comes last: it shows the tables of the others.
-    for stage in sorted(study.params.analyses, key=lambda name: (name == "05_report", name)):
-        if stage == "05_report":
+    for notebook in sorted(study.params.analyses, key=lambda name: (name == "05_report", name)):
+        if notebook == "05_report":
             before = "after the tables" if any(other.reason for other in analyses) else ""
-        analyses += _plan_stage(study, stage, {}, before)
+        analyses += _plan_notebook(study, notebook, {}, before)
     return [*jobs, *analyses]
 
 
@@ -135,50 +135,49 @@ def _plan_work(study: Study, record: Path, inputs: dict[str, str], before: str) 
     return Step(place.relative_to(study.paths.root).as_posix(), explain_unfinished(record, inputs) or before)
 
 
-def _plan_stage(study: Study, stage: str, work: dict[str, list[Step]], before: str = "") -> list[Job]:
-    """A stage's jobs, each with its work. `before` is why all of them are to be done."""
-    shared, jobs = _hash_shared_inputs(study, stage), []
-    for shard, runs in list_shards(study, stage).items():
-        mark, steps = study.paths.mark(stage, shard), work.get(shard, [])
+def _plan_notebook(study: Study, notebook: str, work: dict[str, list[Step]], before: str = "") -> list[Job]:
+    """A notebook's jobs, each with its work. `before` is why all of them are to be done."""
+    shared, jobs = _hash_shared_inputs(study, notebook), []
+    for shard, runs in list_shards(study, notebook).items():
+        mark, steps = study.paths.mark(notebook, shard), work.get(shard, [])
         todo = sum(bool(step.reason) for step in steps)
         reason = f"{todo} of {len(steps)} to do" if todo else before
-        reason = reason or explain_unfinished(mark, shared | hash_job_inputs(study, stage, runs), study.paths.root)
-        name = mark.relative_to(study.paths.stages).with_suffix("").as_posix()
-        jobs.append(Job(name, reason, stage, shard, steps))
+        reason = reason or explain_unfinished(mark, shared | hash_job_inputs(study, notebook, runs), study.paths.root)
+        name = mark.relative_to(study.paths.marks).with_suffix("").as_posix()
+        jobs.append(Job(name, reason, notebook, shard, steps))
     return jobs
 
 
 # -- marks: what says that a job is finished -----------------------------------------------------
 
 
-def write_mark(study: Study, stage: str, shard: str) -> None:
-    """Record that a stage's notebook has just been executed: what it was made from, and what it left.
+def write_mark(study: Study, notebook: str, shard: str) -> None:
+    """Record that a notebook has just been executed: what it was made from, and what it left.
 
     Raises
     ------
     ParamsError
-        When the stage has no such shard.
+        When the notebook has no such shard.
     RunError
         When the notebook, its code, the params or the materials are no longer what they were when the study was begun:
         which of the two the results are made from cannot be known.
     """
-    known = list_shards(study, stage)
+    known = list_shards(study, notebook)
     if shard not in known:
         raise ParamsError(
-            f"shard: found {shard!r}; {stage} of {study.params.study!r} has {len(known)}: {_list_some(known)}"
+            f"shard: found {shard!r}; {notebook} of {study.params.study!r} has {len(known)}: {_list_some(known)}"
         )
-    shared = _hash_shared_inputs(study, stage)
-    begun = (read_record(study.paths.begun) or {}).get(stage, {})
+    shared = _hash_shared_inputs(study, notebook)
+    begun = (read_record(study.paths.begun) or {}).get(notebook, {})
     if edited := [key for key in shared if begun.get(key) != shared[key]]:
-        raise RunError(
-            f"{stage}: {', '.join(edited)} changed while the study ran; go on with `make study`: what is done is kept"
-        )
-    files = [study.paths.executed(stage, shard), *study.paths.list_written(stage)]
-    if stage == "05_report":
+        what = ", ".join(edited)
+        raise RunError(f"{notebook}: {what} changed while the study ran; go on with `make study`: what is done is kept")
+    files = [study.paths.executed(notebook, shard), *study.paths.list_written(notebook)]
+    if notebook == "05_report":
         files.append(study.paths.report)
     hashes = {path.relative_to(study.paths.root).as_posix(): hash_file(path) for path in files}
-    inputs = shared | hash_job_inputs(study, stage, known[shard])
-    write_record(study.paths.mark(stage, shard), {"inputs": inputs, "hashes": hashes, "versions": list_versions()})
+    inputs = shared | hash_job_inputs(study, notebook, known[shard])
+    write_record(study.paths.mark(notebook, shard), {"inputs": inputs, "hashes": hashes, "versions": list_versions()})
 
 
 def _list_some(names: Iterable[str]) -> str:
@@ -186,34 +185,36 @@ def _list_some(names: Iterable[str]) -> str:
     return ", ".join([*shown[:3], "..."] if len(shown) > 3 else shown)
 
 
-def _hash_shared_inputs(study: Study, stage: str) -> dict[str, str]:
-    """What every job of a stage is made from."""
-    notebook = FOLDER / f"{stage}.ipynb"
+def _hash_shared_inputs(study: Study, notebook: str) -> dict[str, str]:
+    """What every job of a notebook is made from."""
+    path = FOLDER / f"{notebook}.ipynb"
     try:
-        json.loads(notebook.read_text(encoding="utf-8"))
+        json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise RunError(f"notebooks/{notebook.name}: is missing or damaged (no JSON); get it again") from None
-    params = study.params.model_dump(mode="json", exclude=UNSEEN.get(stage, set()))
+        raise RunError(f"notebooks/{path.name}: is missing or damaged (no JSON); get it again") from None
+    params = study.params.model_dump(mode="json", exclude=UNSEEN.get(notebook, set()))
     return {
-        "notebook": hash_file(notebook),
-        "code": hash_code(NOTEBOOKS[stage]),
+        "notebook": hash_file(path),
+        "code": hash_code(NOTEBOOKS[notebook]),
         "params": hash_text(json.dumps(params, sort_keys=True)),
         "materials": study.materials_hash,
     }
 
 
-def hash_job_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str]:
-    """What one job is made from: files of earlier stages, or the records that hold their hashes."""
-    if stage == "01_synthesize":
+def hash_job_inputs(study: Study, notebook: str, runs: list[Run]) -> dict[str, str]:
+    """What one job is made from: files of earlier notebooks, or the records that hold their hashes."""
+    if notebook == "01_synthesize":
         paths = []
-    elif stage == "05_report":
+    elif notebook == "05_report":
         paths = sorted(study.paths.tables.glob("*.csv"))
     else:
-        locate = {"02_train": locate_data_record, "03_probe": locate_run_record}.get(stage, locate_measurement_record)
+        locate = {"02_train": locate_data_record, "03_probe": locate_run_record}.get(
+            notebook, locate_measurement_record
+        )
         paths = [locate(study, run) for run in runs]
-        if stage == "04_test" and (registration := locate_registration(study)).exists():
+        if notebook == "04_test" and (registration := locate_registration(study)).exists():
             paths.append(registration)
-        if stage == "08_mechanism" and (asked := study.params.mechanism) and asked.prior_fit:
+        if notebook == "08_mechanism" and (asked := study.params.mechanism) and asked.prior_fit:
             paths.append(study.folder / asked.prior_fit.worlds)
     return {"files": hash_text("".join(f"{path.name} {hash_file(path) if path.is_file() else ''}\n" for path in paths))}
 
@@ -224,7 +225,7 @@ def hash_job_inputs(study: Study, stage: str, runs: list[Run]) -> dict[str, str]
 def prepare_study(study: Study) -> list[Job]:
     """Drop the marks of jobs that are to be done, and what a killed study left half-written. Returns the plan.
 
-    What the stages begin with is written down, so that no mark can stand for what was edited while they ran.
+    What the notebooks begin with is written down, so that no mark can stand for what was edited while they ran.
     """
     for path in sorted(study.paths.root.rglob(".*.tmp")):
         remove(path)
@@ -232,12 +233,12 @@ def prepare_study(study: Study) -> list[Job]:
     jobs = make_plan(study)
     for job in jobs:
         if job.reason:
-            study.paths.mark(job.stage, job.shard).unlink(missing_ok=True)
+            study.paths.mark(job.notebook, job.shard).unlink(missing_ok=True)
     recorded = read_record(study.paths.manifest) or {}
     of_this = (recorded.get("params_hash"), recorded.get("materials_hash")) == (study.params_hash, study.materials_hash)
     if any(job.reason for job in jobs) or not of_this:
         study.paths.manifest.unlink(missing_ok=True)
-    begun = {stage: _hash_shared_inputs(study, stage) for stage in {job.stage for job in jobs}}
+    begun = {notebook: _hash_shared_inputs(study, notebook) for notebook in {job.notebook for job in jobs}}
     if read_record(study.paths.begun) != begun:
         write_record(study.paths.begun, begun)
     return jobs

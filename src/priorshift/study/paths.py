@@ -69,37 +69,37 @@ class StudyPaths:
         """File of a base model's own choice rates."""
         return self.root / "data" / "choice_rates" / f"{base_model}.json"
 
-    def mark(self, stage: str, base_model: str = "") -> Path:
-        """File that says that a stage is finished: a notebook, on one base model or on all."""
-        return self.stages / f"{_stage_name(stage, base_model)}.json"
+    def mark(self, notebook: str, base_model: str = "") -> Path:
+        """File that says that a notebook was executed to its end, on one base model or on all."""
+        return self.marks / f"{_join_name(notebook, base_model)}.json"
 
-    def executed(self, stage: str, base_model: str = "") -> Path:
-        """The executed notebook of a stage."""
-        return self.notebooks / f"{_stage_name(stage, base_model)}.ipynb"
+    def executed(self, notebook: str, base_model: str = "") -> Path:
+        """The notebook as it was executed, with its output."""
+        return self.notebooks / f"{_join_name(notebook, base_model)}.ipynb"
 
-    def list_written(self, stage: str) -> list[Path]:
-        """The tables and figures that a stage's notebook has written."""
+    def list_written(self, notebook: str) -> list[Path]:
+        """The tables and figures that a notebook has written."""
         found: list[Path] = []
         for name, patterns in WRITTEN_BY.items():
             fitting = {path for pattern in patterns for path in self.root.glob(pattern)} - set(found)
-            if name == stage:
+            if name == notebook:
                 return sorted(fitting)
             found += fitting
         return []
 
-    def clear(self, stage: str) -> None:
-        """Remove what an earlier run of a stage's notebook wrote, so that no outdated table stays."""
-        for path in self.list_written(stage):
+    def clear(self, notebook: str) -> None:
+        """Remove what an earlier run of a notebook wrote, so that no outdated table stays."""
+        for path in self.list_written(notebook):
             path.unlink()
 
     def lock(self, name: str) -> Path:
         """The empty file by which a study, or a notebook in it, is locked (`pipeline.locks`)."""
-        return self.stages / f".{name}.lock"
+        return self.marks / f".{name}.lock"
 
     @property
     def begun(self) -> Path:
-        """File of the hashes of each stage's notebook, code, params and materials when the study was last begun."""
-        return self.stages / "begun.json"
+        """File of the hashes of each notebook, its code, params and materials when the study was last begun."""
+        return self.marks / "begun.json"
 
     @property
     def progress(self) -> Path:
@@ -107,7 +107,8 @@ class StudyPaths:
         return self.root / "progress"
 
     @property
-    def stages(self) -> Path:
+    def marks(self) -> Path:
+        """Folder of what says how far the notebooks are: their marks, and the locks of those at work."""
         return self.root / "stages"
 
     @property
@@ -131,5 +132,5 @@ class StudyPaths:
         return self.root / "manifest.json"
 
 
-def _stage_name(stage: str, base_model: str) -> str:
-    return f"{stage}_{base_model}" if base_model else stage
+def _join_name(notebook: str, base_model: str) -> str:
+    return f"{notebook}_{base_model}" if base_model else notebook
