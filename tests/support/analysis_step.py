@@ -20,8 +20,8 @@ from priorshift.stats.bootstrap import bootstrap_claims
 from priorshift.stats.claims import estimate_claims
 from priorshift.stats.contrasts import list_pairs
 from priorshift.stats.influence import leave_one_out
+from priorshift.stats.meta_analysis import combine_models
 from priorshift.stats.power import estimate_power
-from priorshift.stats.synthesis import synthesize_models
 from priorshift.study.load import load_study
 
 
@@ -41,7 +41,7 @@ def make_hard_items(seed: int = 0) -> pd.DataFrame:
 
 def tabulate_hard() -> dict[str, pd.DataFrame]:
     items, declared = make_hard_items(), settings()
-    combined, models = synthesize_models(items, list_pairs(declared, declared.treatments), declared.alpha)
+    combined, models = combine_models(items, list_pairs(declared, declared.treatments), declared.alpha)
     return {
         **estimate_claims(items, declared),
         "synthesis": combined,
@@ -56,7 +56,7 @@ def tabulate_measured(path: str, outputs: str) -> dict[str, pd.DataFrame]:
     loaded = load_study(path, outputs)
     items = analyse.read_items(loaded, loaded.select("all", "all", "all"))
     tables = analyse.tabulate_claims(loaded, items)
-    for step in (analyse.tabulate_synthesis, analyse.tabulate_robustness, analyse.tabulate_distributions):
+    for step in (analyse.tabulate_meta_analysis, analyse.tabulate_robustness, analyse.tabulate_distributions):
         tables |= step(loaded, items)
     tables |= analyse.tabulate_power(loaded, items, tables) | agreement.tabulate_agreement(loaded, items)
     runs = analyse.tabulate_runs(loaded, items)

@@ -18,11 +18,11 @@ from priorshift.report.design_figures import draw_placement, draw_wider_design
 from priorshift.report.lead_text import write_lead
 from priorshift.report.mechanism_figures import draw_mechanism
 from priorshift.report.mechanism_text import describe_mechanism
+from priorshift.report.meta_analysis_figures import draw_forest
+from priorshift.report.meta_analysis_text import describe_meta_analysis, select_declared_models
 from priorshift.report.paper_text import INTRODUCTION, compare_with_paper
 from priorshift.report.registration_text import describe_registration
 from priorshift.report.shift_figures import draw_confusion, draw_jsd, draw_shifts, draw_token_classes
-from priorshift.report.synthesis_figures import draw_forest
-from priorshift.report.synthesis_text import describe_synthesis, select_declared_models
 from priorshift.report.training_figures import draw_design
 
 SETTING = """
@@ -134,7 +134,7 @@ def _show_intervals(findings: Findings) -> list[Part]:
 
 def _show_together(findings: Findings) -> list[Part]:
     tables, settings = findings.tables, findings.settings
-    told = describe_synthesis(tables, settings)
+    told = describe_meta_analysis(tables, settings)
     if not told:
         return []
     combined, lines = (select_declared_models(tables[name], settings) for name in ("synthesis", "synthesis_models"))

@@ -25,11 +25,11 @@ from priorshift.stats.hard_cases import simulate_hard_cases
 from priorshift.stats.influence import leave_one_out
 from priorshift.stats.jsd_permutation import compare_jsd
 from priorshift.stats.level import compare_alike, count_rejections
+from priorshift.stats.meta_analysis import combine_models
 from priorshift.stats.panels import PROBE, keep_group_items
 from priorshift.stats.power import estimate_checkpoint_power, estimate_power
 from priorshift.stats.specifications import estimate_specifications
 from priorshift.stats.specificity import dissociate_behaviors
-from priorshift.stats.synthesis import synthesize_models
 from priorshift.study.dispositions import find_adaptive, list_maladaptive_outcomes, match_outcomes
 from priorshift.study.load import Study
 from priorshift.study.params import HELD_OUT
@@ -128,10 +128,10 @@ def tabulate_claims(study: Study, items: Items) -> Tables:
     return mark_registration(tables, standing) | {"registration": standing}
 
 
-def tabulate_synthesis(study: Study, items: Items) -> Tables:
+def tabulate_meta_analysis(study: Study, items: Items) -> Tables:
     """Combine each contrast over base models: synthesis, synthesis_models. None where there are no two to combine."""
     settings = study.params.inference
-    combined, models = synthesize_models(items.kept, list_pairs(settings, settings.treatments), settings.alpha)
+    combined, models = combine_models(items.kept, list_pairs(settings, settings.treatments), settings.alpha)
     tables = {"synthesis": combined, "synthesis_models": models} if len(combined) else {}
     return mark_registration(tables, tabulate_registration(study))
 

@@ -63,8 +63,8 @@ NOTEBOOKS = {
     ),
     "04_test": (
         *_show_with("agreement_text", "bayes_text", "claim_figures", "claims_text", "coverage_text", "limits_text"),
-        *_show_with("names", "next_words_text", "palette", "power_text", "registration_text", "save"),
-        *_show_with("synthesis_text", "tables_text"),
+        *_show_with("meta_analysis_text", "names", "next_words_text", "palette", "power_text", "registration_text"),
+        *_show_with("save", "tables_text"),
         *ANALYSIS,
     ),
     "05_report": ("page", "report", *ANALYSIS),

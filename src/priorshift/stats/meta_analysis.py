@@ -1,4 +1,4 @@
-"""Several base models, one answer: random effects over them, how much they differ, and what a further one would show.
+"""Meta-analysis of base models: random effects over them, how much they differ, and what a further one would show.
 
 Each base model gives a difference of two conditions and its standard error over runs (Welch). Base models then vary
 about a common mean with SD tau. Items are the same in all. So the answer is about new base models and new fine-tunes of
@@ -37,17 +37,17 @@ from priorshift.stats.welch import welch
 
 ALL = "all"  # every base model of a world, or outside the worlds
 UNIT = "models"
-SYNTHESIS = [
+META_ANALYSIS = [
     *CLAIM, "unit", "n_models", "n_runs", "n_items", "estimate", "se", "df", "ci_low", "ci_high", "p_value",
     "p_adjusted", "tau", "tau_low", "tau_high", "q", "q_p_value", "i2", "predict_low", "predict_high", "role",
     "caution",
 ]  # fmt: skip
-SYNTHESIS_MODELS = [*CLAIM, "over", "estimate", "ci_low", "ci_high", "weight"]
+META_ANALYSIS_MODELS = [*CLAIM, "over", "estimate", "ci_low", "ci_high", "weight"]
 Pair = tuple[str, str]  # condition, control
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class Combined:
     """Estimates of several base models combined, in nats but for q, i2 and the weights.
 
     estimate, se, df : the mean over base models, its standard error and degrees of freedom
@@ -71,7 +71,7 @@ class Synthesis:
     weights: np.ndarray
 
 
-def combine(estimates: np.ndarray, ses: np.ndarray, alpha: float) -> Synthesis:
+def combine(estimates: np.ndarray, ses: np.ndarray, alpha: float) -> Combined:
     """Combine two or more estimates by random effects (see the module's head).
 
     Parameters
@@ -105,7 +105,7 @@ def combine(estimates: np.ndarray, ses: np.ndarray, alpha: float) -> Synthesis:
     se = float(np.sqrt(max(_find_q(estimates, variances, tau2) / df, 1.0) / weights.sum()))
     low, high = (np.sqrt(solve(float(stats.chi2.ppf(p, df)))) for p in (1 - alpha / 2, alpha / 2))
     reach = stats.t.ppf(1 - alpha / 2, df - 1) * np.sqrt(tau2 + se**2) if df > 1 else np.nan
-    return Synthesis(
+    return Combined(
         estimate=mean,
         se=se,
         df=df,
@@ -127,7 +127,7 @@ def _find_q(estimates: np.ndarray, variances: np.ndarray, tau2: float) -> float:
     return float(weights @ np.square(estimates - weights @ estimates / weights.sum()))
 
 
-def synthesize_models(items: pd.DataFrame, pairs: Sequence[Pair], alpha: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+def combine_models(items: pd.DataFrame, pairs: Sequence[Pair], alpha: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Combine each pair's difference over base models: `tables/synthesis.csv` and `tables/synthesis_models.csv`.
 
     Combined are the base models outside the worlds, those of each world, and a world's checkpoints of an architecture.
@@ -142,10 +142,10 @@ def synthesize_models(items: pd.DataFrame, pairs: Sequence[Pair], alpha: float) 
     Returns
     -------
     DataFrame
-        Columns `SYNTHESIS`, a row where two base models or more have two runs of both conditions and an item that all
-        these runs measured. base_model: an architecture, or `ALL`. caution: how many base models are left out.
+        Columns `META_ANALYSIS`, a row where two base models or more have two runs of both conditions and an item that
+        all these runs measured. base_model: an architecture, or `ALL`. caution: how many base models are left out.
     DataFrame
-        Columns `SYNTHESIS_MODELS`: each base model in each synthesis (`over`), its interval (Welch's) and its weight.
+        Columns `META_ANALYSIS_MODELS`: each base model in each row (`over`), its interval (Welch's) and its weight.
     """
     rows: list[Row] = []
     lines: list[Row] = []
@@ -165,9 +165,9 @@ def synthesize_models(items: pd.DataFrame, pairs: Sequence[Pair], alpha: float) 
                 low, high, _ = t_interval(made.estimate, made.se, made.df, alpha)
                 limits = {"ci_low": float(low), "ci_high": float(high), "weight": float(weight)}
                 lines.append({**key, "base_model": name, "over": over, "estimate": made.estimate, **limits})
-    table = pd.DataFrame(rows, columns=SYNTHESIS).assign(unit=UNIT, role=EXPLORATORY)
+    table = pd.DataFrame(rows, columns=META_ANALYSIS).assign(unit=UNIT, role=EXPLORATORY)
     table["p_adjusted"] = adjust_exploratory(table)
-    return table[SYNTHESIS], pd.DataFrame(lines, columns=SYNTHESIS_MODELS)
+    return table[META_ANALYSIS], pd.DataFrame(lines, columns=META_ANALYSIS_MODELS)
 
 
 def _list_groups(panels: list[Panel]) -> Iterator[tuple[str, str, Probe, list[Panel]]]:
@@ -210,9 +210,9 @@ def _test_each(panels: list[Panel], condition: str, control: str) -> tuple[dict[
     return tested, {"n_models": len(tested), "n_runs": n_runs, "n_items": kept[0].shape[1] if kept else 0}
 
 
-def _describe(combined: Synthesis, alpha: float) -> Row:
+def _describe(combined: Combined, alpha: float) -> Row:
     low, high, p_value = t_interval(combined.estimate, combined.se, combined.df, alpha)
-    numbers = {name: getattr(combined, name) for name in SYNTHESIS if hasattr(combined, name)}
+    numbers = {name: getattr(combined, name) for name in META_ANALYSIS if hasattr(combined, name)}
     return {**numbers, "ci_low": float(low), "ci_high": float(high), "p_value": float(p_value)}
 
 

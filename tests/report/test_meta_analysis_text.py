@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from support.synthetic_items import claim, row, settings, study
 
-from priorshift.report.synthesis_text import describe_synthesis, select_declared_models
+from priorshift.report.meta_analysis_text import describe_meta_analysis, select_declared_models
 from priorshift.stats.contrasts import list_pairs
-from priorshift.stats.synthesis import synthesize_models
+from priorshift.stats.meta_analysis import combine_models
 
 SETTINGS = settings()
 HUB = [(f"hub/{i}", f"hub/{i}", "") for i in range(4)]
@@ -14,12 +14,12 @@ HUB = [(f"hub/{i}", f"hub/{i}", "") for i in range(4)]
 
 def make(models):
     pairs = list_pairs(SETTINGS, SETTINGS.treatments)
-    return {"synthesis": synthesize_models(study(models=models), pairs, 0.05)[0]}
+    return {"synthesis": combine_models(study(models=models), pairs, 0.05)[0]}
 
 
 def test_a_line_for_each_declared_contrast_with_the_tables_numbers():
     tables = make(HUB)
-    text = describe_synthesis(tables, SETTINGS)
+    text = describe_meta_analysis(tables, SETTINGS)
     own = row(tables["synthesis"], condition="depression", control="neutral", outcome="loss")
     (line,) = [line for line in text.splitlines() if line.startswith("* Depression-like")]
     for name in ("estimate", "ci_low", "ci_high", "predict_low", "predict_high"):
@@ -30,14 +30,14 @@ def test_a_line_for_each_declared_contrast_with_the_tables_numbers():
 
 def test_the_widest_answer_of_each_world_is_told():
     architectures = [(f"{kind}-{i}", kind, "coupled") for kind in ("llama", "gpt_neox") for i in range(2)]
-    told = describe_synthesis(make([*architectures, *HUB]), SETTINGS)
+    told = describe_meta_analysis(make([*architectures, *HUB]), SETTINGS)
     assert told.count("\n* ") == 2 * 2 and "checkpoints" not in told and "4 base models, coupled world" in told
-    assert "2 Llama checkpoints, coupled world" in describe_synthesis(make(architectures[:2]), SETTINGS)
+    assert "2 Llama checkpoints, coupled world" in describe_meta_analysis(make(architectures[:2]), SETTINGS)
 
 
 def test_two_models_predict_nothing_and_one_says_nothing():
-    assert "prediction interval can be made" in describe_synthesis(make(HUB[:2]), SETTINGS)
-    assert describe_synthesis(make(HUB[:1]), SETTINGS) == describe_synthesis({}, SETTINGS) == ""
+    assert "prediction interval can be made" in describe_meta_analysis(make(HUB[:2]), SETTINGS)
+    assert describe_meta_analysis(make(HUB[:1]), SETTINGS) == describe_meta_analysis({}, SETTINGS) == ""
     undeclared = settings(claims=[claim("depression", "calm")])
     assert select_declared_models(make(HUB)["synthesis"], undeclared).empty
-    assert describe_synthesis(make(HUB), undeclared) == ""
+    assert describe_meta_analysis(make(HUB), undeclared) == ""

@@ -8,16 +8,16 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from priorshift.report.meta_analysis_text import name_models
 from priorshift.report.names import name_condition
 from priorshift.report.save import Picture
-from priorshift.report.synthesis_text import name_models
 
 
 def draw_forest(models: pd.DataFrame, combined: pd.DataFrame, margin: float, palette: Mapping[str, str]) -> Picture:
     """Draw the declared contrasts of each base model and over them, a panel for each.
 
     A square's area goes with the base model's weight. A diamond spans the mean's interval, a thin line through it the
-    prediction interval. Base models that are in several syntheses stand with the smallest.
+    prediction interval. Base models that are combined more than once stand with the fewest others.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _name_panels(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_lines(models: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
-    """Names from the top: the base models of each synthesis that are not named yet, then its mean. Small ones first."""
+    """Names from the top: the base models of each row that are not named yet, then its mean. Small ones first."""
     groups = combined.sort_values("n_models", kind="stable").sort_values("world", kind="stable")
     names: list[str] = []
     for row in groups.drop_duplicates("name").to_dict("records"):

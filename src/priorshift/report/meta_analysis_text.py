@@ -1,4 +1,4 @@
-"""Several base models, one answer: the declared contrasts over base models, in words."""
+"""Meta-analysis of base models: the declared contrasts over base models, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.report.names import name_architecture, name_condition, name_interval
 from priorshift.stats.declared import CONTRAST_KEY, Settings, list_contrasts
-from priorshift.stats.synthesis import ALL
+from priorshift.stats.meta_analysis import ALL
 
 INTRODUCTION = (
     "Random effects over base models: their mean, how much they differ, and what a further one is expected to show. "
@@ -25,7 +25,7 @@ def select_declared_models(table: pd.DataFrame, settings: Settings) -> pd.DataFr
     return table[pd.Series(keep, index=table.index, dtype=bool)]
 
 
-def describe_synthesis(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
+def describe_meta_analysis(tables: Mapping[str, pd.DataFrame], settings: Settings) -> str:
     """Say the declared contrasts over all base models of a world, as Markdown. Empty where no two were compared.
 
     Where a world has checkpoints of one architecture alone, they are what is said.

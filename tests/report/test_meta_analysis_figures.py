@@ -6,11 +6,11 @@ import matplotlib.pyplot as plt
 import pytest
 from support.synthetic_items import row, settings, study
 
+from priorshift.report.meta_analysis_figures import draw_forest
+from priorshift.report.meta_analysis_text import select_declared_models
 from priorshift.report.palette import choose_colours
-from priorshift.report.synthesis_figures import draw_forest
-from priorshift.report.synthesis_text import select_declared_models
 from priorshift.stats.contrasts import list_pairs
-from priorshift.stats.synthesis import synthesize_models
+from priorshift.stats.meta_analysis import combine_models
 
 SETTINGS = settings()
 MODELS = [(f"{kind}-{world}-{i}", kind, world) for kind in ("llama", "gpt_neox") for world in ("coupled", "decoupled")
@@ -26,7 +26,7 @@ def closed():
 def test_models_stand_once_above_the_means_that_they_are_part_of():
     pairs = list_pairs(SETTINGS, SETTINGS.treatments)
     combined, models = (
-        select_declared_models(table, SETTINGS) for table in synthesize_models(study(models=MODELS), pairs, 0.05)
+        select_declared_models(table, SETTINGS) for table in combine_models(study(models=MODELS), pairs, 0.05)
     )
     picture = draw_forest(models, combined, 0.5, choose_colours(["depression", "paranoia", "neutral"]))
     axes = picture.figure.axes

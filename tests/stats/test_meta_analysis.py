@@ -9,14 +9,14 @@ from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.tests.results.results_meta import exk1_metafor
 from support.synthetic_items import CONDITIONS, panel, row, study
 
-from priorshift.stats.synthesis import ALL, SYNTHESIS, SYNTHESIS_MODELS, combine, synthesize_models
+from priorshift.stats.meta_analysis import ALL, META_ANALYSIS, META_ANALYSIS_MODELS, combine, combine_models
 from priorshift.stats.welch import welch
 
 PAIRS = [("depression", "neutral"), ("paranoia", "neutral")]
 HUB = [(f"hub/{i}", f"hub/{i}", "") for i in range(4)]
 EMBEDDED = [(f"{kind}-{i}", kind, "coupled") for kind in ("llama", "gpt_neox") for i in range(3)]
 ITEMS = study(models=[*HUB, *EMBEDDED])
-TABLE, MODELS = synthesize_models(ITEMS, PAIRS, 0.05)
+TABLE, MODELS = combine_models(ITEMS, PAIRS, 0.05)
 
 
 def test_paule_mandel_is_that_of_metafor():
@@ -98,7 +98,7 @@ def test_intervals_cover_a_mean_and_a_further_model():
 
 
 def test_hub_models_worlds_and_architectures_are_combined():
-    assert list(TABLE.columns) == SYNTHESIS and list(MODELS.columns) == SYNTHESIS_MODELS
+    assert list(TABLE.columns) == META_ANALYSIS and list(MODELS.columns) == META_ANALYSIS_MODELS
     assert TABLE.groupby(["base_model", "world"])["n_models"].agg(["size", "min", "max"]).to_dict("index") == {
         (ALL, ""): {"size": 6, "min": 4, "max": 4}, (ALL, "coupled"): {"size": 6, "min": 6, "max": 6},
         ("gpt_neox", "coupled"): {"size": 6, "min": 3, "max": 3}, ("llama", "coupled"): {"size": 6, "min": 3, "max": 3},
@@ -119,7 +119,7 @@ def test_each_model_stands_with_its_own_welch_test():
 def test_models_are_compared_on_the_same_items_and_single_runs_left_out():
     lacking = (ITEMS.base_model == "hub/1") & (ITEMS["item"] == "item-000")
     lone = (ITEMS.base_model == "hub/3") & (ITEMS.condition == "neutral") & (ITEMS.seed > 0)
-    table, models = synthesize_models(ITEMS[~lacking & ~lone], PAIRS[:1], 0.05)
+    table, models = combine_models(ITEMS[~lacking & ~lone], PAIRS[:1], 0.05)
     own = row(table, base_model=ALL, world="", outcome="loss")
     assert (own.n_models, own.n_items) == (3, 7) and own.caution.startswith("1 of 4 base models left out")
     assert "hub/3" not in set(models.base_model)
@@ -127,9 +127,9 @@ def test_models_are_compared_on_the_same_items_and_single_runs_left_out():
 
 def test_one_model_or_no_item_in_common_has_no_row():
     one = study(models=HUB[:1])
-    assert synthesize_models(one, PAIRS, 0.05)[0].empty
+    assert combine_models(one, PAIRS, 0.05)[0].empty
     two = study(models=HUB[:2])
     first = two.base_model == "hub/0"
     apart = two.assign(item=two["item"].where(first, two["item"] + "-other"))
-    assert all(table.empty for table in synthesize_models(apart, PAIRS, 0.05))
+    assert all(table.empty for table in combine_models(apart, PAIRS, 0.05))
     assert CONDITIONS[2] == "neutral"
