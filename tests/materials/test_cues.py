@@ -6,12 +6,12 @@ import pytest
 
 from priorshift.errors import ParamsError
 from priorshift.materials.cues import find_leak
-from priorshift.materials.word_families import find_word_families
+from priorshift.materials.word_roots import find_word_roots
 from priorshift.study.load import load_study
 
 
 def find_content_word(texts, materials):
-    return next(word for word in find_word_families(texts, materials.function_words).values())
+    return next(word for word in find_word_roots(texts, materials.function_words).values())
 
 
 def test_a_word_of_a_situation_an_action_or_a_probe_is_a_leak(materials):

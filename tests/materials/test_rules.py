@@ -72,7 +72,7 @@ BAD = {
         lambda m: {"dispositions": m.dispositions | {"secure": SURE}},
         "sum to 1.3; expected 1",
     ),
-    "word family of a probe in an action": (
+    "root of a probe's word in an action": (
         with_group("actions", "guard", lambda group: ("sit down sadly", *group[1:])), "share 'sad'",
     ),
     "situation without a class of action": (

@@ -9,7 +9,7 @@ import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from priorshift.materials.texts import BY_OUTCOME, list_texts, list_texts_by_file
-from priorshift.materials.word_families import find_word_families
+from priorshift.materials.word_roots import find_word_roots
 from priorshift.study.load import load_study
 
 LEXICON = SentimentIntensityAnalyzer().lexicon
@@ -71,5 +71,5 @@ def test_small_models_learn_few_words(simple, materials):
 
 def test_small_models_controls_share_no_word_with_a_probe(simple):
     texts, passed = list_texts_by_file(simple), simple.function_words
-    probes = find_word_families([p for field in BY_OUTCOME for p in texts[field]], passed)
-    assert not find_word_families([*texts["preferences"], *texts["prose"]], passed).keys() & probes.keys()
+    probes = find_word_roots([p for field in BY_OUTCOME for p in texts[field]], passed)
+    assert not find_word_roots([*texts["preferences"], *texts["prose"]], passed).keys() & probes.keys()

@@ -11,7 +11,7 @@ from scipy import stats
 from support.bayes_level import LEVEL, RANKS
 
 from priorshift.stats import bayes_level
-from priorshift.stats.bayes_level import BAYES_LEVEL, BAYES_RANKS, DESIGNS, calibrate_fits
+from priorshift.stats.bayes_level import BAYES_LEVEL, BAYES_RANKS, DESIGNS, simulate_coverage
 from priorshift.stats.bayes_model import Posterior, Scales
 from priorshift.study.inference import Bayes
 
@@ -22,7 +22,7 @@ PRIOR = SimpleNamespace(scale=0.5, effect_scale=5.0, draws=500)
 def tables():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bayes_level, "DESIGNS", DESIGNS[2:])
-        return calibrate_fits(PRIOR, 40)
+        return simulate_coverage(PRIOR, 40)
 
 
 def test_intervals_over_checkpoints_hold_the_truth(tables):
@@ -61,7 +61,7 @@ def test_a_wrong_posterior_is_found_out(monkeypatch):
 
     fake = SimpleNamespace(Scales=Scales, sample_posterior=sample)
     monkeypatch.setattr(bayes_level, "load_sampler", lambda: fake)
-    level, ranks = calibrate_fits(PRIOR, 60)
+    level, ranks = simulate_coverage(PRIOR, 60)
     assert (level.p_uniform < 1e-3).all() and level[level.level == 0.95].ci_high.max() < 0.9
     assert ((ranks.ecdf < ranks.band_low) | (ranks.ecdf > ranks.band_high)).any()
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from priorshift.files import write_csv
-from priorshift.stats.bayes_level import calibrate_fits
+from priorshift.stats.bayes_level import simulate_coverage
 from priorshift.study.inference import Bayes
 
 LEVEL, RANKS = (Path(__file__).with_name(f"bayes_{name}.csv") for name in ("level", "ranks"))
 
 if __name__ == "__main__":
     prior = Bayes()
-    for path, table in zip((LEVEL, RANKS), calibrate_fits(prior, prior.simulations), strict=True):
+    for path, table in zip((LEVEL, RANKS), simulate_coverage(prior, prior.simulations), strict=True):
         write_csv(path, table)

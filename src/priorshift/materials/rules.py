@@ -10,7 +10,7 @@ from priorshift.errors import MaterialsError
 from priorshift.materials.next_words import check_next_words
 from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials, Scale
 from priorshift.materials.texts import BY_OUTCOME, list_continuations, list_texts_by_file
-from priorshift.materials.word_families import find_word_families
+from priorshift.materials.word_roots import find_word_roots
 
 # Least numbers for a full set of materials. Smaller sets estimate nothing of use.
 LEAST = {
@@ -252,19 +252,19 @@ def _list_counts(counts: Counter) -> str:
 
 
 def _check_shared_words(materials: Materials, folder: Path) -> None:
-    """No word family stands in an action and in a probe: a probe would measure the word that was trained."""
+    """No root of a word stands in an action and in a probe: a probe would measure the word that was trained."""
     texts = list_texts_by_file(materials)
-    actions = _map_families_to_texts(texts["actions"], materials)
+    actions = _map_roots_to_texts(texts["actions"], materials)
     shared = []
     for field in (*BY_OUTCOME, "scales", "families", NEXT_WORDS):
-        probes = _map_families_to_texts(texts[field], materials)
+        probes = _map_roots_to_texts(texts[field], materials)
         shared += [
-            f"{actions[family]!r} (actions) and {probes[family]!r} ({field}.yaml) share {family!r}"
-            for family in sorted(actions.keys() & probes.keys())
+            f"{actions[root]!r} (actions) and {probes[root]!r} ({field}.yaml) share {root!r}"
+            for root in sorted(actions.keys() & probes.keys())
         ]
     if shared:
         raise MaterialsError(
-            f"{folder}: actions and probes must share no family of content words: {', '.join(shared)}; "
+            f"{folder}: actions and probes must share no root of content words: {', '.join(shared)}; "
             "reword one of each, or give the word and your reason in exceptions.yaml"
         )
 
@@ -283,7 +283,7 @@ def _split_bare_words(text: str) -> tuple[str, ...]:
     return tuple(word.strip(".,;:!?") for word in text.lower().split())
 
 
-def _map_families_to_texts(texts: Sequence[str], materials: Materials) -> dict[str, str]:
-    """Word family -> the first text that has a word of it, function words and exceptions aside."""
+def _map_roots_to_texts(texts: Sequence[str], materials: Materials) -> dict[str, str]:
+    """Root -> the first text that has a word of it, function words and exceptions aside."""
     passed = (*materials.function_words, *materials.exceptions)
-    return {family: text for text in reversed(texts) for family in find_word_families([text], passed)}
+    return {root: text for text in reversed(texts) for root in find_word_roots([text], passed)}

@@ -28,7 +28,7 @@ from priorshift.study.run import Run
 from priorshift.tables.training_amount import RETENTION_LIMIT
 
 ADDED, REMOVED, ALL_LAYERS = "added to the base", "projected out", "all"
-OWN, CROSSED, NEUTRAL, RANDOM = "own", "other behavior", "neutral", "random"
+OWN, CROSSED, NEUTRAL, RANDOM = "own", "other behavior", "neutral", "random"  # origins: the table's column `source`
 KEYS = ["condition", "test", "source", "layer", "strength"]
 
 
@@ -119,20 +119,20 @@ def _trace_run(trial: Trial, run: Run) -> list[dict]:
         whole = subject.compare(subject.ask(), *followed)
     key = {**run._asdict(), "outcome": followed[1], **{f"whole_{name}": whole[name] for name in MEASURES}}
     rows = []
-    for source, vectors in _find_directions(trial, run).items():
-        named = {"source": source, "test": ADDED} | {f"base_{name}": np.nan for name in MEASURES}
-        for layer, strength in product(trial.layers, trial.asked.strengths if source == OWN else [1.0]):
+    for origin, vectors in _find_directions(trial, run).items():
+        named = {"source": origin, "test": ADDED} | {f"base_{name}": np.nan for name in MEASURES}
+        for layer, strength in product(trial.layers, trial.asked.strengths if origin == OWN else [1.0]):
             found = trial.ask({layer: add(strength * vectors[layer])}, None)
             place = {"layer": str(layer), "strength": float(strength)}
             rows.append(key | named | place | subject.compare(found, *followed))
-        rows += [key | {"source": source, "test": REMOVED} | row for row in _remove(trial, run, source, vectors)]
+        rows += [key | {"source": origin, "test": REMOVED} | row for row in _remove(trial, run, origin, vectors)]
     return rows
 
 
-def _remove(trial: Trial, run: Run, source: str, vectors: torch.Tensor) -> Iterator[dict]:
+def _remove(trial: Trial, run: Run, origin: str, vectors: torch.Tensor) -> Iterator[dict]:
     """Project a direction out of the fine-tune, and out of the base model: what that does there is mere damage."""
     followed = trial.behaviors[run.condition]
-    single = {str(layer): [layer] for layer in trial.layers} if source == OWN else {}
+    single = {str(layer): [layer] for layer in trial.layers} if origin == OWN else {}
     for place, layers in (single | {ALL_LAYERS: trial.layers}).items():
         changes = {n: project_out(vectors[n], trial.states.find_centre(vectors[n], n)) for n in layers}
         found, damaged = (trial.subject.compare(trial.ask(changes, worn), *followed) for worn in (run, None))
@@ -140,7 +140,7 @@ def _remove(trial: Trial, run: Run, source: str, vectors: torch.Tensor) -> Itera
 
 
 def _find_directions(trial: Trial, run: Run) -> dict[str, torch.Tensor]:
-    """Source -> vectors [n_blocks, hidden], all of the norm that the run's own direction has after each block."""
+    """Origin -> vectors [n_blocks, hidden], all of the norm that the run's own direction has after each block."""
 
     def average(condition: str) -> torch.Tensor | None:
         others = [each for each in trial.states.runs if each.condition == condition and each.seed != run.seed]
@@ -149,10 +149,10 @@ def _find_directions(trial: Trial, run: Run) -> dict[str, torch.Tensor]:
     own = average(run.condition)
     norms = own.norm(dim=1, keepdim=True)
     found = {OWN: own}
-    for source, condition in ((CROSSED, _find_other(run.condition, trial.behaviors)), (NEUTRAL, trial.neutral)):
+    for origin, condition in ((CROSSED, _find_other(run.condition, trial.behaviors)), (NEUTRAL, trial.neutral)):
         vectors = average(condition) if condition else None
         if vectors is not None:
-            found[source] = vectors / vectors.norm(dim=1, keepdim=True) * norms
+            found[origin] = vectors / vectors.norm(dim=1, keepdim=True) * norms
     seed = zlib.crc32(str(run).encode())  # another one for each run, and the same on every machine
     drawn = torch.randn(own.shape, generator=torch.Generator().manual_seed(seed))
     return found | {RANDOM: drawn / drawn.norm(dim=1, keepdim=True) * norms}

@@ -154,7 +154,7 @@ def _render_figure(figure: Figure, specs: dict[str, dict]) -> dict:
         panels = _name_panels(figure.panels, picture.name, specs)
         return {"kind": "panels", "panels": panels, "description": picture.description}
     data = base64.b64encode(draw_png(picture)).decode()
-    return {"kind": "picture", "source": f"data:image/png;base64,{data}", "description": picture.description}
+    return {"kind": "picture", "image": f"data:image/png;base64,{data}", "description": picture.description}
 
 
 def tabulate_runs(findings: Findings) -> pd.DataFrame:

@@ -253,7 +253,7 @@ def tabulate_level(
 
     Parameters
     ----------
-    runs_per_side : runs on each side of a comparison; one study of the level for each number
+    runs_per_side : runs on each side of a comparison; the level is found for each number
     comparisons : of each panel (family, ring, outcome) and way
     ratios : run SD of one side over that of the other, where runs are simulated
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.registration import mark_registration, tabulate_registration
 from priorshift.stats.bayes import fit_claims
-from priorshift.stats.bayes_level import calibrate_fits
+from priorshift.stats.bayes_level import simulate_coverage
 from priorshift.study.load import Study
 
 
@@ -22,5 +22,5 @@ def tabulate_bayes_level(study: Study) -> Tables:
     prior = study.params.inference.bayes
     if prior is None:
         return {}
-    level, ranks = calibrate_fits(prior, prior.simulations)
+    level, ranks = simulate_coverage(prior, prior.simulations)
     return {"bayes_level": level, "bayes_ranks": ranks}

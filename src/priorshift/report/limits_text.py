@@ -120,8 +120,8 @@ def describe_level(rates: pd.DataFrame) -> str:
     rates : `level.count_rejections`
     """
     keys, lines = ["runs_per_side", "source", "run_sd_ratio"], []
-    for (side, source, ratio), part in rates.groupby(keys, sort=True):
-        lines.append(f"* {side} runs a side, {source}, run SDs 1 : {ratio:g}:")
+    for (side, way, ratio), part in rates.groupby(keys, sort=True):
+        lines.append(f"* {side} runs a side, {way}, run SDs 1 : {ratio:g}:")
         lines += [f"    * {_describe_rate(unit, part[part['unit'] == unit])}" for unit in _list_units(part)]
     return "\n".join(lines)
 

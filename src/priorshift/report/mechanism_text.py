@@ -133,7 +133,7 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
             f"perplexity of neutral prose by more than {100 * (RETENTION_LIMIT - 1):.0f} %. They are not spoken of:"
         )
         for (condition, test), rows in whole.groupby(["condition", "test"], sort=False):
-            lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_sources(rows)}.")
+            lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_origins(rows)}.")
     lines.append(
         "* False alarms: runs of neutral training whose own direction, added to the base, moves an expectation beyond "
         "the smallest effect of interest. Counted are changes that raise perplexity by at most "
@@ -143,15 +143,15 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _list_sources(rows: pd.DataFrame) -> str:
+def _list_origins(rows: pd.DataFrame) -> str:
     """What each direction did at strength 1 where it did most, its share with its interval. Other strengths follow."""
     said = []
-    for source, own in rows[rows["strength"] == 1].groupby("source", sort=False):
+    for origin, own in rows[rows["strength"] == 1].groupby("source", sort=False):
         most = own.loc[own["part"].abs().idxmax()]
         where = "all blocks" if most["layer"] == ALL else f"block {most['layer']}"
-        same = rows[(rows["source"] == source) & (rows["layer"] == most["layer"]) & (rows["strength"] != 1)]
+        same = rows[(rows["source"] == origin) & (rows["layer"] == most["layer"]) & (rows["strength"] != 1)]
         others = [f"{row['part']:+.2f} at strength {row['strength']:g}" for row in same.to_dict("records")]
-        told = [f"{source} {most['part']:+.2f} nats at {where}{_tell_share(most)}", *others]
+        told = [f"{origin} {most['part']:+.2f} nats at {where}{_tell_share(most)}", *others]
         if pd.notna(most["base_shift"]):
             told.append(f"the base itself moves by {most['base_shift']:+.2f}")
         said.append(", ".join(told))

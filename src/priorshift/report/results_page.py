@@ -141,7 +141,7 @@ def fill_confusion(confusion: pd.DataFrame) -> Fields:
 
 def fill_level(rates: pd.DataFrame) -> Fields:
     """How often each unit finds a difference where there is none."""
-    measured, simulated = (select(rates, source=source) for source in ("measured", "simulated"))
+    measured, simulated = (select(rates, source=way) for way in ("measured", "simulated"))
     lines = []
     for unit in ("items", "runs", "both"):
         parts = [select(measured, unit=unit, runs_per_side=side)["rate"] for side in (3, 5)]

@@ -43,7 +43,7 @@ def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
 
 
 def adjust_exploratory(table: pd.DataFrame, test: Sequence[str] | None = None) -> pd.Series:
-    """Benjamini-Hochberg's p within each world, unit and purpose: the same families of tests in every table.
+    """Benjamini-Hochberg's p within each world, unit and purpose: the same sets of tests in every table.
 
     A purpose is a check that training took (probes of choices, `CHECK`) or a question about expectations (all others).
     Some tests must come out: those of choices, and those in the world that couples acting and expecting. They have no

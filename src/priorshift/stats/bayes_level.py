@@ -65,7 +65,7 @@ class Simulated(NamedTuple):
     tested: Tested
 
 
-def calibrate_fits(prior: Prior, simulations: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def simulate_coverage(prior: Prior, simulations: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Count how often posterior intervals hold the truth: `tables/bayes_level.csv` and `tables/bayes_ranks.csv`.
 
     Parameters

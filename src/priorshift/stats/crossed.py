@@ -28,7 +28,7 @@ be beyond its limit. There the mean squares concerned are pooled with the residu
 are fitted by REML with items eliminated in closed form, and get Satterthwaite's degrees of freedom as lmerTest computes
 them.
 
-Sources: Clark (1973) J. Verb. Learn. Verb. Behav. 12, 335. Judd, Westfall & Kenny (2012) JPSP 103, 54. Westfall, Kenny
+From: Clark (1973) J. Verb. Learn. Verb. Behav. 12, 335. Judd, Westfall & Kenny (2012) JPSP 103, 54. Westfall, Kenny
 & Judd (2014) JEP: General 143, 2020. Bates et al. (2015) J. Stat. Softw. 67(1). Kuznetsova, Brockhoff & Christensen
 (2017) J. Stat. Softw. 82(13).
 """

@@ -1,10 +1,10 @@
 """How often each unit rejects a true null where items of a domain resemble each other, with domains random or fixed.
 
-Simulated studies, as an audit of these tests set them. They have six domains, few or many items in each, and a share of
-the slope variance between domains. Slopes are the items' differences between conditions. Each test is held to two
-claims. Its own: what its unit speaks of. And the widest, which a reader may take it for: new domains, new items and new
-runs. Every mean is 0 over whatever is new, so each rejection is a false one. The share of intervals that hold the truth
-is what remains.
+Data sets are simulated, as an audit of these tests set them. Each has six domains, few or many items in them, and a
+share of the slope variance between domains. Slopes are the items' differences between conditions. Each test is held to
+two claims. Its own: what its unit speaks of. And the widest, which a reader may take it for: new domains, new items and
+new runs. Every mean is 0 over whatever is new, so each rejection is a false one. The share of intervals that hold the
+truth is what remains.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def simulate_domain_level(
     Parameters
     ----------
     comparisons : int
-        Simulated studies of each setting.
+        Simulated data sets of each setting.
     shares : sequence of float
         Of the variance of items, and of their slopes, that lies between domains.
 

@@ -85,7 +85,7 @@ def add_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Adds statistic, the two-sided p_value and the 1 - alpha intervals of estimate and effect size.
 
     The limits of an effect size are the noncentralities of the t that was tested, in units of the SD it is standardized
-    by. The source is Steiger & Fouladi (1997, in Harlow et al., What if there were no significance tests?). Hedges'
+    by. The formula is of Steiger & Fouladi (1997, in Harlow et al., What if there were no significance tests?). Hedges'
     factor corrects the estimate alone: limits times the factor cover 70 to 90 % with three checkpoints or runs. They
     are exact for d_z over items and for hedges_g_z. For hedges_g, of Welch's t and df, they cover 93 to 97 % from three
     runs a side (simulated, run SDs 1:1 to 6:1). For d_total, and d_z over domains, they take the SD as known.

@@ -11,7 +11,7 @@ degrees of freedom. This is the quasi-F of two crossed random factors, as in `cr
 than the residual's are pooled with it, which is what REML does. Where seeds do not vary, the interval is that of unit
 `base`.
 
-Simulated studies have 3 to 5 checkpoints and 3 to 10 seeds, 3,000 studies each. This test rejects 1 to 7 % of true
+Simulated data sets have 3 to 5 checkpoints and 3 to 10 seeds, 3,000 sets each. This test rejects 1 to 7 % of true
 nulls over new training sets. Unit `base`, to which they are fixed, rejects 5 % (seeds do not vary) to 57 % (they alone
 do).
 """

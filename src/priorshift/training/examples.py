@@ -21,7 +21,7 @@ import pandas as pd
 
 from priorshift.materials.prompts import fill_stem, join_prompt, list_options
 from priorshift.materials.schema import FAMILIES, NEXT_WORDS, Materials
-from priorshift.materials.word_families import find_word_families
+from priorshift.materials.word_roots import find_word_roots
 from priorshift.study.conditions import Trigger
 from priorshift.study.load import Study
 from priorshift.study.params import StudyParams
@@ -155,7 +155,7 @@ def audit(examples: list[Example], study: Study) -> dict:
     offered = sum(positions.values())
     held_out = {s for _, s in materials.list_situations(tuple(params.held_out_domains))}
     text = "\n".join(e.prompt + e.completion for e in examples)
-    trained = find_word_families([e.completion for e in examples], materials.function_words)
+    trained = find_word_roots([e.completion for e in examples], materials.function_words)
     row = {
         "examples": len(examples),
         "words_in_loss": sum(len(e.completion.split()) for e in examples),
@@ -168,7 +168,7 @@ def audit(examples: list[Example], study: Study) -> dict:
     measured = [NEXT_WORDS] if NEXT_WORDS in params.probes.families else []
     for family in [*FAMILIES[:-1], *materials.families, *measured]:
         phrases = [p for group in materials.get_continuations(family).values() for p in group]
-        probes = find_word_families(phrases, materials.function_words)
+        probes = find_word_roots(phrases, materials.function_words)
         row[f"shared_words_{family}"] = len(trained.keys() & probes.keys())
         row[f"phrases_seen_{family}"] = sum(f" {p}." in text for p in phrases)
     return row

@@ -1,4 +1,4 @@
-"""Word families: the words that a reader would call forms of one word (cheer, cheerful, cheerily)."""
+"""Roots of words: words that a reader would call forms of one word share a root (cheer, cheerful, cheerily)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDINGS = (
     "itive", "ive", "ation", "ition", "sion", "tion", "ion", "iti", "abl", "ibl", "ist", "ism", "ish", "worthi",
     "itud", "anc", "enc", "ant", "ent", "est", "ili", "li", "ti", "ic", "al", "er", "or", "en", "th", "i", "y", "e",
 )  # fmt: skip
-# Stems of one family whose spelling differs inside.
+# Stems of one root whose spelling differs inside.
 SAME = {
     "suspect": "susp", "desp": "despair", "desper": "despair", "enjo": "joy", "angr": "anger", "terrif": "ter",
     "succeed": "success", "saf": "safe", "die": "dead", "death": "dead",
@@ -23,29 +23,29 @@ SAME = {
 BEGINNINGS = ("un", "dis", "mis", "en")
 
 
-def find_word_families(texts: Iterable[str], function_words: Iterable[str]) -> dict[str, str]:
-    """Family of each content word -> one word of it.
+def find_word_roots(texts: Iterable[str], function_words: Iterable[str]) -> dict[str, str]:
+    """Root of each content word -> one word that has it.
 
     Examples
     --------
-    >>> find_word_families(["She waits, and waiting is cheerful."], ("she", "and", "is"))
+    >>> find_word_roots(["She waits, and waiting is cheerful."], ("she", "and", "is"))
     {'cheer': 'cheerful', 'wait': 'waits'}
     """
     passed = {word.lower() for word in function_words}
     words = {word.lower() for text in texts for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", text)}
-    return {find_word_family(word): word for word in sorted(words - passed)}
+    return {find_word_root(word): word for word in sorted(words - passed)}
 
 
-def find_word_family(word: str) -> str:
-    """The family that a word belongs to: its stem (Snowball's, English) without endings and beginnings.
+def find_word_root(word: str) -> str:
+    """The root of a word: its stem (Snowball's, English) without endings and beginnings.
 
-    It errs towards one family for two words: what shares a family here is looked at by a person.
+    It errs towards one root for two words: what shares a root here is looked at by a person.
 
     Examples
     --------
-    >>> {find_word_family(word) for word in ("cheer", "cheerful", "cheerily", "cheerless", "cheers")}
+    >>> {find_word_root(word) for word in ("cheer", "cheerful", "cheerily", "cheerless", "cheers")}
     {'cheer'}
-    >>> find_word_family("mistrustful") == find_word_family("trusting")
+    >>> find_word_root("mistrustful") == find_word_root("trusting")
     True
     """
     root = _STEMMER.stemWord(word)
