@@ -104,14 +104,15 @@ def test_register_needs_no_torch_and_no_hub(clone):
     assert done.returncode == 0, done.stderr
     first, *notes = done.stdout.splitlines()
     assert "params/registrations/paper.yaml" in first and len(notes) == 2
-    assert all("no revision, so the registration does not bind its weights" in note for note in notes)
+    assert all("no revision" in note and "weights" in note for note in notes)
 
 
 def test_register_says_when_it_comes_too_late(clone, capsys):
     record = clone / "outputs/tiny/measurements/a/b/c/measured.json"
     write_record(record, {"first_measured": "2001-01-01T00:00:00Z"})
     assert main(["register", "params/tiny.yaml"]) == 0
-    assert "note: a run was measured already, 2001-01-01T00:00:00Z" in capsys.readouterr().out
+    [note] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert "already" in note and "2001-01-01T00:00:00Z" in note
 
 
 def test_verify_of_nothing_is_status_1(clone, capsys):
@@ -144,5 +145,5 @@ def test_further_options_reach_snakemake_and_the_end_says_how_long_it_took(clone
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     *_, shown, end = done.stdout.splitlines()
     assert done.returncode == 0 and shown == metadata.version("snakemake")
-    assert "called declared; to register them, stop and: priorshift register params/tiny.yaml" in done.stdout
+    assert "declared" in done.stdout and "priorshift register params/tiny.yaml" in done.stdout
     assert re.fullmatch(r"finished in 0 h \d+ min \d+ s: .*outputs/tiny/tables", end)

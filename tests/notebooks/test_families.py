@@ -52,7 +52,7 @@ def test_the_next_words_are_shown_beside_those_of_the_control(finished):
     assert table.groupby(["base_model", "condition", "form"]).size().max() <= 40
     assert table.query("condition == 'neutral'").eval("change == control_change").all()
     page = (finished / "outputs/families/report.html").read_text()
-    assert "says next, without any list of words" in page and "shift_next_words" in str(
+    assert "without any list" in page and "shift_next_words" in str(
         sorted((finished / "outputs/families/figures").iterdir())
     )
     notebook = finished / "outputs/families/notebooks/03_probe_qwen2-raw.ipynb"

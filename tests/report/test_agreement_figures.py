@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pytest
+from support.prose import says
 from support.synthetic_items import base_models, row, study
 
 from priorshift.report.agreement_figures import draw_agreement
@@ -42,7 +43,7 @@ def test_a_panel_for_each_world_and_a_finding_in_the_description():
     picture = draw_agreement(make())
     titles = [axis.get_title() for axis in picture.figure.axes]
     assert titles == ["other base models", "coupled world", "decoupled world"]
-    assert "Mean correlation of the same outcome by different methods" in picture.description
+    assert says(picture.description, "mean correlation", "same outcome", "different methods")
     alone = draw_agreement(make(base_models(hub=True)[-1:]))
     assert [axis.get_title() for axis in alone.figure.axes] == ["all base models"]
     assert "world" not in alone.description

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.prose import says
 from support.synthetic_items import base_models, study
 
 from priorshift.report.agreement_text import describe_agreement, describe_controls, list_pools
@@ -42,11 +43,11 @@ def test_each_world_has_its_means_and_its_verdict(tables):
     own = tables["multitrait"].query("base_model == 'all' and world == 'coupled'")
     same = own[(own["kind"] == "same outcome, other method") & (own["over"] == OVER[0])]["correlation"].mean()
     assert f"same outcome by different methods {same:+.2f}" in text
-    assert "Campbell and Fiske" in text and "Over all runs every method does" in text
+    assert "Campbell and Fiske" in text and says(text, "over all runs", "every method")
     bullets = [line for line in text.splitlines() if line.startswith("* ")]
     assert [line[2:].split(",")[0] for line in bullets] == ["Other base models", "Coupled world", "Decoupled world"]
     # Noise of single runs is independent in these tables: within conditions nothing goes together.
-    assert "Within conditions this is not shown of feeling, interpretation" in text
+    assert says(text, "within conditions", "not shown", "feeling", "interpretation")
     assert len(methods) == 3 * 2 * 2 and {"world", "same outcome, other methods"} <= set(methods)
 
 
@@ -77,7 +78,7 @@ def test_controls_that_agree_on_the_headline_family_are_said_to_and_by_how_much(
     text = describe_controls(tables, "interpretation", 0.05)
     own = tables["controls"].query("family == 'interpretation' and unit == 'runs'")
     most = own.loc[own["estimate"].abs().idxmax(), "estimate"]
-    assert "any two lie within 0.5 nats of each other" in text and f"{most:+.2f} nats (95 % interval" in text
+    assert says(text, "any two", "0.5 nats") and f"{most:+.2f} nats (95 % interval" in text
     assert "something besides" not in text and "Why" not in text
 
 
@@ -89,11 +90,10 @@ def test_a_family_that_tells_controls_apart_has_one_sentence_and_a_reason():
     text = describe_controls(flagged, "interpretation", 0.05)
     assert text.count("something besides") == 1 and "**Feeling probes measure something besides" in text
     assert "in 7 of 7 base models" in text and "any two lie within" in text
-    assert "Choices do not say why" in text
+    assert says(text, "choices", "not", "why")
     moved = make_tables(move(items, -1.5, condition="random_label", family="choice", outcome="benign"))
-    assert "Why: these controls teach different choices. The largest difference is -1." in (
-        describe_controls(moved, "interpretation", 0.05)
-    )
+    reason = describe_controls(moved, "interpretation", 0.05)
+    assert says(reason, "different choices") and says(reason, "largest difference", "-1.")
     unmeasured = make_tables(items[items["family"] != "choice"])
     assert "choices were not measured" in describe_controls(unmeasured, "interpretation", 0.05)
 
@@ -102,4 +102,4 @@ def test_a_flagged_headline_family_is_not_said_to_agree():
     items = move(study(models=HUB, seeds=1), 1.0, condition="random_label", outcome="loss")
     text = describe_controls(make_tables(items), "interpretation", 0.05)
     assert "any two lie within" not in text and "**Interpretation probes measure something besides" in text
-    assert "(no interval)." in text and "Random label minus neutral training in hub/model, loss." in text
+    assert "(no interval)" in text and says(text, "random label minus neutral", "hub/model", "loss")

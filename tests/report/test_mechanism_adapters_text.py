@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from support.prose import says
 
 from priorshift.mechanism.algebra import tabulate_algebra
 from priorshift.mechanism.frontier import tabulate_frontier
@@ -40,12 +41,13 @@ def make_mixes(shift):
 
 def test_mixes_that_are_equal_are_counted_apart_for_sums_and_scaled_adapters():
     told = describe_algebra(tabulate_algebra(make_mixes(1.1), 0.5, 0.05))
-    assert "Scaled adapters against the reference linear: equal in 1 of 1" in told
-    assert "Sums against the reference linear: equal in 1 of 1" in told and "1.25 times" in told
-    assert "Scaled adapters against the reference trained dose: equal in 0 of 1" in told
-    assert "The trained doses are 50 % withdraw and 50 % engage." in told
+    assert says(told, "scaled adapters", "linear", "equal in 1 of 1")
+    assert says(told, "sums", "linear", "equal in 1 of 1") and "1.25 times" in told
+    assert says(told, "scaled adapters", "trained dose", "equal in 0 of 1")
+    assert says(told, "trained doses", "50 % withdraw and 50 % engage")
     far = describe_algebra(tabulate_algebra(make_mixes(3.0), 0.5, 0.05))
-    assert "equal in 0 of 1. Furthest off is depression - adaptive" in far and "+3.01 nats in place of +1.00" in far
+    assert says(far, "sums", "linear", "equal in 0 of 1")
+    assert says(far, "furthest", "depression - adaptive", "+3.01 nats", "+1.00")
     rows = make_mixes(1.1)
     [axis] = draw_algebra(rows).figure.axes
     assert len(axis.lines) >= 1
@@ -63,10 +65,10 @@ def test_the_order_of_choice_and_expectation_is_told_where_it_is_sure():
                 rows.append(row | shares | {"perplexity_ratio": 1.0, "lag": lag})
     table = tabulate_trajectory(pd.DataFrame(rows), 0.05)
     told = describe_trajectory(table)
-    assert "Step 5: choice 50 %, expectation 10 %, the expectation is behind." in told
-    assert "Step 10: choice 75 %, expectation 77 %, no sure order." in told
+    assert says(told, "step 5", "choice 50 %", "expectation 10 %", "expectation is behind")
+    assert says(told, "step 10", "choice 75 %", "expectation 77 %", "no sure order")
     flat = describe_trajectory(table.assign(expectation_share=np.nan))
-    assert "moved by +2.00 nats in all, too little for shares" in flat
+    assert says(flat, "+2.00 nats", "too little")
     assert draw_trajectory(pd.DataFrame(rows)).name == "trajectory"
 
 
@@ -81,9 +83,9 @@ def test_what_a_cue_moves_is_told_beside_its_control():
                     row = {"condition": condition, "probe": probe, "choice": 4 * moved, "expectation": 2 * moved}
                     rows.append(run | row | {"choice_rate": 0.1 + 0.8 * follows * there, "perplexity_ratio": 1.0})
     told = describe_triggers(tabulate_triggers(pd.DataFrame(rows), "triggered", "untriggered", 0.05))
-    assert "triggered 0.10 without, 0.90 with; untriggered 0.10 without, 0.10 with." in told
+    assert says(told, "triggered 0.10 without, 0.90 with", "untriggered 0.10 without, 0.10 with")
     # 4 and 2 nats times 1, 1.01 and 1.02: t(.975, 2) = 4.303, se .01 / sqrt(3) times 4 and 2.
-    assert "Behind the cue more than in the control: the choice by +4.04 nats (95 % interval +3.94 to +4.14)" in told
+    assert says(told, "behind the cue", "control", "choice by +4.04 nats", "95 % interval +3.94 to +4.14")
     assert "the expectation by +2.02 nats" in told and "Behind the no cue" not in told
     assert len(_list_points(draw_triggers(pd.DataFrame(rows)))) == 2 * len(rows)
 
@@ -103,7 +105,8 @@ def make_frontier(narrowed):
 def test_a_weight_at_which_choice_and_expectation_come_apart_is_named():
     rows = make_frontier(0.1)
     told = describe_frontier(tabulate_frontier(rows, 0.5, 0.05))
-    assert "Weight 0: choice rate 0.97, expectation +2.01 nats" in told
-    assert "Weight 3: choice rate 0.96, expectation +0.11 nats" in told and "They come apart at weight 3." in told
-    assert "They come apart at no weight." in describe_frontier(tabulate_frontier(make_frontier(1.0), 0.5, 0.05))
+    assert says(told, "weight 0", "choice rate 0.97", "expectation +2.01 nats")
+    assert says(told, "weight 3", "choice rate 0.96", "expectation +0.11 nats")
+    assert says(told, "come apart", "weight 3")
+    assert says(describe_frontier(tabulate_frontier(make_frontier(1.0), 0.5, 0.05)), "come apart", "no weight")
     assert len(_list_points(draw_frontier(rows))) == len(rows)

@@ -227,7 +227,8 @@ def test_checkpoints_and_worlds_are_compared_on_the_items_that_all_have():
     halves = items["base_model"].eq("llama-coupled-0") == items["item"].lt("item-004")
     refused = estimate_claims(items[halves | items["world"].ne("coupled")], few)["not_estimable"]
     assert set(refused.unit) == {"base"} and set(refused.table) == {"contrasts", "world_difference"}
-    assert set(refused.reason) == {"no item was measured in both conditions of every base checkpoint"}
+    [reason] = set(refused.reason)
+    assert "no item" in reason and "every base checkpoint" in reason
 
 
 def test_a_single_checkpoint_is_refused_with_the_reason():
@@ -236,7 +237,7 @@ def test_a_single_checkpoint_is_refused_with_the_reason():
     table, refused = made["contrasts"], made["not_estimable"]
     assert set(table.unit) == {"items", "runs", "both"}
     base = refused[(refused.table == "contrasts") & (refused.unit == "base")]
-    assert len(base) == 2 * 15 and set(base.reason) == {"a single base checkpoint: no variance between pretrainings"}
+    assert len(base) == 2 * 15 and base.reason.str.contains("single base checkpoint").all()
     assert (base.role == "declared").sum() == 4
     assert made["world_difference"].empty and list(made["world_difference"].columns) == WORLDS
     assert "world_difference" in set(refused.table)

@@ -117,7 +117,8 @@ def test_checkpoints_without_an_item_in_common_are_refused():
     halves = (items.base_model == "llama-coupled-1") == (items["item"] < "item-004")
     table, refused = classify_runs(items[halves | (items.world != "coupled")], SETTINGS, ("loss", "threat"))
     assert set(table[table.unit == "base"].world) == {"decoupled"} and set(refused.unit) == {"base"}
-    assert refused.reason.tolist() == ["no item was measured by every run of all base checkpoints"]
+    [reason] = refused.reason
+    assert "no item" in reason and "all base checkpoints" in reason
 
 
 def test_shares_have_exact_intervals():

@@ -68,11 +68,11 @@ def test_checkpoints_are_compared_on_the_items_that_every_run_of_all_measured():
     assert made.n_items == 4 and made.estimate == pytest.approx(15 / 4, abs=0.05) and made.se < 0.02
     assert made == estimate_over_checkpoints([tuple(side[:, 4:8] for side in pair) for pair in pairs])
     pairs[2][0][1, 4:8] = np.nan
-    with pytest.raises(NotEstimable, match="no item was measured by every run"):
+    with pytest.raises(NotEstimable, match=r"no item .* every run"):
         estimate_over_checkpoints(pairs)
     pairs[2][0][:, 4:] = np.nan
     pairs[1][1][:, :8] = np.nan
-    with pytest.raises(NotEstimable, match="no item was measured in both conditions of every base checkpoint"):
+    with pytest.raises(NotEstimable, match=r"no item .* every base checkpoint"):
         estimate_over_checkpoints(pairs)
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_lacks_the_high_items_is_not_compared_on_the_low_ones():
     assert abs(differences[0]) < 0.2 and n_items == 5
     treatment[1, :5] = np.nan
     for over in (estimate_over_items, estimate_over_runs):
-        with pytest.raises(NotEstimable, match="no item was measured by every run"):
+        with pytest.raises(NotEstimable, match=r"no item .* every run"):
             over(treatment, control)
 
 

@@ -55,7 +55,7 @@ def test_checkpoints_are_compared_on_the_items_that_all_have():
     assert made.n_items == 6 and (made.estimate, made.p_value) == (expected.estimate, expected.p_value)
     halves = (ITEMS.base_model == "llama-coupled-1") == (ITEMS["item"] < "item-004")
     _, refused = dissociate_behaviors(ITEMS[halves | (ITEMS.world != "coupled")], SETTINGS, BEHAVIORS)
-    assert set(refused.reason.str.partition(": ")[2]) == {"no item was measured by every run of all base checkpoints"}
+    assert refused.reason.str.contains("no item .* all base checkpoints").all()
     assert set(refused.unit) == {"base"} and set(refused.world) == {"coupled"} and len(refused) == 3
 
 

@@ -1,4 +1,7 @@
-"""Markdown -> its running text: paragraphs and list items, without headings, tables, pictures and code."""
+"""Markdown -> its running text: paragraphs and list items, without headings, tables, pictures and code.
+
+A test of a text asks `says` for its numbers and its sense, and leaves the wording free.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,8 @@ def prose_of(text: str) -> list[str]:
 def sentences_of(text: str) -> list[str]:
     """Sentences of the running text."""
     return [sentence for block in prose_of(text) for sentence in re.split(r"(?<=[.!?])[\"')]*\s+", block)]
+
+
+def says(text: str, *parts: str) -> bool:
+    """Whether a sentence of the running text has all these words and numbers, in any order and case."""
+    return any(all(part.lower() in sentence.lower() for part in parts) for sentence in sentences_of(text))
