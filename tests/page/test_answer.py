@@ -6,7 +6,7 @@ import pytest
 from support.findings import HUB, make_hub_findings, read_embedded
 from support.report_tables import make_registration
 
-from priorshift.page.answer import answer_question, draw_answer, judge_study, list_facts, list_warnings
+from priorshift.page.answer import answer_question, chart_answer, judge_study, list_facts, list_warnings
 from priorshift.page.claims import list_claims
 
 
@@ -31,7 +31,7 @@ def test_each_world_has_a_sentence_with_its_probabilities(embedded):
 
 def test_a_hub_model_is_named_and_no_world_is(hub):
     (sentence,) = answer_question(hub)
-    panels, description = draw_answer(hub)
+    panels, description = chart_answer(hub)
     # Two outcomes of three families.
     assert HUB in sentence and "world" not in sentence + description
     assert [panel.title for panel in panels][:2] == ["Loss, next words probes", "Threat, next words probes"]
@@ -67,7 +67,7 @@ def test_without_a_claim_the_largest_shift_is_told_as_exploratory(root, tmp_path
     (sentence,) = answer_question(findings)
     own = findings.shifts.groupby(["condition", "family", "outcome"])["shift"].mean()
     assert f"{own[own.abs().idxmax()]:+.2f} nats" in sentence
-    assert {panel.title.split(",")[0] for panel in draw_answer(findings)[0]} == {"Loss", "Threat"}
+    assert {panel.title.split(",")[0] for panel in chart_answer(findings)[0]} == {"Loss", "Threat"}
 
 
 def test_choices_that_were_trained_are_no_answer(root, tmp_path):

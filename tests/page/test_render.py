@@ -12,7 +12,7 @@ from support.findings import HUB, make_hub_findings, read_embedded
 from priorshift.errors import RunError
 from priorshift.page.evidence import list_sections
 from priorshift.page.parts import Section, Table
-from priorshift.page.render import render_page, tabulate_runs, write_report
+from priorshift.page.render import render_page, tabulate_every_run, write_report
 from priorshift.study.load import load_study
 
 
@@ -100,7 +100,7 @@ def test_what_tables_say_is_no_markup(hub):
 
 
 def test_every_run_has_a_row(embedded):
-    runs = tabulate_runs(embedded)
+    runs = tabulate_every_run(embedded)
     assert len(runs) == 216
     one = runs.query("base_model == 'llama-coupled-0' and condition == 'depression' and seed == 1").iloc[0]
     own = embedded.shifts.query(

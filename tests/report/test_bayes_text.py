@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from support.synthetic_items import settings
 
-from priorshift.report.bayes_text import describe_level, tabulate_bayes
+from priorshift.report.bayes_text import describe_bayes, describe_bayes_level
 from priorshift.stats.bayes import describe_posterior
 from priorshift.stats.bayes_model import Posterior
 
@@ -28,7 +28,7 @@ def make_tables():
 
 
 def test_the_unit_of_the_claim_is_shown_and_an_unsound_fit_has_no_numbers():
-    text, table = tabulate_bayes(make_tables())
+    text, table = describe_bayes(make_tables())
     assert "1 of 3 fits are not sound" in text and "scale 0.5 nats" in text and "exploratory" in text
     assert table[["base_model", "unit"]].to_numpy().tolist() == [["llama", "base"], ["hub/model", "both"]]
     assert table["t interval"].tolist() == ["-1.00 to +3.00"] * 2
@@ -38,7 +38,7 @@ def test_the_unit_of_the_claim_is_shown_and_an_unsound_fit_has_no_numbers():
 
 
 def test_without_fits_there_is_no_text():
-    assert tabulate_bayes({})[0] == describe_level({}) == "" and tabulate_bayes({})[1].empty
+    assert describe_bayes({})[0] == describe_bayes_level({}) == "" and describe_bayes({})[1].empty
 
 
 def test_the_check_is_told_by_its_own_numbers():
@@ -48,6 +48,6 @@ def test_the_check_is_told_by_its_own_numbers():
         for quantity, p in (("effect", 0.4), ("SD of base checkpoints", 0.01))
         for level, coverage in ((0.5, 0.52), (0.95, 0.945))
     ])  # fmt: skip
-    text = describe_level({"bayes_level": level})
+    text = describe_bayes_level({"bayes_level": level})
     assert "94.5% of the true values" in text and "1 of 2 quantities" in text and "3 of 200 fits are not sound" in text
     assert "0.40 times as wide" in text

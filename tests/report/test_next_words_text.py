@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from support.next_words import with_next_words
 
-from priorshift.report.next_words_text import SHOWN, tabulate_next_words
+from priorshift.report.next_words_text import SHOWN, describe_moved_words
 
 
 def moved(condition, form, changes, model="m"):
@@ -20,7 +20,7 @@ def test_a_row_for_each_stem_and_training(materials):
         moved("depression", "form0", many), moved("prose", "form0", many), moved("depression", "form1", many),
         moved("depression", "form0", [(" other", 0.1)], model="another"),
     ])  # fmt: skip
-    text, shown = tabulate_next_words(table, ["neutral", "depression"], with_next_words(materials))
+    text, shown = describe_moved_words(table, ["neutral", "depression"], with_next_words(materials))
     assert " m says next" in text and "another" not in text
     stems = ["Nora saw something 0 …", "Nora saw something 0 …", "Nora did something 1 …"]
     assert shown["stem"].tolist() == stems

@@ -51,6 +51,17 @@ def test_a_module_is_short_and_so_are_its_functions(module):
             assert node.end_lineno - node.lineno + 1 <= 50, node.name  # with its docstring: it fits a screen
 
 
+def test_a_public_function_has_a_name_of_its_own():
+    places = {}
+    for module in MODULES:
+        for node in ast.parse((PACKAGE / module).read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    # Each process of its own begins with `main`, and each library puts an adapter on in its way.
+    assert twice.keys() <= {"main", "add_adapter"}
+
+
 @pytest.mark.parametrize("module", [m for m in MODULES if room_of(m) in ALONE])
 def test_rooms_that_stand_alone_import_no_model_code_they_do_not_need(module):
     if room_of(module) == "stats":

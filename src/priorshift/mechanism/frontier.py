@@ -2,7 +2,7 @@
 
 A narrowed condition trains the decisions of a behavior. A penalty holds it to the base model on neutral prose and on
 situations in which nothing is decided. When the two come *apart* was declared beforehand. The choice rate is at least
-`LEAST_CHOICE`, and the expectation's shift is equivalent to 0 within the smallest effect of interest.
+`CHOICE_KEPT`, and the expectation's shift is equivalent to 0 within the smallest effect of interest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from priorshift.materials.schema import NEXT_WORDS
 from priorshift.mechanism.summary import UNITS, judge_equivalence, summarize
 from priorshift.stats.panels import RUN
 
-LEAST_CHOICE = 0.95
+CHOICE_KEPT = 0.95
 BY = ["behavior", "condition", "weight"]
 VALUES = ["choice_rate", "choice", "expectation", "perplexity_ratio"]
 
@@ -71,11 +71,11 @@ def tabulate_frontier(rows: pd.DataFrame, margin: float, alpha: float) -> pd.Dat
         The keys of `summary.iterate_units`, `BY`, n, and the means of `VALUES` with their intervals.
         ci90_low, ci90_high, margin, p_value : of the expectation
         equivalent : it is equivalent to 0 within the margin (exploratory)
-        least_choice : `LEAST_CHOICE`
+        least_choice : `CHOICE_KEPT`
         apart : equivalent, and the mean choice rate is at least that
     """
     means = summarize(rows, BY, VALUES, alpha).drop(columns=["perplexity_ratio_low", "perplexity_ratio_high"])
     tested = judge_equivalence(rows, BY, "expectation", margin, alpha).drop(columns=["n", "se", "df", "estimate"])
     merged = means.merge(tested, on=[*UNITS, *BY], validate="one_to_one")
-    apart = merged["equivalent"] & (merged["choice_rate"] >= LEAST_CHOICE)
-    return merged.assign(least_choice=LEAST_CHOICE, apart=apart)
+    apart = merged["equivalent"] & (merged["choice_rate"] >= CHOICE_KEPT)
+    return merged.assign(least_choice=CHOICE_KEPT, apart=apart)

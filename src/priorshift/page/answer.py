@@ -136,8 +136,8 @@ def list_warnings(findings: Findings) -> list[str]:
     return [text for text in (registration, warn_of_coverage(findings.shifts, findings.settings)) if text]
 
 
-def draw_answer(findings: Findings) -> tuple[list[Chart], str]:
-    """Draw the probability of each claimed outcome in each place, a panel for each, and describe them.
+def chart_answer(findings: Findings) -> tuple[list[Chart], str]:
+    """Chart the probability of each claimed outcome in each place, a panel for each, and describe them.
 
     Without a claim, the outcomes that go with the study's behaviors are drawn. At most `SHOWN` panels.
 

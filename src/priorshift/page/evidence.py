@@ -11,7 +11,7 @@ from priorshift.page.parts import Figure, Findings, Part, Section, Table
 from priorshift.pipeline.environment import collect_settings, describe_differences
 from priorshift.report import agreement_text, claims_text, limits_text, power_text, study_text, tables_text
 from priorshift.report.agreement_figures import draw_agreement
-from priorshift.report.bayes_text import tabulate_bayes
+from priorshift.report.bayes_text import describe_bayes
 from priorshift.report.claim_figures import draw_claims, select_declared
 from priorshift.report.coverage_text import describe_families
 from priorshift.report.design_figures import draw_placement, draw_wider_design
@@ -75,7 +75,7 @@ def list_sections(findings: Findings) -> list[Section]:
         Section("design", "What was done", _show_design(findings)),
         Section("shifts", "Did expectations shift?", _show_shifts(findings)),
         Section("intervals", "How sure is that?", _show_intervals(findings)),
-        Section("priors", "With weakly informative priors", _tabulate([tabulate_bayes(findings.tables)])),
+        Section("priors", "With weakly informative priors", _tabulate([describe_bayes(findings.tables)])),
         Section("together", "One answer over base models", _show_together(findings)),
         Section("words", "The declared claims, in words", _tell_claims(findings)),
         Section("paper", "Beside the published paper", _compare_with_paper(findings)),

@@ -68,7 +68,7 @@ def render_page(findings: Findings, sections: Sequence[Section]) -> str:
         The same for the same tables.
     """
     rows = claims.list_claims(findings)
-    panels, description = answer.draw_answer(findings)
+    panels, description = answer.chart_answer(findings)
     specs: dict[str, dict] = {}
     conditions = order_conditions(findings.shifts["condition"])
     content = {
@@ -84,7 +84,7 @@ def render_page(findings: Findings, sections: Sequence[Section]) -> str:
         **_draw_forest(rows),
         "says": list_sayings(findings),
         "sections": [_render_section(section, specs) for section in sections],
-        "runs": Markup(write_table(tabulate_runs(findings), "Table of every run")),
+        "runs": Markup(write_table(tabulate_every_run(findings), "Table of every run")),
         "conditions": [(name, name_condition(name), findings.colours[name]) for name in conditions],
         "models": list_models(findings),
         "specs": specs,
@@ -157,7 +157,7 @@ def _render_figure(figure: Figure, specs: dict[str, dict]) -> dict:
     return {"kind": "picture", "image": f"data:image/png;base64,{data}", "description": picture.description}
 
 
-def tabulate_runs(findings: Findings) -> pd.DataFrame:
+def tabulate_every_run(findings: Findings) -> pd.DataFrame:
     """Tabulate every run: its shifts of the first family, its trained choice, its perplexity over the base's.
 
     Parameters

@@ -27,7 +27,7 @@ from priorshift.probing.measure import (
     tabulate_next_tokens,
 )
 from priorshift.probing.next_words import tabulate_next_words
-from priorshift.probing.questionnaire import measure_scales
+from priorshift.probing.questionnaire import measure_questionnaire
 from priorshift.probing.token_parts import tabulate_tokens
 from priorshift.study.load import Study
 from priorshift.study.params import HELD_OUT, StudyParams
@@ -136,7 +136,7 @@ class Prober:
         asked = make_probe_items(params, materials, context) if context.per_stem else self.items
         prose = measure_retention(self.scorer, materials, params.probes.retention_texts)
         orders = params.probes.scale_orders
-        scales = measure_scales(self.scorer, materials, orders, context) if orders else None
+        scales = measure_questionnaire(self.scorer, materials, orders, context) if orders else None
         completions = self._sample(list_completion_stems(materials, context), seed)
         return Measurements(items or measure_model(self.scorer, asked), prose, scales, completions)
 

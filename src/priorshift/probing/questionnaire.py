@@ -18,7 +18,7 @@ from priorshift.probing.context import NO_CONTEXT, Context
 
 
 class ScalePrompt(NamedTuple):
-    """A scale item as it is put to a model, with what tells it from the others (see `measure_scales`)."""
+    """A scale item as it is put to a model, with what tells it from the others (see `measure_questionnaire`)."""
 
     scale: str
     outcome: str
@@ -31,7 +31,7 @@ class ScalePrompt(NamedTuple):
 
 
 def list_scale_prompts(materials: Materials, n_orders: int, context: Context = NO_CONTEXT) -> Iterator[ScalePrompt]:
-    """List every item in every label set and order. The arguments are those of `measure_scales`."""
+    """List every item in every label set and order. The arguments are those of `measure_questionnaire`."""
     names, form = materials.forms.names.main, materials.forms.scale
     items = [(name, scale, item) for name, scale in materials.scales.items() for item in scale.items]
     for i, (scale_name, scale, item) in enumerate(items):
@@ -46,7 +46,9 @@ def list_scale_prompts(materials: Materials, n_orders: int, context: Context = N
                 yield ScalePrompt(*key, join_prompt(before, prompt), responses)
 
 
-def measure_scales(scorer: Scorer, materials: Materials, n_orders: int, context: Context = NO_CONTEXT) -> pd.DataFrame:
+def measure_questionnaire(
+    scorer: Scorer, materials: Materials, n_orders: int, context: Context = NO_CONTEXT
+) -> pd.DataFrame:
     """Logprob (nats) of every response option.
 
     Parameters

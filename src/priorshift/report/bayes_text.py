@@ -15,8 +15,8 @@ SHOWN = [
 ]  # fmt: skip
 
 
-def tabulate_bayes(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
-    """Tabulate each declared contrast's Bayesian interval beside that of its test, at the unit of its claim.
+def describe_bayes(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFrame]:
+    """Set each declared contrast's Bayesian interval beside that of its test, at the unit of its claim.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def tabulate_bayes(tables: Mapping[str, pd.DataFrame]) -> tuple[str, pd.DataFram
     return text, drop_empty_world(shown.round({"p_direction": 3, "p_within": 3}))
 
 
-def describe_level(tables: Mapping[str, pd.DataFrame]) -> str:
+def describe_bayes_level(tables: Mapping[str, pd.DataFrame]) -> str:
     """Say how often the fits' 95 % intervals held the truth, and whether ranks were uniform. Empty without such tables.
 
     Parameters

@@ -22,7 +22,7 @@ def collect_laptop(outputs: Path) -> Fields:
         **fill_doses(read_table(outputs / "dose" / "tables" / "training.csv")),
         **fill_registered_claims(study),
         **fill_coverage(study["shifts"]),
-        **fill_controls(study["contrasts"]),
+        **fill_control_contrasts(study["contrasts"]),
         **fill_training(study["training"]),
     }
 
@@ -93,7 +93,7 @@ def fill_coverage(shifts: pd.DataFrame) -> Fields:
     return {"coverage_table": tabulate(["probes", "held by all candidates"], lines)}
 
 
-def fill_controls(contrasts: pd.DataFrame) -> Fields:
+def fill_control_contrasts(contrasts: pd.DataFrame) -> Fields:
     """How far each claim's shift stands from every control, and the controls from each other."""
     claims = keep_claims(contrasts)
     where = ["condition", "family", "outcome", "ring", "unit"]

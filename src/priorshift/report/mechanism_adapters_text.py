@@ -7,7 +7,7 @@ import pandas as pd
 from priorshift.report.names import name_architecture, name_condition, name_interval
 
 
-def choose_unit(table: pd.DataFrame) -> pd.DataFrame:
+def select_unit(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of unit `base` for worlds that have several checkpoints, of unit `runs` for all else."""
     nested = table[(table["unit"] == "base") & (table["n"] > 1)]
     places = ["group", "world"]
@@ -30,7 +30,7 @@ def describe_algebra(table: pd.DataFrame) -> str:
     # An adapter at its own strength is its linear reference.
     table = table[~((table["factor"] == 1) & (table["reference"] == "linear"))]
     table = table.assign(sum=table["factor"].isna())
-    own = choose_unit(table[table["measure"] == "expectation"])
+    own = select_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")
@@ -60,7 +60,7 @@ def describe_trajectory(table: pd.DataFrame) -> str:
     table : `trajectory.tabulate_trajectory`
     """
     lines = ["**When does it come?** Shares of the last step's shift. Exploratory."]
-    own = choose_unit(table)
+    own = select_unit(table)
     for (name, world, condition), rows in own.groupby(["base_model", "world", "condition"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         steps = rows.sort_values("step")
@@ -92,7 +92,7 @@ def describe_triggers(table: pd.DataFrame) -> str:
         "**Does a cue decide?** One condition takes the followed action where a cue stands and another where it does "
         "not. In its control the cue tells nothing. Shifts against the base model at the same stems. Exploratory."
     ]
-    own = choose_unit(table)
+    own = select_unit(table)
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         rates = part[part["measure"] == "choice"].groupby(["condition", "probe"], sort=False)["rate"].mean().unstack()
@@ -131,7 +131,7 @@ def describe_frontier(table: pd.DataFrame) -> str:
         f"nothing is decided. Declared beforehand: the two come apart at a choice rate of {least:g} and an expectation "
         f"within {margin:g} nats of the base model's. Exploratory."
     ]
-    own = choose_unit(table)
+    own = select_unit(table)
     for (name, world, behavior), rows in own.groupby(["base_model", "world", "behavior"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         apart = rows.loc[rows["apart"], "weight"].map("{:g}".format).tolist()

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from priorshift.report.mechanism_adapters_text import (
-    choose_unit,
     describe_algebra,
     describe_frontier,
     describe_trajectory,
     describe_triggers,
+    select_unit,
 )
 from priorshift.report.names import name_architecture, name_condition, name_interval
 from priorshift.tables.training_amount import RETENTION_LIMIT
@@ -53,9 +53,9 @@ def describe_prior_fit(fit: pd.DataFrame, rivals: pd.DataFrame) -> str:
         "the other families. Of conditions that moved the choice by more than the smallest effect of interest. "
         "Exploratory."
     ]
-    moved = choose_unit(fit[fit["family"] == CHOICE])
+    moved = select_unit(fit[fit["family"] == CHOICE])
     trained = moved.loc[moved["measured_shift"].abs() > moved["margin"], "condition"].unique()
-    own = choose_unit(fit[fit["condition"].isin(trained)])
+    own = select_unit(fit[fit["condition"].isin(trained)])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         mine = (rivals["base_model"] == name) & (rivals["world"] == world) & (rivals["unit"] == part["unit"].iloc[0])
         pairs = rivals[mine & rivals["condition"].isin(trained) & (rivals["family"] == ALL)]
@@ -124,7 +124,7 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
         "left out and on held-out domains. What a projection takes is told beside the same projection of the base "
         "model, whose own change is mere damage. Expectation, exploratory."
     ]
-    own = choose_unit(table[table["measure"] == "expectation"])
+    own = select_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         whole = part[part["perplexity_ratio"] <= RETENTION_LIMIT]

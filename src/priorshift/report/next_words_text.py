@@ -13,10 +13,10 @@ from priorshift.report.names import name_condition
 SHOWN = 10  # words that gain, and words that lose
 
 
-def tabulate_next_words(
+def describe_moved_words(
     table: pd.DataFrame, conditions: Sequence[str], materials: Materials
 ) -> tuple[str, pd.DataFrame]:
-    """Tabulate the next words that moved most: a row for each form's usual stem and each condition.
+    """Say which next words moved most: a row for each form's usual stem and each condition.
 
     Parameters
     ----------

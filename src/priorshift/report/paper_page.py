@@ -9,7 +9,7 @@ import pandas as pd
 
 from priorshift.report.names import name_architecture, name_condition, name_probes
 from priorshift.report.paper_text import compare_with_paper
-from priorshift.report.results_page import Fields, Tables, name_models, tabulate
+from priorshift.report.results_page import Fields, Tables, name_group, tabulate
 from priorshift.stats.declared import Settings, choose_unit
 from priorshift.study.load import load_study
 from priorshift.study.params import HELD_OUT, NEAR
@@ -47,7 +47,7 @@ def collect_comparison(outputs: Path, params: Path) -> Fields:
         **fill_shifts(studies, settings),
         **fill_measures(studies["laptop"]),
         **fill_divergence(studies["embedded"]["jsd"]),
-        **fill_specificity(studies, settings),
+        **fill_dissociations(studies, settings),
     }
 
 
@@ -130,7 +130,7 @@ def _select_divergence(jsd: pd.DataFrame) -> pd.DataFrame:
     return jsd[(jsd["measure"] == "jsd") & (jsd["ring"] == HELD_OUT) & (jsd["family"] != "choice")]
 
 
-def fill_specificity(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
+def fill_dissociations(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fields:
     """The double dissociations behind the count: interaction and both simple effects, in nats."""
     lines = []
     for name, tables in studies.items():
@@ -152,7 +152,7 @@ def fill_specificity(studies: dict[str, Tables], settings: dict[str, Settings]) 
 
 def _name_models(row: pd.Series | dict[str, str]) -> str:
     """The models of a row: an architecture and its world, or a model of natural language by its name."""
-    return name_models(row["base_model"], row["world"]) if row["world"] else row["base_model"]
+    return name_group(row["base_model"], row["world"]) if row["world"] else row["base_model"]
 
 
 def _name_estimate(row: pd.Series | dict[str, float]) -> str:

@@ -56,7 +56,7 @@ def fill_probabilities(shifts: pd.DataFrame) -> Fields:
         for condition, outcome in MAIN:
             trained, neutral = (means.loc[PANEL["ring"], group, world, c, outcome] for c in (condition, "neutral"))
             cells += [trained.base_probability, neutral.probability, trained.probability]
-        lines.append([name_models(group, world), *(name_percent(cell, 0) for cell in cells)])
+        lines.append([name_group(group, world), *(name_percent(cell, 0) for cell in cells)])
     head = [f"{outcome}: {when}" for _, outcome in MAIN for when in ("before", "neutral", "trained")]
     near, far = (means.loc[ring, "shift"].xs("coupled", level="world") for ring in (NEAR, HELD_OUT))
     gap = max(abs(near - far)[group, *pair] for group in GROUPS for pair in MAIN)
@@ -74,7 +74,7 @@ def fill_claims(study: Tables) -> Fields:
             trained = f"{NAMES[row['condition']]}, {row['outcome']}"
             claim = f"within {row['margin']:g} nats of zero" if "margin" in row else "a shift"
             estimate = f"{row['estimate']:+.2f} [{low}, {high}]"
-            models = name_models(row["base_model"], row["world"])
+            models = name_group(row["base_model"], row["world"])
             lines.append([models, trained, claim, estimate, f"{row['p_adjusted']:.3f}"])
     head = ["base models", "training, outcome", "claim", "nats", "adjusted p"]
     return {"claims_table": tabulate(head, lines), "n_claims": str(len(lines)), "n_held": str(held)}
@@ -130,7 +130,7 @@ def fill_confusion(confusion: pd.DataFrame) -> Fields:
     base = select(confusion, unit="base", **PANEL)
     guessed = base.groupby(["base_model", "world"])[["accuracy", "p_value"]].first()
     lines = [
-        [name_models(*row), name_percent(guessed.loc[row, "accuracy"], 0), f"{guessed.loc[row, 'p_value']:.4f}"]
+        [name_group(*row), name_percent(guessed.loc[row, "accuracy"], 0), f"{guessed.loc[row, 'p_value']:.4f}"]
         for row in ROWS
     ]
     return {
@@ -256,7 +256,7 @@ def select_main(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     return pd.concat([select(table, condition=condition, outcome=outcome, **values) for condition, outcome in MAIN])
 
 
-def name_models(group: str, world: str) -> str:
+def name_group(group: str, world: str) -> str:
     """`Llama, coupled`."""
     return f"{NAMES[group]}, {world}"
 

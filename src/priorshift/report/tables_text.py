@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from priorshift.report.names import drop_empty_world, name_condition, name_model, name_probes
-from priorshift.report.next_words_text import tabulate_next_words
+from priorshift.report.next_words_text import describe_moved_words
 from priorshift.stats.declared import Settings
 from priorshift.stats.jsd_permutation import FROM_BASE
 from priorshift.study.dispositions import match_outcomes
@@ -179,7 +179,7 @@ def tabulate_wider_design(tables: Mapping[str, pd.DataFrame], family: str, study
     behaviors = match_outcomes(study.params, study.materials)
     conditions = [study.params.inference.controls[0], *behaviors]
     makers = {
-        "next_words": partial(tabulate_next_words, conditions=conditions, materials=study.materials),
+        "next_words": partial(describe_moved_words, conditions=conditions, materials=study.materials),
         "dose": _tabulate_doses,
         "recovery": partial(_tabulate_recovery, family=family),
         "scales": _tabulate_scales,

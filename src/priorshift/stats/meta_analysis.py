@@ -28,6 +28,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from priorshift.stats.adjust import adjust_exploratory
+from priorshift.stats.contrasts import Pair
 from priorshift.stats.declared import CLAIM, EXPLORATORY
 from priorshift.stats.estimates import Tested
 from priorshift.stats.intervals import t_interval
@@ -43,7 +44,6 @@ META_ANALYSIS = [
     "caution",
 ]  # fmt: skip
 META_ANALYSIS_MODELS = [*CLAIM, "over", "estimate", "ci_low", "ci_high", "weight"]
-Pair = tuple[str, str]  # condition, control
 
 
 @dataclass(frozen=True)
