@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from priorshift.materials.texts import BY_OUTCOME, list_texts, list_texts_by_file
 from priorshift.materials.word_roots import find_word_roots
-from priorshift.study.load import load_study
 
 LEXICON = SentimentIntensityAnalyzer().lexicon
 
@@ -29,12 +28,12 @@ def test_no_action_has_a_word_with_a_valence(shipped):
         assert not {p: list_valenced(p) for p in phrases if list_valenced(p)}, name
 
 
-def test_each_situation_has_two_sets_of_options_of_its_own(shipped):
-    for domain, group in shipped.domains.items():
+def test_each_situation_for_real_models_has_two_sets_of_options_of_its_own(natural):
+    for domain, group in natural.domains.items():
         assert len(group) == 12, domain
         for situation in group:
             sets = list(zip(*situation.actions.values(), strict=True))
-            assert len(sets) == 2 and list(situation.actions) == shipped.classes, situation.text
+            assert len(sets) == 2 and list(situation.actions) == natural.classes, situation.text
             for options in sets:
                 assert len({len(p.split()) for p in options}) == 1, options
 
@@ -48,25 +47,18 @@ def test_retention_has_three_hundred_sentences(natural):
     assert len(natural.held_out_prose) >= 300
 
 
-def test_small_models_learn_few_actions_and_each_of_them_in_many_domains(simple, root):
-    study = load_study(root / "params" / "embedded.yaml").params
-    uses = {name: defaultdict(Counter) for name in simple.classes}
-    for domain, group in simple.domains.items():
-        for situation in group:
-            for name, phrases in situation.actions.items():
-                assert [len(p.split()) for p in phrases] == [3, 4], situation.text
-                for phrase in phrases:
-                    uses[name][phrase][domain] += 1
-    for name, phrases in uses.items():
-        assert Counter(len(p.split()) for p in phrases) == {3: 22, 4: 22}, name
-        for phrase, domains in phrases.items():
-            assert 6 <= domains.total() <= 12 and max(domains.values()) <= 3 <= len(domains), phrase
-            assert domains.keys() & study.train_domains and domains.keys() & study.held_out_domains, phrase
+def test_small_models_learn_actions_that_begin_with_words_of_their_own(simple):
+    assert {len(group) for group in simple.domains.values()} == {12}
+    assert not any(situation.actions for group in simple.domains.values() for situation in group)
+    for name, phrases in simple.actions.items():
+        assert Counter(len(phrase.split()) for phrase in phrases) == {3: 12, 4: 12}, name
+    first = [phrase.split()[0] for phrases in simple.actions.values() for phrase in phrases]
+    assert len(set(first)) == len(first) == 72
 
 
 def test_small_models_learn_few_words(simple, materials):
     few, before = ({w for t in list_texts(m) for w in re.findall(r"[a-z]+", t.lower())} for m in (simple, materials))
-    assert len(few) <= 1.15 * len(before) < 1500
+    assert len(few) <= 1200 < len(before)
 
 
 def test_small_models_controls_share_no_word_with_a_probe(simple):
