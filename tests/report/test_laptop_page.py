@@ -14,7 +14,7 @@ from priorshift.report.laptop_page import collect_laptop
 @pytest.fixture
 def outputs(root, tmp_path):
     """A copy of the committed tables that a test may change."""
-    for study in ("laptop", "dose"):
+    for study in ("laptop", "laptop_mechanism", "dose"):
         shutil.copytree(root / "outputs" / study / "tables", tmp_path / "outputs" / study / "tables")
     return tmp_path / "outputs"
 
@@ -39,3 +39,11 @@ def test_a_dose_that_meets_the_aim_is_counted(root, outputs):
     table.loc[table["choice"].idxmax(), "choice"] = 0.93
     table.to_csv(path, index=False)
     assert "1 met it" in fill(root, outputs)
+
+
+def test_what_moved_is_told_from_its_tables(root, outputs):
+    path = outputs / "laptop_mechanism/tables/frontier.csv"
+    table = pd.read_csv(path)
+    assert table["choice_rate"].max() < 0.9 and "0.12" not in fill(root, outputs).split("## What moved in it")[1]
+    table.assign(choice_rate=0.12).to_csv(path, index=False)
+    assert "0.12" in fill(root, outputs).split("## What moved in it")[1]

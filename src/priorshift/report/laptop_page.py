@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from priorshift.report.coverage_text import name_share
+from priorshift.report.mechanism_text import describe_mechanism
 from priorshift.report.names import name_condition, name_p, name_percent, name_probes
 from priorshift.report.results_page import Fields, Tables, bound, select, tabulate
 from priorshift.stats.declared import keep_claims
@@ -16,7 +17,7 @@ from priorshift.tables.training_amount import LEAST_CHOICE, RETENTION_LIMIT
 
 
 def collect_laptop(outputs: Path) -> Fields:
-    """The fields of the page, from the studies `laptop` and `dose` in `outputs`."""
+    """The fields of the page, from the studies `laptop`, `laptop_mechanism` and `dose` in `outputs`."""
     study = read_tables(outputs / "laptop" / "tables")
     return {
         **fill_doses(read_table(outputs / "dose" / "tables" / "training.csv")),
@@ -24,6 +25,7 @@ def collect_laptop(outputs: Path) -> Fields:
         **fill_coverage(study["shifts"]),
         **fill_control_contrasts(study["contrasts"]),
         **fill_training(study["training"]),
+        "what_moved": describe_mechanism(read_tables(outputs / "laptop_mechanism" / "tables")),
     }
 
 
