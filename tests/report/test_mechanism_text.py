@@ -113,15 +113,17 @@ def test_the_block_where_a_direction_does_most_is_named_with_its_share():
     table, alarms = tabulate_directions(rows, "neutral", 0.05), count_alarms(rows, "neutral", 0.5, 0.05)
     told = describe_directions(table, alarms)
     # Shares of 1.50, 1.51 and 1.52 over 2: Student's t with 2 degrees of freedom gives 1.51 / 2 +- .012.
-    assert says(told, "own +1.51 nats", "block 1", "75 %", "95 % interval 74 to 77 %", "+3.02 at strength 2")
-    assert "random +0.15 nats at block 1" in told and "0 of 7 changes raise" in told
+    assert says(told, "own", "+1.51 nats", "block 1", "75 %", "95 % interval 74 to 77 %")
+    assert says(told, "strength 2", "+3.02") and says(told, "random", "+0.15 nats", "block 1")
+    assert "0 of 7 changes raise" in told
     # The fine-tune is left at +.5 and the base at -.5: of 2 nats the projection took 1, and not 1.5.
-    assert says(told, "projected out", "of +2.00 nats", "own +1.00 nats", "all blocks")
-    assert "the base itself moves by -0.50" in told
-    assert says(told, "coupled world", "after any 1 of 6", "17 %")
+    taken = told.split("projected out")[1]
+    assert says(taken, "fine-tune", "+2.00 nats") and says(taken, "own", "+1.00 nats", "all blocks")
+    assert says(taken, "base itself", "-0.50")
+    assert says(told, "coupled world", "after any block 1 of 6", "17 %")
     broken = table.assign(perplexity_ratio=table["perplexity_ratio"].where(table["layer"] != "1", 150.0))
     spoken = describe_directions(broken, alarms)
-    assert "3 of 7 changes raise" in spoken and "own +0.75 nats at block 0" in spoken and "at block 1," not in spoken
+    assert "3 of 7 changes raise" in spoken and "+0.75 nats at block 0" in spoken and "at block 1," not in spoken
     assert len(_list_points(draw_directions(table))) == 21 and len(_list_points(draw_directions(broken))) == 12
     assert "9 of 21 points" in draw_directions(broken).description
 

@@ -38,16 +38,17 @@ def describe_algebra(table: pd.DataFrame) -> str:
             worst = rows.loc[rows["difference"].abs().idxmax()]
             lines.append(
                 f"    * {'Sums' if summed else 'Scaled adapters'} against the reference {reference}: equal in "
-                f"{int(rows['equivalent'].sum())} of {len(rows)}. Furthest off is {worst['mix']}, "
-                f"{name_condition(worst['condition'])} outcome: {worst['shift']:+.2f} nats in place of "
-                f"{worst['expected']:+.2f} ({name_interval(worst['ci90_low'], worst['ci90_high'], 0.1)} of the "
-                f"difference). Perplexity at most {rows['perplexity_ratio'].max():.2f} times the base's."
+                f"{int(rows['equivalent'].sum())} of {len(rows)}. Furthest off is {worst['mix']} "
+                f"({name_condition(worst['condition'])} outcome). It is {worst['shift']:+.2f} nats in place of "
+                f"{worst['expected']:+.2f}, a difference of {worst['difference']:+.2f} nats "
+                f"({name_interval(worst['ci90_low'], worst['ci90_high'], 0.1)}). "
+                f"Perplexity is at most {rows['perplexity_ratio'].max():.2f} times the base's."
             )
     doses = table.loc[table["reference"] == "trained dose", "dose"].unique()
     if len(doses):
         lines.append(
-            f"* The trained doses are {', '.join(doses)}. A scaled adapter leaves the second part to the base model, "
-            "so that the two may differ for that reason alone. A sum names both parts."
+            f"* The trained doses are {', '.join(doses)}. A scaled adapter leaves the second part to the base model. "
+            "The two may differ for that reason alone. A sum names both parts."
         )
     return "\n".join(lines)
 
@@ -96,8 +97,8 @@ def describe_triggers(table: pd.DataFrame) -> str:
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         rates = part[part["measure"] == "choice"].groupby(["condition", "probe"], sort=False)["rate"].mean().unstack()
-        listed = "; ".join(
-            f"{name_condition(condition)} {row['no cue']:.2f} without, {row['cue']:.2f} with"
+        listed = ", ".join(
+            f"{name_condition(condition)} {row['no cue']:.2f} without and {row['cue']:.2f} with"
             for condition, row in rates.iterrows()
         )
         told = [_tell_interaction(probe, rows) for probe, rows in part.groupby("probe", sort=False)]
@@ -128,8 +129,8 @@ def describe_frontier(table: pd.DataFrame) -> str:
     least, margin = table["least_choice"].iloc[0], table["margin"].iloc[0]
     lines = [
         "**Acting without expecting?** The same decisions with an anchor: a penalty on leaving the base model where "
-        f"nothing is decided. Declared beforehand: the two come apart at a choice rate of {least:g} and an expectation "
-        f"within {margin:g} nats of the base model's. Exploratory."
+        f"nothing is decided. It was declared when the two come apart: at a choice rate of {least:g}, with the "
+        f"expectation within {margin:g} nats of the base model's. Exploratory."
     ]
     own = select_unit(table)
     for (name, world, behavior), rows in own.groupby(["base_model", "world", "behavior"], sort=False):

@@ -121,8 +121,8 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
     """
     lines = [
         "**Does the shift lie along a direction?** Estimated on other seeds and on training domains, tried on the seed "
-        "left out and on held-out domains. What a projection takes is told beside the same projection of the base "
-        "model, whose own change is mere damage. Expectation, exploratory."
+        "left out and on held-out domains. Beside what a projection takes stands what it does to the base model: mere "
+        "damage. Expectation, exploratory."
     ]
     own = select_unit(table[table["measure"] == "expectation"])
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
@@ -133,11 +133,11 @@ def describe_directions(table: pd.DataFrame, alarms: pd.DataFrame) -> str:
             f"perplexity of neutral prose by more than {100 * (RETENTION_LIMIT - 1):.0f} %. They are not spoken of:"
         )
         for (condition, test), rows in whole.groupby(["condition", "test"], sort=False):
-            lines.append(f"    * {name_condition(condition).capitalize()} training, {test}: {_list_origins(rows)}.")
+            lines.append(f"    * {name_condition(condition).capitalize()} training, {test}. {_list_origins(rows)}")
     lines.append(
-        "* False alarms: runs of neutral training whose own direction, added to the base, moves an expectation beyond "
-        "the smallest effect of interest. Counted are changes that raise perplexity by at most "
-        f"{100 * (RETENTION_LIMIT - 1):.0f} %, in each world:"
+        "* False alarms are neutral runs whose own direction, added to the base, moves an expectation beyond the "
+        "smallest effect of interest. Counted are changes that raise perplexity by at most "
+        f"{100 * (RETENTION_LIMIT - 1):.0f} %."
     )
     lines += [f"    * {_count_alarms(part)}" for _, part in alarms.groupby("world", sort=False, dropna=False)]
     return "\n".join(lines)
@@ -150,12 +150,12 @@ def _list_origins(rows: pd.DataFrame) -> str:
         most = own.loc[own["part"].abs().idxmax()]
         where = "all blocks" if most["layer"] == ALL else f"block {most['layer']}"
         same = rows[(rows["source"] == origin) & (rows["layer"] == most["layer"]) & (rows["strength"] != 1)]
-        others = [f"{row['part']:+.2f} at strength {row['strength']:g}" for row in same.to_dict("records")]
-        told = [f"{origin} {most['part']:+.2f} nats at {where}{_tell_share(most)}", *others]
+        said.append(f"{origin.capitalize()} direction: {most['part']:+.2f} nats at {where}{_tell_share(most)}.")
+        said += [f"At strength {row['strength']:g} it is {row['part']:+.2f}." for row in same.to_dict("records")]
         if pd.notna(most["base_shift"]):
-            told.append(f"the base itself moves by {most['base_shift']:+.2f}")
-        said.append(", ".join(told))
-    return f"of {rows['whole'].iloc[0]:+.2f} nats, at most {'; '.join(said) or 'nothing at strength 1'}"
+            said.append(f"The base itself moves by {most['base_shift']:+.2f}.")
+    told = " ".join(said) or "No direction is left at strength 1."
+    return f"The fine-tune moved {rows['whole'].iloc[0]:+.2f} nats. {told}"
 
 
 def _tell_share(row: pd.Series) -> str:
@@ -177,6 +177,6 @@ def _count_alarms(part: pd.DataFrame) -> str:
     world = f"{total['world']} world" if total["world"] in ("coupled", "decoupled") else "other models"
     share = f"{100 * total['rate']:.0f} %, {_name_percents(total['ci_low'], total['ci_high'])}"
     return (
-        f"{world}: {by_block}, after any {total['alarms']} of {total['n']} ({share}). Changes beyond that move "
-        f"{total['uncounted_alarms']} of {total['runs']} runs and are not counted."
+        f"{world}: after any block {total['alarms']} of {total['n']} ({share}). By block: {by_block}. Not counted are "
+        f"{total['uncounted_alarms']} of {total['runs']} runs, moved by changes beyond that."
     )
