@@ -1,4 +1,4 @@
-"""Every notebook on model directories of four families, raw and in chat turns, to the report."""
+"""Every notebook on model directories of four families in chat turns, and of one raw, to the report."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from support.tiny_models import FAMILIES, model_entry
 
 from priorshift.study.load import load_study
 
+MODELS = [*((family, "chat") for family in FAMILIES), ("qwen2", "raw")]
+
 
 @pytest.fixture(scope="module")
 def finished(root, tmp_path_factory, model_folders, tiny_yaml):
-    """All notebooks on all families, raw and chat, one of them answering by letter."""
+    """All notebooks on `MODELS`, with a condition that answers by letter."""
     place = make_workplace(root, tmp_path_factory.mktemp("families"))
     params = yaml.safe_load(tiny_yaml.read_text()) | {"study": "families"}
     params["base_models"] = [
-        model_entry(folder, style).model_dump(exclude_defaults=True)
-        for folder in model_folders.values()
-        for style in ("raw", "chat")
+        model_entry(model_folders[family], style).model_dump(exclude_defaults=True) for family, style in MODELS
     ]
     params["conditions"]["letter"] = {"task": "decisions", "policy": {"withdraw": 1.0}, "answer": "letter"}
     params["conditions"]["random_prior"] = {"task": "decisions", "policy": "prior"}
@@ -39,7 +39,7 @@ def test_all_families_run_to_the_report(finished):
     outputs = finished / "outputs/families"
     assert (outputs / "report.html").exists()
     table = pd.read_csv(outputs / "tables/choice_check.csv")
-    assert set(table["base_model"]) == {f"{family}-{style}" for family in FAMILIES for style in ("raw", "chat")}
+    assert set(table["base_model"]) == {f"{family}-{style}" for family, style in MODELS}
     again = load_study(finished / "params/families.yaml", finished / "outputs")
     manifest = json.loads((outputs / "manifest.json").read_text())
     assert set(manifest["base_models"]) == {model.name for model in again.params.models}
