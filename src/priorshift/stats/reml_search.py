@@ -35,7 +35,7 @@ def _settle(model: Reml, start: np.ndarray) -> tuple[float, np.ndarray]:
     """Least deviance and its theta, at which no standard deviation of 0 had better be greater."""
     best, theta = _descend(model, start, np.ones(len(start), dtype=bool))
     for _ in range(REOPENINGS):
-        opened = [_descend(model, start, start != 0) for start in _reopen(model, theta)]
+        opened = [_descend(model, again, again != 0) for again in _reopen(model, theta)]
         value, trial = min(opened, key=lambda pair: pair[0], default=(best, theta))
         if value >= best:
             break
