@@ -174,7 +174,7 @@ def _count_alarms(part: pd.DataFrame) -> str:
         f"after block {layer} {alarms} of {n}"
         for layer, alarms, n in zip(blocks["layer"], blocks["alarms"], blocks["n"], strict=True)
     )
-    world = f"{total['world']} world" if total["world"] in ("coupled", "decoupled") else "other models"
+    world = f"{total['world']} world" if total["world"] in ("coupled", "decoupled") else "models outside the worlds"
     share = f"{100 * total['rate']:.0f} %, {_name_percents(total['ci_low'], total['ci_high'])}"
     return (
         f"{world}: after any block {total['alarms']} of {total['n']} ({share}). By block: {by_block}. Not counted are "
