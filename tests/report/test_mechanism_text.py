@@ -121,6 +121,9 @@ def test_the_block_where_a_direction_does_most_is_named_with_its_share():
     assert says(taken, "fine-tune", "+2.00 nats") and says(taken, "own", "+1.00 nats", "all blocks")
     assert says(taken, "base itself", "-0.50")
     assert says(told, "coupled world", "after any block 1 of 6", "17 %")
+    # A real model is of no world, and must not be called one of a world.
+    outside = describe_directions(table, alarms.assign(world=None))
+    assert says(outside, "models outside the worlds", "after any block 1 of 6") and "world:" not in outside
     broken = table.assign(perplexity_ratio=table["perplexity_ratio"].where(table["layer"] != "1", 150.0))
     spoken = describe_directions(broken, alarms)
     assert "3 of 7 changes raise" in spoken and "+0.75 nats at block 0" in spoken and "at block 1," not in spoken
