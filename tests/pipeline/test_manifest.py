@@ -21,7 +21,8 @@ from priorshift.study.load import load_study
 from priorshift.study.other_model import VARIABLE
 
 TWO = tuple(f"runs/llama-coupled-0/neutral/seed-{seed}/run.json" for seed in (0, 1))
-SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
+LARGE = ("tables/contrasts.csv", "tables/equivalence.csv")
+SHIPPED = (*LARGE, "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
 NOT_SHIPPED = ("data/neutral/seed-0/train.jsonl", "figures/jsd.svg")
 
 
@@ -64,6 +65,13 @@ def test_a_clone_is_whole_without_the_files_of_runs(shipped, capsys):
 def test_a_clone_misses_what_is_shipped(shipped, name):
     (shipped.paths.root / name).unlink()
     assert list_problems(shipped) == [f"missing: {name}"]
+
+
+def test_a_wide_study_may_be_shipped_without_its_large_tables_but_not_without_one_of_them(shipped):
+    for name in LARGE:
+        (shipped.paths.root / name).unlink()
+    assert list_problems(shipped) == []
+    assert set(LARGE) < set(list_not_shipped(shipped))
 
 
 def test_some_files_of_runs_are_all_of_them_or_a_loss(shipped):

@@ -14,8 +14,17 @@ from priorshift.pipeline.records import is_trained, locate_measurement_record, l
 from priorshift.study.load import Study
 from priorshift.study.other_model import read_other_model
 
-# What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
-NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
+# What a repository leaves out of a committed study (.gitignore): large, or the same figure again. Each kind is left out
+# as a whole. The last two are left out of wide studies alone, whose report has what matters of them.
+NOT_SHIPPED = (
+    ("data/*",),
+    ("runs/*",),
+    ("measurements/*",),
+    ("stages/*",),
+    ("figures/*.svg",),
+    ("notebooks/0[1235]_*",),
+    ("tables/confusion.csv", "tables/contrasts.csv", "tables/equivalence.csv", "tables/shifts.csv"),
+)
 
 
 def write_manifest(study: Study) -> None:
@@ -101,7 +110,7 @@ def list_not_shipped(study: Study) -> list[str]:
     if any(study.paths.marks.rglob("*.json")):
         return []
     recorded = (read_record(study.paths.manifest) or {}).get("files", {})
-    kinds = [fnmatch.filter(recorded, pattern) for pattern in NOT_SHIPPED]
+    kinds = [list(chain(*(fnmatch.filter(recorded, pattern) for pattern in kind))) for kind in NOT_SHIPPED]
     return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
 
 
