@@ -7,6 +7,7 @@ from pathlib import Path
 from priorshift.files import write_text
 from priorshift.report.conclusions_page import collect_conclusions
 from priorshift.report.laptop_page import collect_laptop
+from priorshift.report.mechanism_page import collect_mechanism
 from priorshift.report.paper_page import collect_comparison
 from priorshift.report.results_page import Fields, collect_results
 
@@ -37,6 +38,7 @@ def write_pages(root: Path) -> None:
     outputs, params, docs = root / "outputs", root / "params", root / "docs"
     pages = {
         "results": collect_results(outputs),
+        "what_moved": collect_mechanism(outputs),
         "on_a_laptop": collect_laptop(outputs),
         "beside_the_paper": collect_comparison(outputs, params),
         "what_can_be_concluded": collect_conclusions(outputs, params),
