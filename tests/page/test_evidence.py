@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pytest
 from support.findings import read_embedded
 
@@ -17,8 +16,7 @@ def embedded(root):
 
 @pytest.fixture(scope="module")
 def sections(embedded):
-    yield list_sections(embedded)
-    plt.close("all")
+    return list_sections(embedded)
 
 
 def test_each_section_stands_once_and_says_something(sections):

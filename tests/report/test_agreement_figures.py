@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
-import pytest
 from support.prose import says
 from support.synthetic_items import base_models, row, study
 
 from priorshift.report.agreement_figures import draw_agreement
 from priorshift.stats.agreement import OVER, correlate_measures
 from priorshift.tables.measures import measure_probes
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def make(models=None):

@@ -22,12 +22,6 @@ COLOURS = choose_colours(CONDITIONS)
 CONTRASTS = make_tables()["contrasts"]
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 def test_declared_contrasts_are_those_of_two_units():
     rows = select_declared(CONTRASTS, SETTINGS)
     assert set(rows["unit"]) == {"both", "base"}

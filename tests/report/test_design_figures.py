@@ -15,12 +15,6 @@ CONDITIONS = ["depression", "paranoia", "neutral", "adaptive", "recovery_depress
 COLOURS = choose_colours(CONDITIONS)
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 def shifts(world="coupled", rings=("training_domains", "held_out_domains", "narrator")):
     rows = [
         {"base_model": "m", "group": "m", "world": world, "condition": condition, "seed": seed, "ring": ring,

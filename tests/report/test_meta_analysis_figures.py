@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pytest
 from support.synthetic_items import row, settings, study
 
@@ -15,12 +14,6 @@ from priorshift.stats.meta_analysis import combine_models
 SETTINGS = settings()
 MODELS = [(f"{kind}-{world}-{i}", kind, world) for kind in ("llama", "gpt_neox") for world in ("coupled", "decoupled")
           for i in range(3)]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_models_stand_once_above_the_means_that_they_are_part_of():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from support.report_tables import HUB, make_tables
@@ -13,12 +12,6 @@ from priorshift.report.shift_figures import draw_confusion, draw_jsd, draw_shift
 
 COLOURS = choose_colours(CONDITIONS)
 RUNS = make_tables()["shifts"]
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_every_run_is_a_point_and_no_interval_pools_runs_of_several_base_models():

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import json
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from priorshift.report.palette import choose_colours
 from priorshift.report.training_figures import draw_bayes_check, draw_choices, draw_design, draw_losses
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("worlds", [[], ["coupled", "decoupled"]])

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from copy import copy
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -207,7 +206,6 @@ def test_figures_are_drawn_of_every_table(study, finished):
     assert sum(len(points.get_offsets()) for points in panel.collections) == len(CONDITIONS) * 2
     labels = [label.get_text() for label in panel.get_yticklabels()]
     assert labels == [*map(name_condition, order_conditions(shifts["condition"]))]
-    plt.close("all")
 
 
 def notebook(root, study, name):
@@ -252,7 +250,6 @@ def test_scales_of_the_adaptive_outcome_alone_have_no_self_report_figure(study, 
     pictures = draw_wider_design(tables | benign, "interpretation", choose_colours(study.params.conditions))
     figures = {picture.name: picture.figure for picture in pictures}
     assert "scale_profile" in figures and "self_report" not in figures
-    plt.close("all")
 
 
 def test_placement_notebook_sets_choice_against_expectation(study, finished, root):
