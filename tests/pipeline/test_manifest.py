@@ -21,8 +21,7 @@ from priorshift.study.load import load_study
 from priorshift.study.other_model import VARIABLE
 
 TWO = tuple(f"runs/llama-coupled-0/neutral/seed-{seed}/run.json" for seed in (0, 1))
-LARGE = ("tables/contrasts.csv", "tables/equivalence.csv")
-SHIPPED = (*LARGE, "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
+SHIPPED = ("tables/contrasts.csv", "figures/jsd.png", "notebooks/04_test.ipynb", "report.html")
 NOT_SHIPPED = ("data/neutral/seed-0/train.jsonl", "figures/jsd.svg")
 
 
@@ -65,13 +64,6 @@ def test_a_clone_is_whole_without_the_files_of_runs(shipped, capsys):
 def test_a_clone_misses_what_is_shipped(shipped, name):
     (shipped.paths.root / name).unlink()
     assert list_problems(shipped) == [f"missing: {name}"]
-
-
-def test_a_wide_study_may_be_shipped_without_its_large_tables_but_not_without_one_of_them(shipped):
-    for name in LARGE:
-        (shipped.paths.root / name).unlink()
-    assert list_problems(shipped) == []
-    assert set(LARGE) < set(list_not_shipped(shipped))
 
 
 def test_some_files_of_runs_are_all_of_them_or_a_loss(shipped):
@@ -123,13 +115,27 @@ def test_where_a_study_was_run_missing_runs_are_lost(shipped):
     assert set(list_problems(shipped)) == {*(f"missing: {name}" for name in left_out), "extra: stages/04_test.json"}
 
 
+def list_ignored(root, study, names):
+    paths = [f"outputs/{study}/{name}" for name in names]
+    asked = subprocess.run(["git", "check-ignore", *paths], cwd=root, capture_output=True, text=True)
+    if asked.returncode == 128:
+        pytest.skip("no git repository here")
+    return {name.removeprefix(f"outputs/{study}/") for name in asked.stdout.split()}
+
+
 def test_a_clone_lacks_what_the_repository_ignores_and_nothing_else(root):
     """The rule of the manifest is .gitignore's, for the committed reference study."""
     runs = (NOT_SHIPPED[0], *TWO)
     names = (*runs, *SHIPPED, "figures/jsd.svg", "manifest.json", "stages/a.json")
-    paths = [f"outputs/embedded/{name}" for name in names]
-    asked = subprocess.run(["git", "check-ignore", *paths], cwd=root, capture_output=True, text=True)
-    if asked.returncode == 128:
-        pytest.skip("no git repository here")
-    ignored = {name.removeprefix("outputs/embedded/") for name in asked.stdout.split()}
-    assert ignored == {*runs, "figures/jsd.svg", "stages/a.json"}
+    assert list_ignored(root, "embedded", names) == {*runs, "figures/jsd.svg", "stages/a.json"}
+
+
+def test_a_clone_lacks_the_large_files_of_wide_studies_alone(root, tmp_path):
+    """There too the rule is .gitignore's, for every file of the committed study."""
+    assert not list_ignored(root, "embedded", ("notebooks/02_train_a.ipynb", "tables/shifts.csv"))
+    study = load_study(root / "params/mechanism.yaml", tmp_path)
+    recorded = read_record(root / "outputs/mechanism/manifest.json")["files"]
+    write_record(study.paths.manifest, {"files": recorded})
+    left_out = list_not_shipped(study)
+    assert set(left_out) == list_ignored(root, "mechanism", recorded) and "tables/contrasts.csv" in left_out
+    assert "notebooks/08_mechanism.ipynb" not in left_out and "tables/directions.csv" not in left_out

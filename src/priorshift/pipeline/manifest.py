@@ -14,17 +14,18 @@ from priorshift.pipeline.records import is_trained, locate_measurement_record, l
 from priorshift.study.load import Study
 from priorshift.study.other_model import read_other_model
 
-# What a repository leaves out of a committed study (.gitignore): large, or the same figure again. Each kind is left out
-# as a whole. The last two are left out of wide studies alone, whose report has what matters of them.
-NOT_SHIPPED = (
-    ("data/*",),
-    ("runs/*",),
-    ("measurements/*",),
-    ("stages/*",),
-    ("figures/*.svg",),
-    ("notebooks/0[1235]_*",),
-    ("tables/confusion.csv", "tables/contrasts.csv", "tables/equivalence.csv", "tables/shifts.csv"),
-)
+# What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
+NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
+# Of a wide study also: notebooks like the reference study's, and the largest tables.
+NOT_SHIPPED_OF = {
+    "mechanism": (
+        "notebooks/0[1235]_*",
+        "tables/confusion.csv",
+        "tables/contrasts.csv",
+        "tables/equivalence.csv",
+        "tables/shifts.csv",
+    )
+}
 
 
 def write_manifest(study: Study) -> None:
@@ -110,7 +111,8 @@ def list_not_shipped(study: Study) -> list[str]:
     if any(study.paths.marks.rglob("*.json")):
         return []
     recorded = (read_record(study.paths.manifest) or {}).get("files", {})
-    kinds = [list(chain(*(fnmatch.filter(recorded, pattern) for pattern in kind))) for kind in NOT_SHIPPED]
+    patterns = (*NOT_SHIPPED, *NOT_SHIPPED_OF.get(study.params.study, ()))
+    kinds = [fnmatch.filter(recorded, pattern) for pattern in patterns]
     return sorted(chain(*(names for names in kinds if not any((study.paths.root / name).exists() for name in names))))
 
 
