@@ -27,11 +27,12 @@ def test_predictions_of_held_out_families_are_counted_for_the_behaviors_alone():
     fit = pd.concat([lay_out(*rows, world=world) for world in ("coupled", "decoupled")], ignore_index=True)
     fit = fit.assign(margin=0.5, log_score=-0.25, predicted_shift=2.0, measured_shift=5.0)
     fit.loc[fit["condition"] == "paranoia", "predicted_shift"] = 1.0
+    fit = pd.concat([fit, fit.assign(unit="runs", n=2, base_model="llama-coupled-0", predicted_shift=9.0)])
     fields = fill_prior(fit)
     assert read_cells(fields["prior_table"], 0) == ["0 of 4", "-0.250", "0 of 4", "-0.250"]
-    assert read_cells(fields["prior_table"], 3) == ["4 of 4", "-0.250", "4 of 4", "-0.250"]
-    assert (fields["policy_least"], fields["policy_most"]) == ("60 %", "80 %")
-    assert (fields["choice_explained_least"], fields["choice_moved_most"]) == ("+1.00", "+5.00")
+    assert read_cells(fields["prior_table"], 1) == ["4 of 4", "-0.250", "4 of 4", "-0.250"]
+    assert (fields["choice_left"], fields["choice_explained"]) == ("60 to 80", "+1.00 to +2.00")
+    assert (fields["choice_moved"], fields["n_checkpoints"], fields["n_seeds"]) == ("+5.00", "3", "2")
 
 
 def test_the_block_is_the_one_where_the_own_direction_gives_most_of_those_that_keep_prose():
@@ -49,13 +50,13 @@ def test_the_block_is_the_one_where_the_own_direction_gives_most_of_those_that_k
     fields = fill_directions(table)
     cells = ["+2.00", "block 1", "+0.90", "not sound", "+0.10", "+0.70"]
     assert read_cells(fields["direction_table"], 0) == cells
-    assert fields["unsound"] == "2 of 6"
+    assert (fields["unsound"], fields["direction_share"]) == ("2 of 6", "45")
 
 
 def test_alarms_are_those_after_any_block():
-    row = {"world": "coupled", "runs": 24, "n": 23, "rate": 2 / 23, "ci_low": 0.0107, "ci_high": 0.2804}
+    row = {"world": "coupled", "runs": 24, "n": 23, "ci_low": 0.0107, "ci_high": 0.2804, "uncounted_alarms": 5}
     alarms = pd.DataFrame([row | {"layer": "0", "alarms": 1}, row | {"layer": "all", "alarms": 2}])
-    assert read_cells(fill_alarms(alarms)["alarm_table"], 0) == ["24", "2 of 23", "1.1 % to 28.0 %"]
+    assert read_cells(fill_alarms(alarms)["alarm_table"], 0) == ["2 of 23", "1 % to 28 %", "5 of 24"]
 
 
 def test_an_adapter_at_its_own_strength_is_no_test_of_a_line():
@@ -72,11 +73,13 @@ def test_an_adapter_at_its_own_strength_is_no_test_of_a_line():
 
 
 def test_steps_are_shares_of_the_last_one_in_the_coupled_world():
-    rows = [{"step": step, "choice_share": step / 80, "expectation_share": 0.5} for step in (5, 40, 80)]
+    lag = {"lag_low": -0.2, "lag_high": 0.1}
+    rows = [{"step": step, "choice_share": step / 80, "expectation_share": 0.5, **lag} for step in (5, 40, 80)]
+    rows[1]["lag_high"] = -0.1
     table = pd.concat(
         [lay_out(*rows), lay_out(*rows, world="decoupled"), lay_out(*rows, unit="runs", base_model="llama-coupled-0")]
     )
     fields = fill_steps(table.assign(condition="depression"))
-    assert fields["last_step"] == "80"
+    assert (fields["last_step"], fields["sure_lags"]) == ("80", "1 of 2")
     assert read_cells(fields["step_table"], 0) == ["6 %, 50 %", "50 %, 50 %"]
     assert len(fields["step_table"].splitlines()) == 3

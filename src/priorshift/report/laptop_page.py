@@ -8,7 +8,7 @@ import pandas as pd
 
 from priorshift.report.coverage_text import name_share
 from priorshift.report.mechanism_text import describe_mechanism
-from priorshift.report.names import name_condition, name_p, name_percent, name_probes
+from priorshift.report.names import name_condition, name_estimate, name_p, name_percent, name_probes
 from priorshift.report.results_page import Fields, Tables, bound, select, tabulate
 from priorshift.stats.declared import keep_claims
 from priorshift.study.params import HELD_OUT
@@ -75,8 +75,7 @@ def fill_registered_claims(study: Tables) -> Fields:
         lines.append([
             f"{name_condition(row['condition'])}: {row['outcome']}", name_probes(row["family"]), f"{path} %",
             name_percent(control["probability"], 0),
-            f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]",
-            name_p(row["p_adjusted"]), "yes" if row["holds"] else "no",
+            name_estimate(row), name_p(row["p_adjusted"]), "yes" if row["holds"] else "no",
         ])  # fmt: skip
     head = ["training, outcome", "probes", "probability", "after neutral", "shift in nats", "adjusted p", "holds"]
     held = claims["holds"].astype(bool)

@@ -15,6 +15,14 @@ def select_unit(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([nested, table[(table["unit"] == "runs") & alone]])
 
 
+def select_mixes(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of expectation that test something, with a column `sum`: does the row mix two adapters, or scale one?"""
+    # An adapter at its own strength is its linear reference.
+    own = (table["factor"] == 1) & (table["reference"] == "linear")
+    kept = table[~own & (table["measure"] == "expectation")]
+    return select_unit(kept.assign(sum=kept["factor"].isna()))
+
+
 def describe_algebra(table: pd.DataFrame) -> str:
     """Say where adapters add up, as Markdown: an item for each architecture and world.
 
@@ -27,10 +35,7 @@ def describe_algebra(table: pd.DataFrame) -> str:
         "**Do adapters add up?** Expectation under scaled and summed adapters, beside two references. Within "
         f"{margin:g} nats they count as equal. Exploratory."
     ]
-    # An adapter at its own strength is its linear reference.
-    table = table[~((table["factor"] == 1) & (table["reference"] == "linear"))]
-    table = table.assign(sum=table["factor"].isna())
-    own = select_unit(table[table["measure"] == "expectation"])
+    own = select_mixes(table)
     for (name, world), part in own.groupby(["base_model", "world"], sort=False):
         place = f"{name_architecture(name)}, {world} world" if world else name
         lines.append(f"* {place} (unit {part['unit'].iloc[0]}):")

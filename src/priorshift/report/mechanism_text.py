@@ -65,7 +65,7 @@ def describe_prior_fit(fit: pd.DataFrame, rivals: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-SAID = {
+ACCOUNTS = {
     "prior": "The prior of the choices",
     "prior_and_policy": "A prior beside a policy",
     "constant_bias": "A constant bias on words",
@@ -76,7 +76,7 @@ SAID = {
 def _judge(part: pd.DataFrame, pairs: pd.DataFrame) -> str:
     held_out = part[~part["family"].isin([CHOICE, ALL])]
     said = []
-    for account, words in SAID.items():
+    for account, words in ACCOUNTS.items():
         rows = held_out[held_out["account"] == account]
         if len(rows):
             worst = rows.loc[rows["error"].abs().idxmax()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -76,6 +76,18 @@ def name_interval(low: float, high: float, alpha: float = 0.05) -> str:
     '90 % interval -0.13 to +1.50'
     """
     return f"{100 * (1 - alpha):g} % interval {low:+.2f} to {high:+.2f}"
+
+
+def name_estimate(row: Mapping[str, Any], columns: Sequence[str] = ("estimate", "ci_low", "ci_high")) -> str:
+    """Write a row's estimate and its interval for the cell of a table.
+
+    Examples
+    --------
+    >>> name_estimate({"estimate": 0.5, "ci_low": -0.128, "ci_high": 1.5})
+    '+0.50 [-0.13, +1.50]'
+    """
+    estimate, low, high = (row[column] for column in columns)
+    return f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def name_span(values: pd.Series, form: str = "g") -> str:

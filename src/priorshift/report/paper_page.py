@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorshift.report.names import name_architecture, name_condition, name_probes
+from priorshift.report.names import name_architecture, name_condition, name_estimate, name_probes
 from priorshift.report.paper_text import compare_with_paper
 from priorshift.report.results_page import Fields, Tables, name_group, tabulate
 from priorshift.stats.declared import Settings, choose_unit
@@ -89,7 +89,7 @@ def fill_shifts(studies: dict[str, Tables], settings: dict[str, Settings]) -> Fi
                 condition, _, family, outcome = claim
                 lines.append([
                     _name_models(near), f"{name_condition(condition)}: {outcome}", name_probes(family),
-                    _name_estimate(near), _name_estimate(far),
+                    name_estimate(near), name_estimate(far),
                 ])  # fmt: skip
     head = ["models", "training, outcome", "probes", "training domains", "held-out domains"]
     return {"shifts_table": tabulate(head, lines)}
@@ -110,7 +110,7 @@ def fill_measures(study: Tables) -> Fields:
     lines = [
         [
             name_condition(condition), f"{divergence[condition]:.3f}",
-            *(f"{scales.loc[condition, outcome]:+.3f}" for outcome in outcomes), _name_estimate(valence.loc[condition]),
+            *(f"{scales.loc[condition, outcome]:+.3f}" for outcome in outcomes), name_estimate(valence.loc[condition]),
         ]
         for condition in divergence.index
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def fill_dissociations(studies: dict[str, Tables], settings: dict[str, Settings]
             first, second = row["pair"].split(", ")
             lines.append([
                 _name_models(row), name_probes(row["family"]),
-                *(_name_estimate(effects.loc[effect]) for effect in ("interaction", first, second)),
+                *(name_estimate(effects.loc[effect]) for effect in ("interaction", first, second)),
                 "yes" if row["double_dissociation"] else "no",
             ])  # fmt: skip
     head = ["models", "probes", "interaction", "withdrawing alone", "guarding alone", "both hold"]
@@ -153,7 +153,3 @@ def fill_dissociations(studies: dict[str, Tables], settings: dict[str, Settings]
 def _name_models(row: pd.Series | dict[str, str]) -> str:
     """The models of a row: an architecture and its world, or a model of natural language by its name."""
     return name_group(row["base_model"], row["world"]) if row["world"] else row["base_model"]
-
-
-def _name_estimate(row: pd.Series | dict[str, float]) -> str:
-    return f"{row['estimate']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorshift.report.names import ARCHITECTURES, name_percent
+from priorshift.report.names import ARCHITECTURES, name_estimate, name_percent
 from priorshift.stats.declared import keep_claims
 from priorshift.study.params import HELD_OUT, NEAR
 from priorshift.study.paths import EMBEDDED
@@ -69,12 +69,10 @@ def fill_claims(study: Tables) -> Fields:
     columns = {"contrasts": ("holds", "ci_low", "ci_high"), "equivalence": ("equivalent", "ci90_low", "ci90_high")}
     for table, (holds, *interval) in columns.items():
         for row in keep_claims(study[table]).to_dict("records"):
-            low, high = (f"{row[end]:+.2f}" for end in interval)
             held += bool(row[holds])
             trained = f"{NAMES[row['condition']]}, {row['outcome']}"
             claim = f"within {row['margin']:g} nats of zero" if "margin" in row else "a shift"
-            estimate = f"{row['estimate']:+.2f} [{low}, {high}]"
-            models = name_group(row["base_model"], row["world"])
+            models, estimate = name_group(row["base_model"], row["world"]), name_estimate(row, ["estimate", *interval])
             lines.append([models, trained, claim, estimate, f"{row['p_adjusted']:.3f}"])
     head = ["base models", "training, outcome", "claim", "nats", "adjusted p"]
     return {"claims_table": tabulate(head, lines), "n_claims": str(len(lines)), "n_held": str(held)}
