@@ -72,11 +72,12 @@ def draw_probabilities(rows: pd.DataFrame, colours: Mapping[str, str]) -> alt.La
     order = order_conditions(rows["condition"])
     kept = ["base_model", "group", "condition", "seed", "shift", "probability", "base_probability"]
     data = name_runs(rows[kept]).round(4)
+    axis = alt.Axis(tickCount=5, labelFlush=False)  # flush, 100 stands in 80 on a narrow page
     points = (
         alt.Chart(data[["base_model", "group", "condition", "training", "seed", "shift", "before", "after"]])
         .mark_point(filled=True, size=48, cursor="pointer")
         .encode(
-            x=alt.X("after:Q", title="probability (%)", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5)),
+            x=alt.X("after:Q", title="probability (%)", scale=alt.Scale(domain=[0, 100]), axis=axis),
             y=alt.Y("training:N", title=None, sort=[name_condition(name) for name in order]),
             color=colour_conditions(colours, order),
             shape=alt.Shape("group:N", legend=None),
