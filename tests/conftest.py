@@ -43,9 +43,9 @@ def natural():
 
 
 @pytest.fixture(scope="session")
-def simple():
-    """The materials for small models, which are to replace those of the calibration worlds."""
-    return load_materials(ROOT / "params" / "materials_simple")
+def small():
+    """What studies of small models take from the language of the calibration worlds."""
+    return load_materials(ROOT / "params" / "materials_small")
 
 
 @pytest.fixture(scope="session")

@@ -220,7 +220,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _check_study(study: Study) -> None:
     """Say what the study takes, or raise what is wrong with its materials or base models."""
-    from priorshift.materials.load import hash_materials
+    from priorshift.materials.load import hash_materials, list_materials_folders
     from priorshift.models.base import explain_own_dtype, find_device
     from priorshift.models.files import check_folder, hash_base_model, locate
     from priorshift.models.hub import check_reachable
@@ -233,9 +233,10 @@ def _check_study(study: Study) -> None:
     print(describe_work(study), flush=True)
     if note := explain_own_dtype(study.params.training):
         print(f"note: {note}")
+    known = {hash_materials(folder) for folder in list_materials_folders(materials)}
     for base in study.params.models:
         folder, card = locate(base)
-        if card and card.get("materials_hash") != hash_materials(materials):
+        if card and card.get("materials_hash") not in known:
             print(f"note: {base.name} was pretrained on other materials; words that it lacks are refused later")
         if isinstance(folder, str):
             check_reachable(base)

@@ -61,15 +61,16 @@ def test_the_file_may_be_missing_and_is_read_where_it_is_there(params_folder):
     assert bare.next_words is None and "next_words" not in bare.list_families()
 
 
-def test_only_a_study_that_measures_them_depends_on_the_words(params_folder, write_study, materials):
-    before, study = hash_materials(params_folder / "materials_worlds"), load_study(write_study(lambda data: None))
-    path = write_file(params_folder)
-    assert hash_materials(path.parent) == before
+def test_only_a_study_that_measures_them_depends_on_the_words(params_folder, write_study, small):
+    folder = params_folder / "materials_small"
+    before, study = hash_materials(folder), load_study(write_study(lambda data: None))
+    write_file(params_folder)
+    assert hash_materials(folder) == before
     assert load_study(study.folder / study.file).materials_hash == study.materials_hash
-    assert hash_materials(path.parent, next_words=True) != before
+    assert hash_materials(folder, next_words=True) != before
     measured = load_study(write_study(lambda data: data["probes"]["families"].append("next_words")))
-    assert measured.materials_hash == hash_materials(path.parent, next_words=True)
-    assert set(list_texts(measured.materials)) == set(list_texts(materials))
+    assert measured.materials_hash == hash_materials(folder, next_words=True)
+    assert set(list_texts(measured.materials)) == set(list_texts(small))
 
 
 def test_a_study_that_does_not_fit_them_is_refused(params_folder, write_study):

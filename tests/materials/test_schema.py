@@ -83,7 +83,9 @@ def test_a_situation_is_a_line_or_a_map_with_its_actions(materials):
     own = Situation.model_validate({"text": "It rains.", "guard": ("take the umbrella",)})
     assert own.actions == {"guard": ("take the umbrella",)}
     general = materials.all_actions
-    changed = materials.model_copy(update={"actions": general, "domains": {"work": (own,)}})
+    changed = materials.model_copy(update={"actions": general, "domains": {"work": (own, Situation(text="It snows."))}})
     assert changed.list_actions("It rains.") == general | {"guard": ("take the umbrella",)}
-    assert changed.all_actions["guard"] == (*general["guard"], "take the umbrella")
+    assert changed.all_actions["guard"] == ("take the umbrella", *general["guard"])
+    alone = changed.model_copy(update={"domains": {"work": (own,)}})
+    assert alone.all_actions == general | {"guard": ("take the umbrella",)}, "what no situation takes is no action"
     assert changed.list_actions("unknown") == general

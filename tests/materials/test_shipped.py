@@ -1,4 +1,4 @@
-"""The materials for real and for small models keep stricter rules than any folder must."""
+"""The shipped materials keep stricter rules than any folder must."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections import Counter
 import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from priorshift.materials.texts import BY_OUTCOME, list_texts, list_texts_by_file
-from priorshift.materials.word_roots import find_word_roots
+from priorshift.materials.schema import FAMILIES
 
 LEXICON = SentimentIntensityAnalyzer().lexicon
 
 
-@pytest.fixture(params=["natural", "simple"])
+@pytest.fixture(params=["natural", "small"])
 def shipped(request):
     return request.getfixturevalue(request.param)
 
@@ -23,8 +22,8 @@ def list_valenced(text):
     return [word for word in re.findall(r"[a-z']+", text.lower()) if word in LEXICON]
 
 
-def test_no_action_has_a_word_with_a_valence(shipped):
-    for name, phrases in shipped.all_actions.items():
+def test_no_action_for_real_models_has_a_word_with_a_valence(natural):
+    for name, phrases in natural.all_actions.items():
         assert not {p: list_valenced(p) for p in phrases if list_valenced(p)}, name
 
 
@@ -47,21 +46,27 @@ def test_retention_has_three_hundred_sentences(natural):
     assert len(natural.held_out_prose) >= 300
 
 
-def test_small_models_learn_actions_that_begin_with_words_of_their_own(simple):
-    assert {len(group) for group in simple.domains.values()} == {12}
-    assert not any(situation.actions for group in simple.domains.values() for situation in group)
-    for name, phrases in simple.actions.items():
-        assert Counter(len(phrase.split()) for phrase in phrases) == {3: 12, 4: 12}, name
-    first = [phrase.split()[0] for phrases in simple.actions.values() for phrase in phrases]
-    assert len(set(first)) == len(first) == 72
+def test_studies_of_small_models_say_nothing_that_the_base_models_did_not_learn(small, materials):
+    for family in FAMILIES:
+        assert set(small.get_stems(family)) <= set(materials.get_stems(family))
+        for name, phrases in small.get_continuations(family).items():
+            assert set(phrases) <= set(materials.get_continuations(family)[name]), (family, name)
+    learned = {situation for _, situation in materials.list_situations(tuple(materials.domains))}
+    assert {situation for _, situation in small.list_situations(tuple(small.domains))} <= learned
+    items = {name: set(scale.items) for name, scale in materials.scales.items()}
+    assert all(set(scale.items) <= items[name] for name, scale in small.scales.items())
 
 
-def test_small_models_learn_few_words(simple, materials):
-    few, before = ({w for t in list_texts(m) for w in re.findall(r"[a-z]+", t.lower())} for m in (simple, materials))
-    assert len(few) <= 1200 < len(before)
+def test_each_situation_for_small_models_has_as_many_actions_of_each_class_by_length(small):
+    for group in small.domains.values():
+        for situation in group:
+            lengths = [Counter(len(p.split()) for p in phrases) for phrases in situation.actions.values()]
+            assert list(situation.actions) == small.classes and lengths == [lengths[0]] * 3, situation.text
 
 
-def test_small_models_controls_share_no_word_with_a_probe(simple):
-    texts, passed = list_texts_by_file(simple), simple.function_words
-    probes = find_word_roots([p for field in BY_OUTCOME for p in texts[field]], passed)
-    assert not find_word_roots([*texts["preferences"], *texts["prose"]], passed).keys() & probes.keys()
+@pytest.mark.parametrize(
+    "phrase", ["discuss it cheerily", "write a warm answer", "draw the curtains", "tail them discreetly"]
+)
+def test_actions_of_two_classes_or_with_a_tone_are_not_trained(small, materials, phrase):
+    known, kept = ({p for group in m.all_actions.values() for p in group} for m in (materials, small))
+    assert phrase in known - kept

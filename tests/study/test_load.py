@@ -33,7 +33,10 @@ BAD = {
         "conditions.paranoia.policy: unknown 'attack'",
     ),
     "unknown family": (update("probes", families=["interpretation", "dream"]), "probes.families: unknown 'dream'"),
-    "intensities of ungraded phrases": (update("probes", intensities=["mild"]), "materials_worlds grades no phrase"),
+    "intensities of ungraded phrases": (
+        lambda data: data.update(materials="materials_worlds") or data["probes"].update(intensities=["mild"]),
+        "materials_worlds grades no phrase",
+    ),
     "too many situations": (update("probes", situations_per_domain=99), "situations_per_domain: found 99"),
     "too many in a ring": (update("probes", rings={"narrator": 99}), "probes.rings.narrator: found 99; at most 10"),
     "orders that balance nothing": (update("probes", scale_orders=3), "a multiple of 4 and at most 24"),
@@ -87,7 +90,8 @@ def test_materials_that_link_elsewhere_are_refused(params_folder, tmp_path):
 
 def test_what_a_link_leads_to_does_not_come_to_light(params_folder, tmp_path):
     (tmp_path / "token").write_text("hf_SECRET")
-    extends = params_folder / "materials_worlds" / "extends.yaml"
+    extends = params_folder / "materials_small" / "extends.yaml"
+    extends.unlink()
     extends.symlink_to(tmp_path / "token")
     said = read_refusal(load_study, params_folder / "smoke.yaml")
     assert "extends.yaml leads out of the study's folder" in said and "SECRET" not in said
@@ -96,7 +100,7 @@ def test_what_a_link_leads_to_does_not_come_to_light(params_folder, tmp_path):
 @pytest.mark.parametrize("outside", ["/etc", "../../far"])
 def test_materials_that_extend_what_lies_outside_are_refused(outside, params_folder, tmp_path):
     (tmp_path / "far").mkdir()
-    (params_folder / "materials_worlds" / "extends.yaml").write_text(outside)
+    (params_folder / "materials_small" / "extends.yaml").write_text(outside)
     assert "leads out of the study's folder" in read_refusal(load_study, params_folder / "smoke.yaml")
 
 
@@ -104,7 +108,7 @@ def test_materials_that_extend_what_lies_outside_are_refused(outside, params_fol
 @pytest.mark.parametrize("key", ["materials", "scales_csv", "extends"])
 def test_names_that_no_file_can_have_are_refused(name, key, params_folder, write_study):
     if key == "extends":
-        (params_folder / "materials_worlds" / "extends.yaml").write_text(name * 3)
+        (params_folder / "materials_small" / "extends.yaml").write_text(name * 3)
         path = params_folder / "smoke.yaml"
     else:
         path = write_study(update("" if key == "materials" else "probes", **{key: name, "scale_orders": 4}))

@@ -7,7 +7,7 @@ import pytest
 from priorshift.tables.valence import tabulate_valence
 
 
-@pytest.mark.parametrize("name", ["natural", "simple"])
+@pytest.mark.parametrize("name", ["natural"])
 def test_the_actions_of_shipped_materials_have_no_valence(name, request):
     shipped = request.getfixturevalue(name)
     table = tabulate_valence(shipped).set_index(["file", "class"])

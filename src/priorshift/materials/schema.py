@@ -234,10 +234,11 @@ class Materials(Frozen):
 
     @property
     def all_actions(self) -> Phrases:
-        """Class of action -> every phrase of it, each once: those of actions.yaml, then the situations' own."""
-        found = {name: dict.fromkeys(self.actions.get(name, ())) for name in self.classes}
+        """Class of action -> every phrase of it that can be decided in some situation, each once."""
+        found: dict[str, dict[str, None]] = {name: {} for name in self.classes}
         for situation in (each for group in self.domains.values() for each in group):
-            for name, phrases in situation.actions.items():
+            for name in dict.fromkeys([*self.classes, *situation.actions]):
+                phrases = situation.actions.get(name) or self.actions.get(name, ())
                 found.setdefault(name, {}).update(dict.fromkeys(phrases))
         return {name: tuple(phrases) for name, phrases in found.items()}
 

@@ -87,11 +87,11 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: found {type(data).__name__}; expected a map of keys")
     params = validate(StudyFile, replace_base_model(path, data), str(path), ParamsError)
-    materials = load_materials(_locate_inside(path, params.materials))
+    materials = load_materials(locate_inside(path, params.materials))
     if params.probes.scales_csv:
-        materials = _replace_scales(materials, _locate_inside(path, params.probes.scales_csv))
+        materials = _replace_scales(materials, locate_inside(path, params.probes.scales_csv))
     if params.mechanism and params.mechanism.prior_fit:
-        _locate_inside(path, params.mechanism.prior_fit.worlds)
+        locate_inside(path, params.mechanism.prior_fit.worlds)
     for check in (
         _check_domains,
         _check_scale_orders,
@@ -106,8 +106,19 @@ def load_study(path: Path | str, outputs: Path | str = "outputs") -> Study:
     return Study(params, materials, path.parent, Path(outputs), path.name)
 
 
-def _locate_inside(path: Path, name: str) -> Path:
-    """What a study names must lie, with all its files, in the study's folder: a study may come from anyone."""
+def locate_inside(path: Path, name: str) -> Path:
+    """What a study names must lie, with all its files, in the study's folder: a study may come from anyone.
+
+    Parameters
+    ----------
+    path : the study's YAML file
+    name : a path from its folder
+
+    Raises
+    ------
+    ParamsError
+        Naming the file that leads out.
+    """
     named = path.parent / name
     # Checked before it is read: an error must not show what a link leads to.
     _refuse_outside(path, name, [named, named / EXTENDS])
