@@ -60,9 +60,9 @@ def situation(**actions):
 
 BAD = {
     "empty class": (with_group("actions", "guard", lambda _: ()), "actions.yaml: guard: found 0 entries"),
-    "too few phrases": (with_group("feelings", "loss", lambda group: group[:8]), "feelings.yaml: loss: found 8"),
+    "too few phrases": (with_group("feelings", "loss", lambda group: group[:7]), "feelings.yaml: loss: found 7"),
     "too few domains": (lambda m: {"domains": dict(list(m.domains.items())[:15])}, "domains.yaml: found 15"),
-    "too few situations": (with_group("domains", "work", lambda group: group[:3]), "work: found 3 situations"),
+    "too few situations": (with_group("domains", "work", lambda group: group[:2]), "work: found 2 situations"),
     "too few preferences": (lambda m: {"preferences": m.preferences[:39]}, "preferences.yaml: found 39"),
     "class that no disposition names": (
         with_group("feelings", "joy", lambda _: tuple(f"glad {i}" for i in range(12))), "joy",

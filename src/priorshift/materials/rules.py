@@ -15,14 +15,14 @@ from priorshift.materials.word_roots import find_word_roots
 # Least numbers for a full set of materials. Smaller sets estimate nothing of use.
 LEAST = {
     "domains": 16,
-    "interpretations": 9,
-    "feelings": 9,
-    "self_statements": 9,
+    "interpretations": 8,
+    "feelings": 8,
+    "self_statements": 8,
     "preferences": 40,
     "prose": 20,
     "completions": 1,
 }
-SITUATIONS_PER_DOMAIN = 4
+SITUATIONS_PER_DOMAIN = 3
 ACTIONS_PER_CLASS = 20  # of actions.yaml: a situation's own may be few
 LENGTH_TOLERANCE = 0.5  # words: how far the classes' mean phrase lengths may lie apart
 
