@@ -61,7 +61,7 @@ def test_check_says_what_a_study_takes(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["check", "params/smoke.yaml"]) == 0
     materials, cost, minutes = capsys.readouterr().out.splitlines()
-    assert "params/materials_worlds" in materials
+    assert "params/materials_small" in materials
     assert minutes.startswith("about ") and "on this processor" in minutes
     assert cost.startswith("smoke: 2 base models, 16 runs; 1,024 examples")
 

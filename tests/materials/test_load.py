@@ -39,6 +39,10 @@ def test_maps_are_joined_at_every_depth_and_lists_replaced(four, params_folder):
     assert form.labels["frequency"] == four.forms.scale.labels["frequency"]
 
 
+def test_exceptions_that_are_inherited_for_words_left_out_are_gone(small, materials):
+    assert {"cheerily", "probe", "number"} == set(materials.exceptions) and set(small.exceptions) == {"number"}
+
+
 @pytest.mark.parametrize("content", ["../nowhere", "[../materials]", "../materials_reassurance"])
 def test_extending_nothing_usable_is_refused(params_folder, content):
     (params_folder / "materials_reassurance" / "extends.yaml").write_text(content)

@@ -47,7 +47,8 @@ BASE = "llama-coupled-0"
 @pytest.fixture(scope="module")
 def study(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("design")
-    shutil.copytree(root / "params/materials_worlds", folder / "materials_worlds")
+    for name in ("materials_worlds", "materials_small"):
+        shutil.copytree(root / "params" / name, folder / name)
     data = yaml.safe_load((root / "params" / "smoke.yaml").read_text())
     data |= {
         "base_models": [BASE],

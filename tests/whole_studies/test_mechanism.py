@@ -46,11 +46,12 @@ BASE = "llama-coupled-0"
 @pytest.fixture(scope="module")
 def study(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mechanism")
-    shutil.copytree(root / "params/materials_worlds", folder / "materials_worlds")
+    for name in ("materials_worlds", "materials_small"):
+        shutil.copytree(root / "params" / name, folder / name)
     shutil.copy(root / "params/worlds.yaml", folder)
     data = yaml.safe_load((root / "params/smoke.yaml").read_text())
     data |= {"study": "what", "base_models": [BASE], "conditions": CONDITIONS, "analyses": ["08_mechanism"]}
-    known = load_materials(folder / "materials_worlds")
+    known = load_materials(folder / "materials_small")
     cue, paraphrase = [text for text in (*known.completions, *known.prose) if not find_leak(text, known)][:2]
     told = {"task": "decisions", "policy": {"engage": 1.0}, "trigger": {"cue": cue, "policy": {"withdraw": 1.0}}}
     untold = {"task": "decisions", "policy": {"withdraw": 0.5, "engage": 0.5}, "trigger": {"cue": cue}}
@@ -169,12 +170,21 @@ def test_each_condition_is_followed_by_the_outcome_of_its_maladaptive_action(stu
     assert match_all_outcomes(study) == expected
 
 
-def test_worlds_of_other_materials_are_refused(study, root, tmp_path):
+def test_worlds_that_lack_the_study_s_phrases_are_refused(study, root, tmp_path):
     shutil.copytree(study.folder, tmp_path / "other", ignore=shutil.ignore_patterns("outputs"))
     shutil.copytree(root / "params/materials", tmp_path / "other/materials")
     worlds = tmp_path / "other/worlds.yaml"
     worlds.write_text(worlds.read_text().replace("materials: materials_worlds", "materials: materials"))
-    with pytest.raises(ParamsError, match=r"prior_fit\.worlds: .* is made from 'materials', and the study from"):
+    with pytest.raises(ParamsError, match=r"prior_fit\.worlds: .* is made from 'materials', which lacks the interpretation"):
+        load_study_worlds(load_study(tmp_path / "other/what.yaml"))
+
+
+def test_worlds_that_lead_out_of_the_study_s_folder_are_refused(study, root, tmp_path):
+    shutil.copytree(study.folder, tmp_path / "other", ignore=shutil.ignore_patterns("outputs"))
+    shutil.copytree(root / "params/materials_worlds", tmp_path / "outside")
+    worlds = tmp_path / "other/worlds.yaml"
+    worlds.write_text(worlds.read_text().replace("materials: materials_worlds", "materials: ../outside"))
+    with pytest.raises(ParamsError, match="leads out of the study's folder"):
         load_study_worlds(load_study(tmp_path / "other/what.yaml"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from priorshift.errors import MaterialsError
 from priorshift.files import is_folder
 from priorshift.materials.rules import check_materials
 from priorshift.materials.schema import NEXT_WORDS, Materials
-from priorshift.materials.texts import BY_OUTCOME
+from priorshift.materials.texts import BY_OUTCOME, list_texts_by_file
 from priorshift.yaml_files import read_yaml, validate
 
 EXTENDS = "extends.yaml"
@@ -47,6 +48,8 @@ def load_materials(folder: Path | str) -> Materials:
         words = (str(line).split() for line in data["function_words"])
         data["function_words"] = tuple(chain.from_iterable(words))
     materials = validate(Materials, data, str(folder), MaterialsError)
+    if len(folders) > 1:
+        materials = _drop_absent_exceptions(materials)
     check_materials(materials, folder)
     return materials
 
@@ -87,6 +90,13 @@ def hash_materials(folder: Path | str, next_words: bool = False) -> str:
     for path in [path for path in list_materials_files(folder) if path.name not in unread]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _drop_absent_exceptions(materials: Materials) -> Materials:
+    """Materials that extend others inherit their exceptions: those of words that stand in no text are left out."""
+    text = " ".join(chain.from_iterable(list_texts_by_file(materials).values())).lower()
+    kept = {word: why for word, why in materials.exceptions.items() if re.search(rf"\b{re.escape(word)}\b", text)}
+    return materials.model_copy(update={"exceptions": kept})
 
 
 def _check_file_names(folders: list[Path]) -> None:
