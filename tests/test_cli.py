@@ -70,7 +70,7 @@ def test_check_reads_a_worlds_file_too(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["check", "params/worlds.yaml"]) == 0
     materials, models = capsys.readouterr().out.splitlines()
-    assert "params/materials_worlds" in materials and "12 base models" in models
+    assert "params/materials_worlds" in materials and "16 base models" in models
 
 
 def test_plan_writes_nothing(clone, capsys):

@@ -278,8 +278,7 @@ def _check_worlds(path: Path) -> None:
     from priorshift.worlds.params import load_worlds
 
     params, _ = load_worlds(path)
-    shape = params.pretraining
-    kinds = [f"{architecture}-{world}" for architecture in shape.architectures for world in shape.worlds]
-    tokens = sum(shape.tokens[kind] for kind in kinds) * len(shape.seeds)
+    models = params.pretraining.list_models()
+    tokens = sum(params.pretraining.tokens[f"{architecture}-{world}"] for architecture, world, _ in models)
     print(f"materials: {path.parent / params.materials} follows every rule")
-    print(f"{path}: {len(kinds) * len(shape.seeds)} base models, {tokens:,} tokens to pretrain on")
+    print(f"{path}: {len(models)} base models, {tokens:,} tokens to pretrain on")

@@ -46,7 +46,8 @@ def test_a_bad_worlds_file_is_refused(name, params_folder):
         ({"tokens": {"llama-coupled": 1}}, "tokens: found no number for gpt_neox-coupled, gpt_neox-decoupled, llama-"),
         ({"weight_decay": {}}, "weight_decay: found no number"),
         ({"architectures": ["mamba"]}, "architectures"),
-        ({"seeds": [-1]}, "seeds"),
+        ({"seeds": {"coupled": [-1], "decoupled": [0]}}, "seeds"),
+        ({"seeds": {"coupled": [0]}}, "seeds: found none for decoupled"),
         ({"hidden": 0}, "hidden"),
     ],
 )

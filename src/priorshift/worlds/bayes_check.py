@@ -38,8 +38,7 @@ def list_model_names(params: WorldParams, base_model: str) -> list[str]:
     ParamsError
         When the worlds file has no such model.
     """
-    shape = params.pretraining
-    names = [f"{a}-{w}-{s}" for s in shape.seeds for w in shape.worlds for a in shape.architectures]
+    names = ["-".join(map(str, model)) for model in params.pretraining.list_models()]
     if base_model == "all":
         return names
     if base_model not in names:

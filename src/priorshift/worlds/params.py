@@ -22,7 +22,8 @@ class Pretraining(Frozen):
 
     Attributes
     ----------
-    architectures, worlds, seeds : one model is made for each combination; a seed is that of first weights and texts
+    architectures, worlds : every architecture is trained on every world
+    seeds : world -> seeds of first weights and texts; one model is made for each, in every architecture
     hidden, layers, heads : a model's width, blocks and attention heads
     tokens : architecture-world -> tokens of fresh text
     tokens_per_batch : tokens of an optimizer step, padding included
@@ -35,7 +36,7 @@ class Pretraining(Frozen):
 
     architectures: list[Literal["llama", "gpt_neox"]] = Field(min_length=1)
     worlds: list[Literal["coupled", "decoupled"]] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    seeds: dict[Literal["coupled", "decoupled"], Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]]
     hidden: Positive
     layers: Positive
     heads: Positive
@@ -49,6 +50,8 @@ class Pretraining(Frozen):
 
     @model_validator(mode="after")
     def _cover_kinds(self) -> Pretraining:
+        if lacking := sorted(set(self.worlds) - set(self.seeds)):
+            raise ValueError(f"seeds: found none for {', '.join(lacking)}; expected a list for each world")
         kinds = {f"{architecture}-{world}" for architecture in self.architectures for world in self.worlds}
         for name in ("tokens", "weight_decay"):
             if missing := sorted(kinds - set(getattr(self, name))):
@@ -56,6 +59,10 @@ class Pretraining(Frozen):
                     f"{name}: found no number for {', '.join(missing)}; expected one for each kind of model"
                 )
         return self
+
+    def list_models(self) -> list[tuple[str, str, int]]:
+        """(architecture, world, seed) of every model."""
+        return [(a, w, s) for w in self.worlds for s in self.seeds[w] for a in self.architectures]
 
 
 class WorldParams(Frozen):
