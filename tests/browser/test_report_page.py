@@ -58,7 +58,7 @@ def test_it_opens_from_disk_without_a_request_or_a_complaint(read):
 
 def test_the_first_screen_has_the_answer_its_interval_and_the_number_of_runs(read):
     page = read()
-    for text in ("All 8 declared claims hold", "95 % intervals within", "216"):
+    for text in ("of 8 declared claims hold", "95 % intervals within", "288"):
         box = page.get_by_text(text, exact=text.isdigit()).first.bounding_box()
         assert box["y"] + box["height"] < 900
     assert page.locator("#answer .chart svg").count() == 4
@@ -83,7 +83,7 @@ def test_clicks_filter_a_condition_then_a_checkpoint_then_nothing(read):
     page.mouse.click(*point)
     assert condition.input_value() == "depression" and model.input_value() == ""
     dimmed.first.wait_for(state="attached")
-    assert dimmed.count() == 5 * 18  # the other conditions' runs of this world
+    assert dimmed.count() == 5 * 30  # the other conditions' runs of this world
     assert {row[1] for row in rows_shown(page, "#runs")} == {"depression-like"}
     page.mouse.click(*point)
     assert model.input_value() != ""
@@ -123,10 +123,10 @@ def test_tables_sort_and_filter(read):
     assert page.locator(".claims th[aria-sort=descending]").count() == 1
     page.locator("#runs input[type=search]").fill("llama-decoupled-2 paranoia")
     assert len(rows_shown(page, "#runs")) == 3
-    assert "3 of 216 rows" in page.locator("#runs .tools").inner_text()
+    assert "3 of 288 rows" in page.locator("#runs .tools").inner_text()
     page.locator("#runs input[type=search]").fill("")
-    page.get_by_role("button", name="Show all 216").click()
-    assert len(rows_shown(page, "#runs")) == 216
+    page.get_by_role("button", name="Show all 288").click()
+    assert len(rows_shown(page, "#runs")) == 288
 
 
 def test_a_claim_opens_to_its_full_sentence(read):

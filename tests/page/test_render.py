@@ -101,7 +101,7 @@ def test_what_tables_say_is_no_markup(hub):
 
 def test_every_run_has_a_row(embedded):
     runs = tabulate_every_run(embedded)
-    assert len(runs) == 216
+    assert len(runs) == 288
     one = runs.query("base_model == 'llama-coupled-0' and condition == 'depression' and seed == 1").iloc[0]
     own = embedded.shifts.query(
         "base_model == 'llama-coupled-0' and condition == 'depression' and seed == 1 and outcome == 'loss' and "

@@ -76,12 +76,21 @@ def test_declared_claims_are_counted_as_they_hold():
     held = {name: table.query("p_adjusted < 0.05") for name, table in declared.items()}
     assert (held["contrasts"].estimate > 0).all() and (declared["equivalence"].margin == 0.5).all()
     words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
-    shifts, equivalences = (words[len(held[name])] for name in held)
-    both = words[len(held["contrasts"]) + len(held["equivalence"])]
-    assert sum(map(len, declared.values())) == 8 and f"{both.capitalize()} of eight declared claims hold" in TEXT
-    assert f"{shifts} shift, and {equivalences} equivalences to zero within half a nat" in TEXT
+    n_shifts, n_equivalences = (len(held[name]) for name in held)
+    both = words[n_shifts + n_equivalences].capitalize() if n_shifts + n_equivalences < 8 else "All"
+    assert (
+        sum(map(len, declared.values())) == 8 and f"{both} {'of ' * (both != 'All')}eight declared claims hold" in TEXT
+    )
+    assert f"{words[n_shifts]} shift{'s' * (n_shifts != 1)}, and {words[n_equivalences]} equivalence" in TEXT
     missed = pd.concat(declared.values()).query("p_adjusted >= 0.05").p_adjusted
-    assert f"The other {words[len(missed)]} have p = {missed.min():.3f} to {missed.max():.3f}".replace("0.", ".") in TEXT
+    for p in {missed.min(), missed.max()} if len(missed) else ():
+        assert f"{p:.3f}".lstrip("0") in TEXT
+
+
+def test_the_table_says_how_many_base_models_a_row_has():
+    counts = read("shifts").groupby(["group", "world"]).base_model.nunique().groupby("world").unique()
+    assert (list(counts["coupled"]), list(counts["decoupled"])) == ([5], [3])
+    assert "base models (coupled: five each, decoupled: three)" in TEXT
 
 
 def test_what_fell_short():

@@ -7,11 +7,9 @@ import pytest
 from priorshift.tables.valence import tabulate_valence
 
 
-@pytest.mark.parametrize("name", ["natural"])
-def test_the_actions_of_shipped_materials_have_no_valence(name, request):
-    shipped = request.getfixturevalue(name)
-    table = tabulate_valence(shipped).set_index(["file", "class"])
-    for group in shipped.classes:
+def test_the_actions_for_real_models_have_no_valence(natural):
+    table = tabulate_valence(natural).set_index(["file", "class"])
+    for group in natural.classes:
         assert table.loc[("actions", group), ["with_valence", "valence"]].tolist() == [0, 0]
     assert table.loc[("feelings", "benign"), "valence"] > 0.2 > -0.2 > table.loc[("feelings", "loss"), "valence"]
 

@@ -14,12 +14,10 @@ import pytest
 import yaml
 from support.tiny_study import do_all
 
-from priorshift.errors import ParamsError
 from priorshift.materials.cues import find_leak
 from priorshift.materials.load import load_materials
 from priorshift.pipeline.analyse import read_items
 from priorshift.pipeline.mechanism import (
-    load_study_worlds,
     match_all_outcomes,
     tabulate_cues,
     tabulate_mixes,
@@ -168,24 +166,6 @@ def test_each_condition_is_followed_by_the_outcome_of_its_maladaptive_action(stu
     expected = {"depression": "loss", "neutral": "benign", "adaptive": "benign", "depression_50": "loss"}
     expected |= {"told": "benign", "untold": "loss", "narrow": "loss"}
     assert match_all_outcomes(study) == expected
-
-
-def test_worlds_that_lack_the_study_s_phrases_are_refused(study, root, tmp_path):
-    shutil.copytree(study.folder, tmp_path / "other", ignore=shutil.ignore_patterns("outputs"))
-    shutil.copytree(root / "params/materials", tmp_path / "other/materials")
-    worlds = tmp_path / "other/worlds.yaml"
-    worlds.write_text(worlds.read_text().replace("materials: materials_worlds", "materials: materials"))
-    with pytest.raises(ParamsError, match=r"prior_fit\.worlds: .* is made from 'materials', which lacks the interpretation"):
-        load_study_worlds(load_study(tmp_path / "other/what.yaml"))
-
-
-def test_worlds_that_lead_out_of_the_study_s_folder_are_refused(study, root, tmp_path):
-    shutil.copytree(study.folder, tmp_path / "other", ignore=shutil.ignore_patterns("outputs"))
-    shutil.copytree(root / "params/materials_worlds", tmp_path / "outside")
-    worlds = tmp_path / "other/worlds.yaml"
-    worlds.write_text(worlds.read_text().replace("materials: materials_worlds", "materials: ../outside"))
-    with pytest.raises(ParamsError, match="leads out of the study's folder"):
-        load_study_worlds(load_study(tmp_path / "other/what.yaml"))
 
 
 def test_another_worlds_file_makes_the_analysis_stale(study, finished, tmp_path):

@@ -93,9 +93,11 @@ def hash_materials(folder: Path | str, next_words: bool = False) -> str:
 
 
 def _drop_absent_exceptions(materials: Materials) -> Materials:
-    """Materials that extend others inherit their exceptions: those of words that stand in no text are left out."""
+    """Materials that extend others inherit their exceptions. Those of words that stand in no text are left out."""
     text = " ".join(chain.from_iterable(list_texts_by_file(materials).values())).lower()
-    kept = {word: why for word, why in materials.exceptions.items() if re.search(rf"\b{re.escape(word)}\b", text)}
+    kept = {
+        word: why for word, why in materials.exceptions.items() if re.search(rf"\b{re.escape(word.lower())}\b", text)
+    }
     return materials.model_copy(update={"exceptions": kept})
 
 

@@ -232,7 +232,7 @@ def _check_action_lengths(materials: Materials, folder: Path) -> None:
 
 
 def _check_grades(materials: Materials, folder: Path) -> None:
-    """Where phrases are graded, every outcome has as many of each intensity."""
+    """Every outcome has as many phrases of each intensity. Ungraded phrases count as one intensity."""
     for field in BY_OUTCOME:
         counts = {
             name: Counter(materials.grades.get(phrase, "none") for phrase in phrases)

@@ -13,6 +13,7 @@ from priorshift.files import hash_file, write_whole
 from priorshift.materials.load import list_materials_files
 from priorshift.pipeline.manifest import list_problems
 from priorshift.pipeline.registration import FOLDER, locate_registration
+from priorshift.pipeline.study_worlds import list_worlds_files
 from priorshift.study.load import Study
 
 KINDS = {".csv": "text/csv", ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
@@ -65,7 +66,8 @@ def _list_files(study: Study) -> dict[str, Path]:
     files = {path.relative_to(root).as_posix(): path for path in parts}
     # Where the study finds them, so that it can be loaded from the archive. load_study has seen that all lie inside.
     inside = study.folder.resolve()
-    materials = [path.resolve() for path in list_materials_files(study.folder / study.params.materials)]
+    read = [*list_materials_files(study.folder / study.params.materials), *list_worlds_files(study)]
+    materials = [path.resolve() for path in read]
     files |= {f"params/{path.relative_to(inside).as_posix()}": path for path in materials}
     files[f"params/{study.file}"] = study.folder / study.file
     if (registration := locate_registration(study)).is_file():

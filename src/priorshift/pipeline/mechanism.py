@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from priorshift.errors import ParamsError, RunError
-from priorshift.materials.schema import FAMILIES
 from priorshift.mechanism.algebra import mix_adapters, tabulate_algebra
 from priorshift.mechanism.directions import Trial, count_alarms, read_states, tabulate_directions, trace_directions
 from priorshift.mechanism.frontier import place_runs, tabulate_frontier
@@ -21,16 +20,15 @@ from priorshift.models.checks import check_texts
 from priorshift.pipeline.analyse import Items, Tables
 from priorshift.pipeline.probe import read_measurements
 from priorshift.pipeline.records import require_adapter
+from priorshift.pipeline.study_worlds import load_study_worlds
 from priorshift.probing.items import ProbeItem, make_probe_items
 from priorshift.probing.probe import make_scorer
 from priorshift.study.dispositions import find_adaptive, match_outcomes
-from priorshift.study.load import Study, locate_inside
+from priorshift.study.load import Study
 from priorshift.study.mechanism import Asked
 from priorshift.study.params import HELD_OUT
 from priorshift.study.run import Run
 from priorshift.tables.runs import average_shifts, compute_retention
-from priorshift.worlds.generator import World, make_worlds
-from priorshift.worlds.params import load_world_params, load_worlds
 
 
 def tabulate_priors(study: Study, items: Items) -> Tables:
@@ -47,29 +45,6 @@ def tabulate_priors(study: Study, items: Items) -> Tables:
         "prior_rivals": compare_accounts(runs, settings.alpha),
         "prior_fit_runs": runs,
     }
-
-
-def load_study_worlds(study: Study) -> dict[str, World]:
-    """Load the generators of the worlds that `mechanism.prior_fit` names.
-
-    Raises
-    ------
-    ParamsError
-        When their text lacks a phrase that the study asks for: nothing would be known of it.
-    """
-    path = study.folder / study.params.mechanism.prior_fit.worlds
-    materials = path.parent / load_world_params(path).materials
-    locate_inside(study.folder / study.file, str(materials.relative_to(study.folder)))
-    params, theirs = load_worlds(path)
-    for family in FAMILIES:
-        told = theirs.get_continuations(family)
-        for name, phrases in study.materials.get_continuations(family).items():
-            if unknown := [phrase for phrase in phrases if phrase not in told.get(name, ())]:
-                raise ParamsError(
-                    f"mechanism.prior_fit.worlds: {path} is made from {params.materials!r}, which lacks the {family} "
-                    f"{unknown[0]!r} ({name}) of {study.params.materials!r}; name worlds that have the study's phrases"
-                )
-    return make_worlds(theirs, params)
 
 
 def match_all_outcomes(study: Study) -> dict[str, str]:

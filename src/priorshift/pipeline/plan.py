@@ -31,6 +31,7 @@ from priorshift.pipeline.records import (
     needs_choice_rates,
 )
 from priorshift.pipeline.registration import locate_registration
+from priorshift.pipeline.study_worlds import list_worlds_files
 from priorshift.study.load import Study
 from priorshift.study.run import Run
 
@@ -214,8 +215,8 @@ def hash_job_inputs(study: Study, notebook: str, runs: list[Run]) -> dict[str, s
         paths = [locate(study, run) for run in runs]
         if notebook == "04_test" and (registration := locate_registration(study)).exists():
             paths.append(registration)
-        if notebook == "08_mechanism" and (asked := study.params.mechanism) and asked.prior_fit:
-            paths.append(study.folder / asked.prior_fit.worlds)
+        if notebook == "08_mechanism":
+            paths += list_worlds_files(study)
     return {"files": hash_text("".join(f"{path.name} {hash_file(path) if path.is_file() else ''}\n" for path in paths))}
 
 

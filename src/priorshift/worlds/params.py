@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from priorshift.errors import ParamsError
 from priorshift.materials.load import load_materials
 from priorshift.materials.schema import Materials
+from priorshift.study.sections import OneLine
 from priorshift.yaml_files import Frozen, read_yaml, validate
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -23,7 +24,7 @@ class Pretraining(Frozen):
     Attributes
     ----------
     architectures, worlds : every architecture is trained on every world
-    seeds : world -> seeds of first weights and texts; one model is made for each, in every architecture
+    seeds : world -> seeds of first weights and texts. Each makes one model of every architecture
     hidden, layers, heads : a model's width, blocks and attention heads
     tokens : architecture-world -> tokens of fresh text
     tokens_per_batch : tokens of an optimizer step, padding included
@@ -52,6 +53,9 @@ class Pretraining(Frozen):
     def _cover_kinds(self) -> Pretraining:
         if lacking := sorted(set(self.worlds) - set(self.seeds)):
             raise ValueError(f"seeds: found none for {', '.join(lacking)}; expected a list for each world")
+        for world, seeds in self.seeds.items():
+            if len(set(seeds)) < len(seeds):
+                raise ValueError(f"seeds: found one twice in {seeds} ({world}); give each once")
         kinds = {f"{architecture}-{world}" for architecture in self.architectures for world in self.worlds}
         for name in ("tokens", "weight_decay"):
             if missing := sorted(kinds - set(getattr(self, name))):
@@ -86,7 +90,7 @@ class WorldParams(Frozen):
     pretraining : see `Pretraining`
     """
 
-    materials: str
+    materials: OneLine
     own_class: Annotated[float, Field(gt=0, lt=1)]  # a class of probability 0 has no log-odds
     domain_sd: Annotated[float, Field(ge=0)]
     tint_seed: int
