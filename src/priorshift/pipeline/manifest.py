@@ -17,14 +17,15 @@ from priorshift.study.other_model import read_other_model
 # What a repository leaves out of a committed study (.gitignore): large, or the same figure again.
 NOT_SHIPPED = ("data/*", "runs/*", "measurements/*", "stages/*", "figures/*.svg")
 # Of a wide study also: notebooks like the reference study's, and the largest tables.
-WIDE = (
-    "notebooks/0[1235]_*",
-    "tables/confusion.csv",
-    "tables/contrasts.csv",
-    "tables/equivalence.csv",
-    "tables/shifts.csv",
-)
-NOT_SHIPPED_OF = {"mechanism": WIDE, "steps": WIDE}
+NOT_SHIPPED_OF = {
+    "mechanism": (
+        "notebooks/0[1235]_*",
+        "tables/confusion.csv",
+        "tables/contrasts.csv",
+        "tables/equivalence.csv",
+        "tables/shifts.csv",
+    )
+}
 
 
 def write_manifest(study: Study) -> None:

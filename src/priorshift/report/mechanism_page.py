@@ -18,14 +18,14 @@ WORLDS = ("coupled", "decoupled")
 
 
 def collect_mechanism(outputs: Path) -> Fields:
-    """The fields of the page, from the tables of `mechanism` and `steps` in `outputs`."""
-    tables, wide = (read_tables(outputs / study / "tables") for study in ("mechanism", "steps"))
+    """The fields of the page, from the tables of `mechanism` in `outputs`."""
+    tables = read_tables(outputs / "mechanism" / "tables")
     return {
         **fill_prior(tables["prior_fit"]),
-        **fill_directions(wide["directions"]),
-        **fill_alarms(wide["direction_alarms"]),
+        **fill_directions(tables["directions"]),
+        **fill_alarms(tables["direction_alarms"]),
         **fill_algebra(tables["algebra"]),
-        **fill_steps(wide["trajectory"]),
+        **fill_steps(tables["trajectory"]),
         **fill_triggers(tables["triggers"]),
         **fill_frontier(tables["frontier"]),
     }
