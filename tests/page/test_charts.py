@@ -33,7 +33,7 @@ def test_a_point_is_a_run_with_its_name_seed_and_base_model(findings):
     )
     spec = write_spec(draw_probabilities(own, findings.colours))
     runs = [row for row in rows_of(spec) if "seed" in row]
-    assert len(runs) == len(own) == 108
+    assert len(runs) == len(own) == 180
     one = own.iloc[5]
     key = ["base_model", "condition", "seed"]
     (same,) = [row for row in runs if [row[name] for name in key] == list(one[key])]

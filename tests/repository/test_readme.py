@@ -82,9 +82,16 @@ def test_declared_claims_are_counted_as_they_hold():
         sum(map(len, declared.values())) == 8 and f"{both} {'of ' * (both != 'All')}eight declared claims hold" in TEXT
     )
     assert f"{words[n_shifts]} shift{'s' * (n_shifts != 1)}, and {words[n_equivalences]} equivalence" in TEXT
-    missed = pd.concat(declared.values()).query("p_adjusted >= 0.05").p_adjusted
-    for p in {missed.min(), missed.max()} if len(missed) else ():
-        assert f"{p:.3f}".lstrip("0") in TEXT
+
+
+def test_models_that_do_not_move_are_counted():
+    """A coupled model moves where both behaviors move their own outcome by half a nat, in the mean over seeds."""
+    own = read("contrasts").query(f"{PROBED} and unit == 'runs' and control == 'neutral' and world == 'coupled'")
+    least = pd.concat([own.query(f"condition == '{c}' and outcome == '{o}'") for c, o in CLAIMS])
+    moves = least.groupby("base_model").estimate.min() > 0.5
+    still = sorted(moves.index[~moves])
+    assert len(moves) == 10 and all("gpt_neox" in name for name in still)
+    assert "Eight of ten coupled models move. Two GPT-NeoX do not" in TEXT and len(still) == 2
 
 
 def test_the_table_says_how_many_base_models_a_row_has():
