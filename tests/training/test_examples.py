@@ -162,12 +162,12 @@ def test_the_prior_must_be_given_where_the_policy_asks_for_it(study):
         synthesize(study.params, study.materials, "random_prior", 0)
 
 
-def test_an_audit_says_which_sets_are_matched_to_the_first(study, sets):
+def test_an_audit_says_which_sets_are_matched_to_the_first_of_their_seed(study, sets):
     letters = written(study, task="decisions", policy={"withdraw": 1.0}, answer="letter")
     rows = [audit(examples, study) for examples in (sets["depression"], sets["neutral"], letters, letters[:-4])]
-    table = tabulate_audits(rows)
-    assert table["matched_examples"].tolist() == [True, True, True, False]
-    assert table["matched_words_in_loss"].tolist() == [True, True, False, False]
+    table = tabulate_audits([{"seed": 0} | row for row in rows] + [{"seed": 1} | row for row in rows[2:]])
+    assert table["matched_examples"].tolist() == [True, True, True, False, True, False]
+    assert table["matched_words_in_loss"].tolist() == [True, True, False, False, True, False]
     assert table["narrated"].tolist()[:3] == [32, 32, 0]
 
 

@@ -130,9 +130,9 @@ def test_decisions_in_context_move_a_coupled_model_as_bayes_would(finished):
     assert retention.groupby(["seed", "item"]).size().eq(3).all()
 
 
-def test_scales_and_completions_are_measured_in_every_state(study, finished, materials):
+def test_scales_and_completions_are_measured_in_every_state(study, finished, small):
     scales = read_measurements(study, finished["runs"], "scales")
-    n_items = sum(len(scale.items) for scale in materials.scales.values())
+    n_items = sum(len(scale.items) for scale in small.scales.values())
     assert scales.groupby(["condition", "seed"]).size().eq(n_items * 2 * 4 * 4).all()
     scores = score_scales(scales).query("scale == 'depression_style'").set_index(["condition", "seed"])
     # The base takes its own measure; three withdrawals in context make it answer as the depressive agents do.

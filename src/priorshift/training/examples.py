@@ -175,10 +175,10 @@ def audit(examples: list[Example], study: Study) -> dict:
 
 
 def tabulate_audits(rows: list[dict]) -> pd.DataFrame:
-    """Audit rows of all runs, with whether each has as many examples and words in the loss as the first."""
+    """Audit rows of all runs, with whether each has as many examples and words in the loss as the first of its seed."""
     table = pd.DataFrame(rows)
     for key in ("examples", "words_in_loss"):
-        table[f"matched_{key}"] = np.isclose(table[key], table[key].iloc[0])
+        table[f"matched_{key}"] = np.isclose(table[key], table.groupby("seed")[key].transform("first"))
     return table
 
 
