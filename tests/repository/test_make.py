@@ -19,7 +19,7 @@ def test_make_alone_lists_every_target_with_a_phrase(root):
 
 def test_the_tests_run_what_make_study_runs(root):
     shown = subprocess.run(["make", "-n", "study"], cwd=root, capture_output=True, text=True, check=True).stdout
-    [line] = [line for line in shown.splitlines() if "priorshift" in line]
+    [line] = [line for line in shown.splitlines() if "bin/priorshift" in line]
     assert line.split() == [".venv/bin/priorshift", "run", "'params/embedded.yaml'"]
     assert study_command("params/embedded.yaml")[1:5] == ["-m", "priorshift", "run", "params/embedded.yaml"]
 
