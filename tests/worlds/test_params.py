@@ -47,6 +47,7 @@ def test_a_bad_worlds_file_is_refused(name, params_folder):
         ({"weight_decay": {}}, "weight_decay: found no number"),
         ({"architectures": ["mamba"]}, "architectures"),
         ({"seeds": {"coupled": [-1], "decoupled": [0]}}, "seeds"),
+        ({"seeds": {"coupled": [0, 0], "decoupled": [0]}}, "0 is given twice"),
         ({"seeds": {"coupled": [0]}}, "seeds: found none for decoupled"),
         ({"hidden": 0}, "hidden"),
     ],

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from priorshift.errors import ParamsError
 from priorshift.materials.load import load_materials
 from priorshift.materials.schema import Materials
-from priorshift.study.sections import OneLine
+from priorshift.study.sections import OneLine, require_unique
 from priorshift.yaml_files import Frozen, read_yaml, validate
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -53,9 +53,8 @@ class Pretraining(Frozen):
     def _cover_kinds(self) -> Pretraining:
         if lacking := sorted(set(self.worlds) - set(self.seeds)):
             raise ValueError(f"seeds: found none for {', '.join(lacking)}; expected a list for each world")
-        for world, seeds in self.seeds.items():
-            if len(set(seeds)) < len(seeds):
-                raise ValueError(f"seeds: found one twice in {seeds} ({world}); give each once")
+        for seeds in self.seeds.values():
+            require_unique(seeds)
         kinds = {f"{architecture}-{world}" for architecture in self.architectures for world in self.worlds}
         for name in ("tokens", "weight_decay"):
             if missing := sorted(kinds - set(getattr(self, name))):
